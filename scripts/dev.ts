@@ -1,0 +1,87 @@
+// `npm run dev`: writes local secrets once, checks them, migrates the local database and serves everything.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { ConfigError, readConfig, SECRETS } from "../src/config.ts";
+import {
+  developmentIssuer,
+  developmentIssuerKey,
+  readSecrets,
+  SECRETS_FILE,
+  writeSecretsOnce,
+} from "./local-secrets.ts";
+
+const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
+
+await main();
+
+async function main(): Promise<void> {
+  const port = portOf(process.env.PORT ?? "8787");
+  if (!(await isFree(port))) {
+    give(`Port ${port} is in use: stop what listens there, or choose another with PORT=8788 npm run dev.`);
+  }
+  if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
+  const variables = localVariables();
+
+  // --log-level keeps the list of applied migrations out of every start.
+  const migrated = await finished(wrangler(["d1", "migrations", "apply", "DB", "--local"], "pipe"));
+  if (migrated.code !== 0) give(`The local database could not be migrated:\n${migrated.output}`);
+
+  console.log(`Serving on http://localhost:${port}. The admin token is ADMIN_TOKEN in ${SECRETS_FILE}.`);
+  const settings = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+  const server = wrangler(
+    ["dev", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false", ...settings],
+    "inherit",
+  );
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => server.kill(signal));
+  process.exit((await finished(server)).code);
+}
+
+/** The variables of a local run that are no secrets; ends the program with one sentence if a secret is not right. */
+function localVariables(): Record<string, string> {
+  const written = readSecrets();
+  try {
+    const issuerKey = developmentIssuerKey(written);
+    const issuer = issuerKey ? { DEVELOPMENT_ISSUER: JSON.stringify(developmentIssuer(issuerKey)) } : {};
+    readConfig({ ...written, ...issuer });
+    const own = Object.entries(written).filter(([name]) => !SECRETS.includes(name) && !name.endsWith("_KEY"));
+    return { ...Object.fromEntries(own), ...issuer };
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof SyntaxError)) throw error;
+    return give(
+      `${error.message} Mend it in ${SECRETS_FILE}, or delete that file to start over with new secrets and no data.`,
+    );
+  }
+}
+
+function wrangler(args: readonly string[], stdio: "inherit" | "pipe"): ChildProcess {
+  return spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
+    stdio: ["ignore", stdio, stdio],
+    env: { ...process.env, ...OFFLINE, CI: "true" },
+  });
+}
+
+function finished(child: ChildProcess): Promise<{ code: number; output: string }> {
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
+  return new Promise((resolve) => child.on("exit", (code) => resolve({ code: code ?? 1, output })));
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  return Number.isInteger(port) && port > 0 && port < 65536
+    ? port
+    : give(`PORT is "${text}", which is no port number.`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "localhost", () => probe.close(() => resolve(true)));
+  });
+}
+
+function give(sentence: string): never {
+  console.error(sentence);
+  process.exit(1);
+}

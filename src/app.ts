@@ -1,0 +1,70 @@
+import { type Context, Hono } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { ConfigError } from "./config.ts";
+import { type AppEnv, serverUrl } from "./http/context.ts";
+import { Problem } from "./http/problems.ts";
+import { admin } from "./http/routes/admin.ts";
+import { devices } from "./http/routes/devices.ts";
+import { reads } from "./http/routes/reads.ts";
+import { errorFields, log } from "./log.ts";
+import { type D1Failure, d1Failure } from "./storage/d1-errors.ts";
+
+/** The application: its routes, and what they have in common. */
+export function createApp(): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.use(async (c, next) => {
+    c.set("requestId", crypto.randomUUID());
+    await next();
+    c.header("x-request-id", c.get("requestId"));
+    c.header("x-content-type-options", "nosniff");
+    // Answers carry credentials or depend on who asks; a route of which neither is true says so itself.
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+  });
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
+  for (const routes of [admin, devices, reads]) app.route("/", routes);
+  app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
+  app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
+  return app;
+}
+
+function answer(c: Context<AppEnv>, problem: Problem): Response {
+  const { reason } = problem.details;
+  if (reason !== undefined) {
+    log("info", "refused", { requestId: c.get("requestId"), error: problem.problem, reason });
+  }
+  return problem.response(problemOrigin(c));
+}
+
+/** Where problem types are described, even when it is the configuration that is the problem. */
+function problemOrigin(c: Context<AppEnv>): string {
+  try {
+    return serverUrl(c);
+  } catch {
+    return new URL(c.req.url).origin;
+  }
+}
+
+function wrongMethod(methods: readonly string[]): Problem {
+  const allow = methods.join(", ");
+  return new Problem("INVALID_REQUEST", {
+    status: 405,
+    errors: [{ field: "method", detail: `must be ${methods.join(" or ")}` }],
+    headers: { allow },
+  });
+}
+
+/** What the caller is told of an error nobody expected: little; the log has the rest, under the same request id. */
+function unexpected(error: Error, c: Context<AppEnv>): Problem {
+  log("error", error instanceof ConfigError ? "the configuration is at fault" : "a request failed", {
+    requestId: c.get("requestId"),
+    ...errorFields(error),
+  });
+  return new Problem(BY_D1_FAILURE[d1Failure(error)] ?? "INTERNAL_ERROR", {
+    detail: `Ask the operator about request ${c.get("requestId")}.`,
+  });
+}
+
+const BY_D1_FAILURE: { readonly [Failure in D1Failure]?: "OVERLOADED" | "TEMPORARILY_UNAVAILABLE" } = {
+  overloaded: "OVERLOADED",
+  transient: "TEMPORARILY_UNAVAILABLE",
+};

@@ -1,0 +1,174 @@
+import type { JWK } from "jose";
+import * as z from "zod";
+
+/** Where the keys of a trusted issuer come from. */
+export type IssuerKeys = Readonly<{ jwksUri: string } | { jwks: { keys: JWK[] } }>;
+
+/** An issuer whose tokens domains may require. */
+export type TrustedIssuer = z.infer<typeof trustedIssuer>;
+
+/** The environment, checked. */
+export type Config = Readonly<{
+  /** The public origin of this server; null to take each request's. */
+  serverUrl: string | null;
+  trustedIssuers: readonly TrustedIssuer[];
+  domainTokenLifetimeSeconds: number;
+  /** Symmetric JWKs: the first wraps, all unwrap. */
+  keyEncryptionKeys: readonly JWK[];
+  /** Private EC P-256 JWKs: the first signs, all are published. */
+  domainAuthorityKeys: readonly JWK[];
+  adminToken: string;
+}>;
+
+/** The names of the variables the server reads, each a string. */
+export type Environment = { readonly [Name in keyof typeof VARIABLES]?: string | undefined };
+
+/** A variable is missing or malformed; the message is one sentence for the operator and never holds its value. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly variable: string;
+
+  constructor(variable: string, problem: string) {
+    super(`${variable} ${problem}.`);
+    this.variable = variable;
+  }
+}
+
+const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/, "must be base64url");
+const coordinate = base64url.length(43, "must be 32 bytes in base64url");
+const kid = z.string().min(1);
+
+const symmetricKey = z.looseObject({ kty: z.literal("oct"), kid, k: coordinate });
+const authorityKey = z.looseObject({
+  kty: z.literal("EC"),
+  crv: z.literal("P-256"),
+  kid,
+  x: coordinate,
+  y: coordinate,
+  d: coordinate,
+});
+
+const keySet = <Key extends z.ZodType<{ kid: string }>>(key: Key) =>
+  z.object({
+    keys: z
+      .array(key)
+      .min(1, "holds no key")
+      .refine((keys) => new Set(keys.map((each) => each.kid)).size === keys.length, "holds the same kid twice"),
+  });
+
+const publicKey = z
+  .looseObject({ kty: z.enum(["EC", "RSA", "OKP"]) })
+  .refine((jwk) => !("d" in jwk), "must hold public keys only") as unknown as z.ZodType<JWK>;
+
+/** Keys may come over the network only where nobody on the way can swap them: TLS, or this very machine. */
+function isSafeKeyUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
+}
+
+const trustedIssuer = z
+  .strictObject({
+    /** The auth namespace its tokens count for. */
+    namespace: z.string().min(1).max(128).optional(),
+    /** The claim that names the auth namespace, for an issuer that speaks for several. */
+    namespaceClaim: z.string().min(1).optional(),
+    issuer: z.string().min(1),
+    audience: z.string().min(1),
+    jwksUri: z.string().refine(isSafeKeyUrl, "must be an https URL, or http on a loopback address").optional(),
+    jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
+    /** How long after a fetch an unknown `kid` does not cause another. */
+    cooldownSeconds: z.number().min(0).default(30),
+    /** How long a fetch of the keys may take. */
+    timeoutSeconds: z.number().positive().max(30).default(5),
+  })
+  .refine((issuer) => (issuer.namespace === undefined) !== (issuer.namespaceClaim === undefined), {
+    error: "needs either namespace or namespaceClaim",
+  })
+  .refine((issuer) => (issuer.jwksUri === undefined) !== (issuer.jwks === undefined), {
+    error: "needs either jwksUri or jwks",
+  });
+
+const serverUrl = z
+  .string()
+  .refine((text) => URL.canParse(text) && new URL(text).origin === text, "must be an origin such as https://host")
+  .refine(isSafeKeyUrl, "must be https, or http on a loopback address");
+
+/** How each variable is read: whether it must be there, whether it is JSON, and what it must look like. */
+const VARIABLES = {
+  KEY_ENCRYPTION_KEYS: { secret: true, json: true, shape: keySet(symmetricKey) },
+  DOMAIN_AUTHORITY_KEYS: { secret: true, json: true, shape: keySet(authorityKey) },
+  ADMIN_TOKEN: { secret: true, json: false, shape: z.string().min(32, "must have at least 32 characters") },
+  DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverUrl },
+  TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
+  DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
+  DOMAIN_TOKEN_LIFETIME_SECONDS: {
+    secret: false,
+    json: false,
+    shape: z.coerce.number().int().min(60).max(31_536_000),
+  },
+} as const;
+
+/** The names of the variables that must be kept secret, and must be set. */
+export const SECRETS = Object.entries(VARIABLES).flatMap(([name, { secret }]) => (secret ? [name] : []));
+
+/**
+ * Checks the environment and gives it its types.
+ *
+ * @throws ConfigError for the first variable that is missing or malformed
+ */
+export function readConfig(environment: Environment): Config {
+  const read = <Name extends keyof typeof VARIABLES>(name: Name) =>
+    readVariable(name, environment[name]) as z.output<(typeof VARIABLES)[Name]["shape"]> | undefined;
+  const required = <Name extends keyof typeof VARIABLES>(name: Name) => {
+    const value = read(name);
+    if (value === undefined) throw new ConfigError(name, "is not set");
+    return value;
+  };
+  const developmentIssuer = read("DEVELOPMENT_ISSUER");
+  return {
+    serverUrl: read("DOMAIN_SERVER_URL") ?? null,
+    trustedIssuers: [...(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
+    domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
+    keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys,
+    domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys,
+    adminToken: required("ADMIN_TOKEN"),
+  };
+}
+
+function readVariable(name: keyof typeof VARIABLES, text: string | undefined): unknown {
+  if (text === undefined || text === "") return undefined;
+  const { json, shape } = VARIABLES[name];
+  const result = shape.safeParse(json ? parseJson(name, text) : text);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const place = issue && issue.path.length > 0 ? ` at ${issue.path.join(".")}` : "";
+  throw new ConfigError(name, `is malformed${place}: ${issue?.message}`);
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ConfigError(name, "is not JSON");
+  }
+}
+
+const checked = new WeakMap<object, Config>();
+
+/**
+ * The checked configuration of a Worker or Durable Object environment; checked once for each.
+ *
+ * @throws ConfigError
+ */
+export function configOf(environment: Environment & object): Config {
+  const known = checked.get(environment);
+  if (known) return known;
+  const config = readConfig(environment);
+  checked.set(environment, config);
+  return config;
+}

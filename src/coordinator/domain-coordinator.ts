@@ -1,0 +1,95 @@
+import { DurableObject } from "cloudflare:workers";
+import { type Config, configOf } from "../config.ts";
+import type { Deregistration, DeregistrationGrant } from "../domain/deregistration.ts";
+import type { DomainError, Refusal } from "../domain/errors.ts";
+import type { Command, GrantOf } from "../domain/group.ts";
+import type { Registration, RegistrationGrant } from "../domain/registration.ts";
+import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
+import { errorFields, log } from "../log.ts";
+import { d1Failure } from "../storage/d1-errors.ts";
+import { DomainStore, StorageUnavailableError } from "../storage/domain-store.ts";
+import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
+import { GroupCommit, QueueFullError } from "./group-commit.ts";
+import { type Credential, Keyring } from "./keyring.ts";
+
+/** What the object answers: plain data, because error classes do not survive the way back to the Worker. */
+export type Answer<Grant> =
+  | Readonly<{ granted: true; grant: Grant }>
+  | Readonly<{ granted: false; refusal: Omit<Refusal, "error"> & { error: CoordinatorError } }>;
+
+/** The refusals of the rules, and those of an object that cannot decide now. */
+export type CoordinatorError = DomainError | "OVERLOADED" | "INTERNAL_ERROR";
+
+/** What travels with every command. */
+export type CallContext = Readonly<{
+  /** The `iss` of domain tokens: this server's URL as the caller knows it. */
+  issuer: string;
+  /** Whether an earlier try of this request may have been carried out. */
+  repeated: boolean;
+}>;
+
+/** A registration's grant together with the credentials it entitles to. */
+export type CredentialsGrant = RegistrationGrant & Readonly<{ credentials: readonly Credential[] }>;
+
+/**
+ * Puts everything that is asked of one domain in order. There is one such object for each domain name; D1 holds the
+ * truth, and an object that is replaced in mid-work leaves nothing behind that its successor needs.
+ */
+export class DomainCoordinator extends DurableObject<Env> {
+  #queue: GroupCommit<Request, Result> | undefined;
+
+  /** Registers a device: a join or a renewal. */
+  async register(registration: Registration, context: CallContext): Promise<Answer<CredentialsGrant>> {
+    return this.#submit(registration, context, (grant: RegistrationGrant, credentials) => ({ ...grant, credentials }));
+  }
+
+  /** De-registers a device, or previews it. */
+  async deregister(deregistration: Deregistration, context: CallContext): Promise<Answer<DeregistrationGrant>> {
+    return this.#submit(deregistration, context, (grant: DeregistrationGrant) => grant);
+  }
+
+  /** Replaces or merges the settings of the domain. */
+  async changeSettings(change: SettingsChange, context: CallContext): Promise<Answer<SettingsGrant>> {
+    return this.#submit(change, context, (grant: SettingsGrant) => grant);
+  }
+
+  async #submit<C extends Command, Grant>(
+    command: C,
+    { issuer, repeated }: CallContext,
+    complete: (grant: GrantOf[C["type"]], credentials: readonly Credential[]) => Grant,
+  ): Promise<Answer<Grant>> {
+    try {
+      this.#queue ??= this.#startQueue(configOf(this.env));
+      const result = await this.#queue.submit({ command, repeated, issuer });
+      if ("fault" in result) throw result.fault;
+      const { outcome, credentials } = result;
+      return outcome.granted
+        ? { granted: true, grant: complete(outcome.grant as GrantOf[C["type"]], credentials) }
+        : outcome;
+    } catch (error) {
+      return { granted: false, refusal: failure(error) };
+    }
+  }
+
+  #startQueue(config: Config): GroupCommit<Request, Result> {
+    const domain = this.ctx.id.name;
+    if (domain === undefined) throw new Error("a coordinator must be addressed by its domain's name");
+    const writer = new DomainWriter(domain, new DomainStore(this.env.DB), new Keyring(domain, config));
+    return new GroupCommit((requests) => writer.run(requests));
+  }
+}
+
+/** What to answer when a command could not be decided or committed; the cause goes to the log alone. */
+function failure(error: unknown): { error: CoordinatorError; reason: string } {
+  const name = failureName(error);
+  const advice = d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
+  log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", { ...errorFields(error), ...advice });
+  return { error: name, reason: error instanceof Error ? error.name : "unknown" };
+}
+
+function failureName(error: unknown): CoordinatorError {
+  if (error instanceof QueueFullError) return "OVERLOADED";
+  if (error instanceof StorageUnavailableError) return error.overloaded ? "OVERLOADED" : "TEMPORARILY_UNAVAILABLE";
+  if (error instanceof ContentionError) return "TEMPORARILY_UNAVAILABLE";
+  return "INTERNAL_ERROR";
+}

@@ -1,0 +1,153 @@
+import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
+import { type AnyOutcome, type Command, decideGroup, type GroupDecision } from "../domain/group.ts";
+import type { DomainState } from "../domain/types.ts";
+import type { DomainStore } from "../storage/domain-store.ts";
+import type { Credential, Keyring, VersionRange } from "./keyring.ts";
+
+/** A command on its way through the queue. */
+export type Request = Readonly<{
+  command: Command;
+  /** Whether this is a further try of a request whose answer was lost on the way. */
+  repeated: boolean;
+  /** The `iss` of the domain tokens it is answered with. */
+  issuer: string;
+}>;
+
+/** What came of a request: the outcome of its command, and for a granted registration the credentials. */
+export type Result =
+  | Readonly<{ outcome: AnyOutcome; credentials: readonly Credential[] }>
+  /** The request could not be decided; it changed nothing. */
+  | Readonly<{ fault: unknown }>;
+
+/** Another writer took the domain's revision this many times in a row. */
+export class ContentionError extends Error {
+  override readonly name = "ContentionError";
+}
+
+const COMMIT_TRIES = 12;
+
+/**
+ * Takes groups of requests for one domain through load, decide and commit.
+ *
+ * It keeps no state but keys, which never change; should two writers serve one domain at once, the fence in the log
+ * lets one of them through and has the other decide again.
+ */
+export class DomainWriter {
+  readonly #domain: string;
+  readonly #store: DomainStore;
+  readonly #keyring: Keyring;
+
+  constructor(domain: string, store: DomainStore, keyring: Keyring) {
+    this.#domain = domain;
+    this.#store = store;
+    this.#keyring = keyring;
+  }
+
+  /**
+   * Decides and commits one group.
+   *
+   * @returns one result for each request, in order
+   * @throws StorageUnavailableError, ContentionError
+   */
+  async run(requests: readonly Request[]): Promise<readonly Result[]> {
+    for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
+      const results = await this.#attempt(requests);
+      if (results) return results;
+    }
+    throw new ContentionError(`another writer of ${this.#domain} was faster ${COMMIT_TRIES} times`);
+  }
+
+  /** One round of load, decide and commit; null if another writer came in between. */
+  async #attempt(requests: readonly Request[]): Promise<readonly Result[] | null> {
+    const before = await this.#load(requests);
+    const alreadyDone = await this.#alreadyDone(requests);
+    const now = Date.now();
+
+    const faults = new Map<Request, unknown>();
+    const decide = () => {
+      const sound = requests.filter((request) => !faults.has(request));
+      const commands = sound.map(({ command }) => command);
+      return { sound, decision: decideGroup(before, commands, now, alreadyDone) };
+    };
+    let { sound, decision } = decide();
+    // Keys are opened before anything is committed: who cannot be answered must not be made a member.
+    for (const [request, fault] of await this.#unanswerable(sound, decision)) faults.set(request, fault);
+    if (faults.size > 0) ({ sound, decision } = decide());
+
+    const made = await this.#keyring.make(
+      decision.events.flatMap((event) => (event.type === "key-made" ? [event.keyVersion] : [])),
+    );
+    const results = new Map<Request, Result>(
+      await Promise.all(
+        sound.map(async (request, index) => {
+          const outcome = decision.outcomes[index] as AnyOutcome;
+          const range = credentialRange(outcome);
+          const credentials = range ? await this.#keyring.credentials(range, request.issuer, now, made) : [];
+          return [request, { outcome, credentials }] as const;
+        }),
+      ),
+    );
+    if (decision.events.length > 0) {
+      const committed = await this.#store.commit({
+        domain: this.#domain,
+        commitId: crypto.randomUUID(),
+        committedAt: now,
+        before,
+        after: decision.state,
+        events: decision.events,
+        newKeys: made.map(({ stored }) => stored),
+      });
+      if (committed === "superseded") return null;
+      this.#keyring.adopt(made);
+    }
+    return requests.map((request) => results.get(request) ?? { fault: faults.get(request) });
+  }
+
+  async #load(requests: readonly Request[]): Promise<DomainState> {
+    const machineGuids = new Set(
+      requests.flatMap(({ command }) => ("machineGuid" in command ? [command.machineGuid] : [])),
+    );
+    for (;;) {
+      const { state, keys } = await this.#store.load(
+        this.#domain,
+        [...machineGuids],
+        Math.max(1, this.#keyring.highest),
+      );
+      if (this.#keyring.take(keys)) return state;
+    }
+  }
+
+  /** Which repeated requests find their change in the log. Asked after the load, so that it misses no commit of it. */
+  async #alreadyDone(requests: readonly Request[]): Promise<ReadonlySet<string>> {
+    const repeated = requests.flatMap(({ command, repeated }) =>
+      repeated && "requestId" in command ? [command.requestId] : [],
+    );
+    if (repeated.length === 0) return new Set();
+    return new Set((await this.#store.eventsOf(this.#domain, repeated)).keys());
+  }
+
+  /** The granted registrations that need a key that does not open, each with the reason. */
+  async #unanswerable(
+    requests: readonly Request[],
+    { outcomes }: GroupDecision,
+  ): Promise<readonly (readonly [Request, KeyWrappingError])[]> {
+    const needs = requests.flatMap((request, index) => {
+      const range = credentialRange(outcomes[index] as AnyOutcome);
+      return range ? [{ request, range }] : [];
+    });
+    const locked = await this.#keyring.locked({
+      after: Math.min(...needs.map(({ range }) => range.after)),
+      upTo: this.#keyring.highest,
+    });
+    return needs.flatMap(({ request, range }) => {
+      const lock = [...locked].find(([version]) => version > range.after && version <= range.upTo);
+      return lock ? [[request, lock[1]] as const] : [];
+    });
+  }
+}
+
+/** Which credentials a request is answered with; null if with none. */
+function credentialRange(outcome: AnyOutcome): VersionRange | null {
+  if (!outcome.granted || !("credentialsAfter" in outcome.grant)) return null;
+  return { after: outcome.grant.credentialsAfter, upTo: outcome.grant.keyVersion };
+}

@@ -1,0 +1,35 @@
+import type { JWK } from "jose";
+
+/** The JOSE key agreement that secrets for a domain are encrypted with. */
+export const DOMAIN_KEY_ALGORITHM = "ECDH-ES+A256KW";
+
+/** A domain key pair as JWKs: EC P-256, for key agreement. */
+export type DomainKeyPair = Readonly<{ publicJwk: JWK; privateJwk: JWK }>;
+
+/** The `kid` of a domain key: `{domain}/{keyVersion}`. */
+export function domainKeyId(domain: string, keyVersion: number): string {
+  return `${domain}/${keyVersion}`;
+}
+
+/**
+ * Makes a new domain key pair.
+ *
+ * @see RFC 7517, JSON Web Key (JWK), section 4; RFC 7518, JSON Web Algorithms (JWA), section 6.2
+ */
+export async function generateDomainKeyPair(domain: string, keyVersion: number): Promise<DomainKeyPair> {
+  const pair = (await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, true, [
+    "deriveBits",
+  ])) as CryptoKeyPair;
+  const { kty, crv, x, y, d } = (await crypto.subtle.exportKey("jwk", pair.privateKey)) as JWK;
+  if (!kty || !crv || !x || !y || !d) throw new Error("WebCrypto exported an incomplete P-256 key");
+  const publicJwk: JWK = {
+    kty,
+    crv,
+    x,
+    y,
+    kid: domainKeyId(domain, keyVersion),
+    use: "enc",
+    alg: DOMAIN_KEY_ALGORITHM,
+  };
+  return { publicJwk, privateJwk: { ...publicJwk, d } };
+}

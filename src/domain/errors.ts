@@ -1,0 +1,17 @@
+/**
+ * Every refusal the rules of a domain can give. The first three are the errors of the reference logic; the HTTP
+ * layer maps each to its status and number.
+ */
+export type DomainError =
+  | "DOM_AUTHENTICATION_REQUIRED"
+  | "DOM_LIMIT_REACHED"
+  | "DEREG_DENIED"
+  | "DOMAIN_NOT_FOUND"
+  | "INVALID_REQUEST"
+  | "TEMPORARILY_UNAVAILABLE";
+
+/** A member of a request that is wrong, and the rule it breaks. */
+export type FieldError = Readonly<{ field: string; detail: string }>;
+
+/** A refusal: the error to answer with, why (for the log), and, for `INVALID_REQUEST`, the fields at fault. */
+export type Refusal = Readonly<{ error: DomainError; reason: string; fields?: readonly FieldError[] }>;

@@ -1,0 +1,85 @@
+import { type Deregistration, type DeregistrationGrant, decideDeregistration } from "./deregistration.ts";
+import { decideRegistration, type Registration, type RegistrationGrant } from "./registration.ts";
+import { decideSettings, type SettingsChange, type SettingsGrant } from "./settings.ts";
+import type { Decision, DomainEvent, DomainState, Membership, Outcome } from "./types.ts";
+
+/** Everything that can be asked of a domain. */
+export type Command = Registration | Deregistration | SettingsChange;
+
+/** What each command grants. */
+export type GrantOf = {
+  register: RegistrationGrant;
+  deregister: DeregistrationGrant;
+  settings: SettingsGrant;
+};
+
+/** The outcome of a command, whichever it was. */
+export type AnyOutcome = Outcome<GrantOf[Command["type"]]>;
+
+/** What a group of commands comes to: the state after it, all that happened, and one outcome for each command. */
+export type GroupDecision = Readonly<{
+  state: DomainState;
+  events: readonly DomainEvent[];
+  outcomes: readonly AnyOutcome[];
+}>;
+
+/**
+ * Decides commands one after the other, each on the state the ones before it left.
+ *
+ * @param now milliseconds since the Unix epoch
+ * @param alreadyDone ids of requests whose change an earlier try of them committed before its answer was lost
+ */
+export function decideGroup(
+  initial: DomainState,
+  commands: readonly Command[],
+  now: number,
+  alreadyDone: ReadonlySet<string> = new Set(),
+): GroupDecision {
+  const members = new Map(initial.members);
+  const events: DomainEvent[] = [];
+  const outcomes: AnyOutcome[] = [];
+  let state: DomainState = { ...initial, members };
+  for (const command of commands) {
+    const decision = decide(state, command, alreadyDone);
+    for (const event of decision.events) {
+      state = evolve(state, event, members, now);
+      events.push(event);
+    }
+    outcomes.push(decision.outcome);
+  }
+  // However many events: one group, one commit, one revision.
+  return { state: { ...state, revision: initial.revision + (events.length > 0 ? 1 : 0) }, events, outcomes };
+}
+
+function decide(
+  state: DomainState,
+  command: Command,
+  alreadyDone: ReadonlySet<string>,
+): Decision<GrantOf[Command["type"]]> {
+  switch (command.type) {
+    case "register":
+      return decideRegistration(state, command, alreadyDone.has(command.requestId));
+    case "deregister":
+      return decideDeregistration(state, command, alreadyDone.has(command.requestId));
+    case "settings":
+      return decideSettings(state, command);
+  }
+}
+
+/** The state after an event; `members`, the group's own copy, is changed in place to keep a large group linear. */
+function evolve(state: DomainState, event: DomainEvent, members: Map<string, Membership>, now: number): DomainState {
+  switch (event.type) {
+    case "domain-created":
+      return { ...state, revision: 1 };
+    case "device-joined":
+      members.set(event.machineGuid, { deviceKeyThumbprint: null, joinedAt: now });
+      return { ...state, memberCount: state.memberCount + 1 };
+    case "device-left":
+      members.delete(event.machineGuid);
+      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+    case "key-made":
+      return { ...state, keyVersion: event.keyVersion, keyRolloverRequired: false };
+    case "settings-changed":
+      return { ...state, settings: event.settings };
+  }
+}

@@ -1,0 +1,52 @@
+import type { FieldError } from "./errors.ts";
+import {
+  DEFAULT_SETTINGS,
+  type Decision,
+  type DomainEvent,
+  type DomainSettings,
+  type DomainState,
+  granted,
+  refused,
+} from "./types.ts";
+
+/** Some settings; what is absent is left to its default (replace) or as it is (merge). */
+export type SettingsPatch = { readonly [Name in keyof DomainSettings]?: DomainSettings[Name] | undefined };
+
+/** An operator sets the rules of a domain: all of them, creating it if need be, or some. */
+export type SettingsChange = Readonly<{ type: "settings"; mode: "replace" | "merge"; patch: SettingsPatch }>;
+
+/** The settings that hold from now on, and whether the domain came into being by them. */
+export type SettingsGrant = Readonly<{ settings: DomainSettings; created: boolean }>;
+
+/** What in these settings contradicts itself, field by field. */
+export function settingsProblems(settings: DomainSettings): readonly FieldError[] {
+  return settings.authNamespace !== null && !settings.authenticationRequired
+    ? [{ field: "authNamespace", detail: "needs authenticationRequired to be true" }]
+    : [];
+}
+
+/** Decides a change of settings. A maximum below the present count evicts nobody and admits nobody. */
+export function decideSettings(state: DomainState, { mode, patch }: SettingsChange): Decision<SettingsGrant> {
+  const created = state.revision === 0;
+  if (created && mode === "merge") return refused({ error: "DOMAIN_NOT_FOUND", reason: "merge into no domain" });
+
+  const previous = state.settings;
+  const settings = overlay(mode === "replace" ? DEFAULT_SETTINGS : previous, patch);
+  const fields = settingsProblems(settings);
+  if (fields.length > 0) return refused({ error: "INVALID_REQUEST", reason: "contradictory settings", fields });
+
+  const born: DomainEvent[] = created ? [{ type: "domain-created" }] : [];
+  const changed: DomainEvent[] = sameSettings(settings, previous)
+    ? []
+    : [{ type: "settings-changed", settings, previous }];
+  return granted({ settings, created }, [...born, ...changed]);
+}
+
+function overlay(base: DomainSettings, patch: SettingsPatch): DomainSettings {
+  const given = Object.entries(patch).filter(([, value]) => value !== undefined);
+  return { ...base, ...Object.fromEntries(given) };
+}
+
+function sameSettings(a: DomainSettings, b: DomainSettings): boolean {
+  return (Object.keys(DEFAULT_SETTINGS) as (keyof DomainSettings)[]).every((name) => a[name] === b[name]);
+}

@@ -1,0 +1,80 @@
+import type { Refusal } from "./errors.ts";
+
+/** What an operator sets for a domain. */
+export type DomainSettings = Readonly<{
+  /** Whether a registration or de-registration needs an auth token. */
+  authenticationRequired: boolean;
+  /** The one namespace whose tokens are accepted; null accepts every trusted issuer's. */
+  authNamespace: string | null;
+  /** How many devices may be members at once; null for no maximum. */
+  maxMembership: number | null;
+  /** Whether every request of a device must be signed with its own key. */
+  deviceKeyRequired: boolean;
+}>;
+
+/** The settings of a domain nobody configured. */
+export const DEFAULT_SETTINGS: DomainSettings = {
+  authenticationRequired: false,
+  authNamespace: null,
+  maxMembership: null,
+  deviceKeyRequired: false,
+};
+
+/** What is remembered of a device in a domain besides its machine GUID; times in milliseconds since the epoch. */
+export type Membership = Readonly<{ deviceKeyThumbprint: string | null; joinedAt: number }>;
+
+/** A domain at one moment, as far as the rules need it. */
+export type DomainState = Readonly<{
+  /** How many commits the domain has seen; 0 says that it does not exist yet. */
+  revision: number;
+  settings: DomainSettings;
+  /** Whether the next registration makes a new domain key. */
+  keyRolloverRequired: boolean;
+  /** The highest key version; 0 before the first key. */
+  keyVersion: number;
+  memberCount: number;
+  /** The memberships of the machine GUIDs under decision, not of the whole domain. */
+  members: ReadonlyMap<string, Membership>;
+}>;
+
+/** The state a domain is born with: a rollover is due, which makes key version 1. */
+export const NEWBORN: DomainState = {
+  revision: 0,
+  settings: DEFAULT_SETTINGS,
+  keyRolloverRequired: true,
+  keyVersion: 0,
+  memberCount: 0,
+  members: new Map(),
+};
+
+/** What became of the auth token of a request. */
+export type AuthEvidence =
+  | Readonly<{ kind: "none" }>
+  | Readonly<{ kind: "invalid"; reason: string }>
+  /** The issuer's keys could not be had, so that nothing is known of the token. */
+  | Readonly<{ kind: "unavailable"; reason: string }>
+  | Readonly<{ kind: "verified"; namespace: string }>;
+
+/** One fact about a domain; what a commit records, in order. */
+export type DomainEvent =
+  | Readonly<{ type: "domain-created" }>
+  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string }>
+  | Readonly<{ type: "device-left"; machineGuid: string; requestId: string }>
+  | Readonly<{ type: "key-made"; keyVersion: number }>
+  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings }>;
+
+/** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
+export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;
+
+/** Granted, with what was granted, or refused, with why. */
+export type Outcome<Grant> = Readonly<{ granted: true; grant: Grant } | { granted: false; refusal: Refusal }>;
+
+/** A decision that grants `grant` and makes `events` happen. */
+export function granted<Grant>(grant: Grant, events: readonly DomainEvent[] = []): Decision<Grant> {
+  return { events, outcome: { granted: true, grant } };
+}
+
+/** A decision that refuses, and so changes nothing. */
+export function refused(refusal: Refusal): Decision<never> {
+  return { events: [], outcome: { granted: false, refusal } };
+}

@@ -1,0 +1,81 @@
+import type { Context } from "hono";
+import type * as z from "zod";
+import type { FieldError } from "../domain/errors.ts";
+import { invalidRequest, Problem } from "./problems.ts";
+
+/** The largest request body, in bytes. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/**
+ * Reads and checks a JSON body.
+ *
+ * @param types the media types it may come as
+ * @throws Problem `INVALID_REQUEST`: 413, 415, or 400 naming each member at fault
+ */
+export async function jsonBody<Schema extends z.ZodType>(
+  c: Context,
+  schema: Schema,
+  types: readonly string[] = ["application/json"],
+): Promise<z.output<Schema>> {
+  const type = c.req.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (!types.includes(type)) {
+    const fault = { field: "content-type", detail: `must be ${types.join(" or ")}` };
+    throw new Problem("INVALID_REQUEST", { status: 415, errors: [fault] });
+  }
+  const result = schema.safeParse(parseJson(await readText(c.req.raw)));
+  if (!result.success) throw invalidRequest(...result.error.issues.flatMap(fieldErrors));
+  return result.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidRequest({ field: "body", detail: "must be JSON" });
+  }
+}
+
+/** Reads a body as UTF-8, and stops as soon as it is too large, whatever its length was said to be. */
+async function readText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > MAX_BODY_BYTES) {
+      const fault = { field: "body", detail: `must have at most ${MAX_BODY_BYTES} bytes` };
+      throw new Problem("INVALID_REQUEST", { status: 413, errors: [fault] });
+    }
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(await new Blob(chunks).arrayBuffer());
+  } catch {
+    throw invalidRequest({ field: "body", detail: "must be UTF-8" });
+  }
+}
+
+/** One problem per member. The value at fault is never repeated: it may be a secret in the wrong place. */
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ field: fieldName([...path, key]), detail: "is not a known member" }));
+  }
+  return [{ field: path.length === 0 ? "body" : fieldName(path), detail: issueDetail(issue) }];
+}
+
+function issueDetail(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_type") return `must be ${article(issue.expected)}`;
+  if (issue.code === "too_small") return `must be at least ${issue.minimum}`;
+  if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
+  return issue.message;
+}
+
+function article(type: string): string {
+  const name = type === "int" ? "integer" : type;
+  return /^[aeiou]/.test(name) ? `an ${name}` : `a ${name}`;
+}
+
+/** An unknown member's name is the sender's text: cut to a length that suits an error message. */
+function fieldName(path: readonly string[]): string {
+  return path.join(".").slice(0, 64);
+}

@@ -1,0 +1,46 @@
+import type { Answer, DomainCoordinator } from "../coordinator/domain-coordinator.ts";
+import { errorFields, log } from "../log.ts";
+import { Problem } from "./problems.ts";
+
+const TRIES = 3;
+
+/**
+ * Asks a domain's object, again if it went away in mid-call.
+ *
+ * That is safe for every command: an object that is told a request is a repeated one looks for it in the log first.
+ *
+ * @returns what the object grants
+ * @throws Problem for what it refuses
+ */
+export async function askCoordinator<Grant>(
+  env: Env,
+  domain: string,
+  ask: (coordinator: DurableObjectStub<DomainCoordinator>, repeated: boolean) => Promise<Answer<Grant>>,
+): Promise<Grant> {
+  const answer = await call(env, domain, ask);
+  if (answer.granted) return answer.grant;
+  const { error, reason, fields } = answer.refusal;
+  throw new Problem(error, { reason, ...(fields ? { errors: fields } : {}) });
+}
+
+async function call<Grant>(
+  env: Env,
+  domain: string,
+  ask: (coordinator: DurableObjectStub<DomainCoordinator>, repeated: boolean) => Promise<Answer<Grant>>,
+): Promise<Answer<Grant>> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      // A new stub each time: one that has thrown stays broken.
+      return await ask(env.DOMAIN_COORDINATOR.getByName(domain), attempt > 1);
+    } catch (error) {
+      const { retryable, overloaded, durableObjectReset } = error as DurableObjectFailure;
+      log("warn", "a call to a domain's object failed", { ...errorFields(error), attempt });
+      if (overloaded) throw new Problem("OVERLOADED");
+      if (attempt === TRIES) throw new Problem("TEMPORARILY_UNAVAILABLE");
+      if (!retryable && !durableObjectReset) throw error;
+    }
+  }
+}
+
+/** What the runtime says of a failed call to a Durable Object. */
+type DurableObjectFailure = { retryable?: boolean; overloaded?: boolean; durableObjectReset?: boolean };

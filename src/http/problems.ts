@@ -1,0 +1,97 @@
+import type { FieldError } from "../domain/errors.ts";
+
+type ProblemType = Readonly<{ status: number; title: string; code?: number; headers?: Record<string, string> }>;
+
+const RETRY = { "retry-after": "1" };
+
+/**
+ * Every error this server answers with. The numbers of the reference logic travel as `code`: as HTTP statuses, its
+ * 502 and 503 would have proxies and clients repeat a final refusal.
+ */
+export const PROBLEMS = {
+  DOM_AUTHENTICATION_REQUIRED: {
+    status: 401,
+    code: 503,
+    title: "The domain requires a valid auth token",
+    headers: { "www-authenticate": "Bearer" },
+  },
+  DOM_LIMIT_REACHED: { status: 409, code: 502, title: "The domain has reached its maximum membership" },
+  DEREG_DENIED: { status: 403, code: 401, title: "The device is not a member of the domain" },
+  INVALID_REQUEST: { status: 400, title: "The request is not well formed" },
+  DOMAIN_NOT_FOUND: { status: 404, title: "There is no such domain" },
+  NOT_FOUND: { status: 404, title: "There is nothing at this address" },
+  ADMIN_AUTHENTICATION_REQUIRED: {
+    status: 401,
+    title: "Administration requires the admin token",
+    headers: { "www-authenticate": "Bearer" },
+  },
+  OVERLOADED: { status: 503, title: "The domain has more to do than it can take on", headers: RETRY },
+  TEMPORARILY_UNAVAILABLE: {
+    status: 503,
+    title: "Something this request needs cannot be reached at the moment",
+    headers: RETRY,
+  },
+  INTERNAL_ERROR: { status: 500, title: "The server failed" },
+} as const satisfies Record<string, ProblemType>;
+
+/** The stable name of an error, which clients branch on. */
+export type ProblemName = keyof typeof PROBLEMS;
+
+/** What a problem says besides its name. */
+export type ProblemDetails = Readonly<{
+  /** For the caller, about this occurrence. */
+  detail?: string;
+  /** The members of the request at fault. */
+  errors?: readonly FieldError[];
+  /** Another status than the error's usual one. */
+  status?: number;
+  headers?: Record<string, string>;
+  /** For the log alone. */
+  reason?: string;
+}>;
+
+/** An error answer on its way to the error handler. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly problem: ProblemName;
+  readonly details: ProblemDetails;
+
+  constructor(problem: ProblemName, details: ProblemDetails = {}) {
+    super(problem);
+    this.problem = problem;
+    this.details = details;
+  }
+
+  /**
+   * The answer itself.
+   *
+   * @param origin where the problem types are described
+   * @see RFC 9457, Problem Details for HTTP APIs, section 3
+   */
+  response(origin: string): Response {
+    const type: ProblemType = PROBLEMS[this.problem];
+    const { errors, detail = errors && describe(errors), status = type.status, headers } = this.details;
+    const body = {
+      type: `${origin}/problems/${this.problem.toLowerCase().replaceAll("_", "-")}`,
+      title: type.title,
+      status,
+      ...(detail === undefined ? {} : { detail }),
+      error: this.problem,
+      ...(type.code === undefined ? {} : { code: type.code }),
+      ...(errors === undefined ? {} : { errors }),
+    };
+    return Response.json(body, {
+      status,
+      headers: { ...type.headers, ...headers, "content-type": "application/problem+json" },
+    });
+  }
+}
+
+/** A bad request, with the members at fault. */
+export function invalidRequest(...errors: readonly FieldError[]): Problem {
+  return new Problem("INVALID_REQUEST", { errors });
+}
+
+function describe(errors: readonly FieldError[]): string {
+  return errors.map(({ field, detail }) => `${field} ${detail}`).join("; ");
+}

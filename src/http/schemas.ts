@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { DEFAULT_SETTINGS } from "../domain/types.ts";
+
+/** A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. */
+const machineGuid = z
+  .uuid({ error: "must be a UUID such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77" })
+  .transform((guid) => guid.toLowerCase());
+
+/** The body of a registration. */
+export const registerBody = z.strictObject({
+  machineGuid,
+  afterKeyVersion: z.int().min(0).default(0),
+});
+
+/** The body of a de-registration. */
+export const deregisterBody = z.strictObject({
+  machineGuid,
+  preview: z.boolean().default(false),
+});
+
+const settings = {
+  authenticationRequired: z.boolean(),
+  authNamespace: z.string().min(1).max(128).nullable(),
+  maxMembership: z.int().min(0).nullable(),
+  deviceKeyRequired: z.boolean(),
+};
+
+/** The body that replaces a domain's settings; what it leaves out takes its default. */
+export const settingsBody = z.strictObject(settings).partial();
+
+const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
+  settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
+
+/**
+ * The body that changes some of a domain's settings: null takes one back to its default.
+ *
+ * @see RFC 7396, JSON Merge Patch, section 2
+ */
+export const settingsMergeBody = z
+  .strictObject({
+    ...settings,
+    authenticationRequired: flag("authenticationRequired"),
+    deviceKeyRequired: flag("deviceKeyRequired"),
+  })
+  .partial();

@@ -1,0 +1,40 @@
+/** What a failed D1 call means for whoever made it. */
+export type D1Failure =
+  /** The commit's revision was already taken; the whole batch was undone. */
+  | "revision-taken"
+  /** D1 took on too much and did not run the call. */
+  | "overloaded"
+  /** The connection or the database went away in mid-call: it may or may not have happened. */
+  | "transient"
+  /** The tables are not there. */
+  | "unmigrated"
+  /** A fault of ours, which no repetition mends. */
+  | "permanent";
+
+// D1 reports every failure as a message. These are the ones that its documentation lists and says what to do about.
+const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
+  ["revision-taken", /UNIQUE constraint failed: domain_log\./i],
+  ["overloaded", /overloaded|Too many requests queued/i],
+  ["unmigrated", /no such (table|column)/i],
+  [
+    "transient",
+    /Network connection lost|storage (operation|caused)|reset|timed? ?out|timeout|internal error|Cannot resolve D1|isn't responding|connection|broken/i,
+  ],
+];
+
+/**
+ * Sorts an error thrown by D1, or by Drizzle around it, by what to do about it.
+ *
+ * @see Cloudflare D1 documentation, "Debug D1", section "List of D1 errors"
+ */
+export function d1Failure(error: unknown): D1Failure {
+  const message = messages(error);
+  return SIGNS.find(([, sign]) => sign.test(message))?.[0] ?? "permanent";
+}
+
+/** The messages of an error and of everything that caused it. */
+function messages(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error; at instanceof Error && parts.length < 8; at = at.cause) parts.push(at.message);
+  return parts.join("\n");
+}

@@ -1,0 +1,56 @@
+import { asc, eq, getTableColumns, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/d1";
+import { currentKeyVersion } from "../domain/rollover.ts";
+import type { DomainSettings } from "../domain/types.ts";
+import { domainKeys, domainServerInfo } from "./schema.ts";
+
+/** A domain as anyone may see it and as its operator does; times in milliseconds since the Unix epoch. */
+export type DomainOverview = DomainSettings &
+  Readonly<{
+    domain: string;
+    keyVersion: number;
+    keyRolloverRequired: boolean;
+    memberCount: number;
+    revision: number;
+    createdAt: number;
+    updatedAt: number;
+  }>;
+
+/** The public keys of a domain (JWKs as JSON, oldest first), and the version to encrypt to, if there is one now. */
+export type PublicKeys = Readonly<{ currentKeyVersion: number | null; publicJwks: readonly string[] }>;
+
+/** A domain's settings and counters; null if there is no such domain. Creates nothing. */
+export async function readDomain(database: D1Database, domain: string): Promise<DomainOverview | null> {
+  const [overview] = await drizzle(database)
+    .select({ ...getTableColumns(domainServerInfo), keyVersion: highestKeyVersion })
+    .from(domainServerInfo)
+    .where(eq(domainServerInfo.domain, domain));
+  return overview ?? null;
+}
+
+/** A domain's public keys; null if there is no such domain. Creates nothing. */
+export async function readPublicKeys(database: D1Database, domain: string): Promise<PublicKeys | null> {
+  const db = drizzle(database);
+  const [[info], keys] = await db.batch([
+    db
+      .select({ keyRolloverRequired: domainServerInfo.keyRolloverRequired, keyVersion: highestKeyVersion })
+      .from(domainServerInfo)
+      .where(eq(domainServerInfo.domain, domain)),
+    db
+      .select({ publicJwk: domainKeys.publicJwk })
+      .from(domainKeys)
+      .where(eq(domainKeys.domain, domain))
+      .orderBy(asc(domainKeys.keyVersion)),
+  ]);
+  return info ? { currentKeyVersion: currentKeyVersion(info), publicJwks: keys.map((key) => key.publicJwk) } : null;
+}
+
+/** Of the domain that the outer query reads. */
+const highestKeyVersion = sql<number>`(
+  select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
+  where ${domainKeys.domain} = ${domainServerInfo.domain})`;
+
+/** Whether the database answers and has its tables. @throws what D1 throws if not */
+export async function checkDatabase(database: D1Database): Promise<void> {
+  await drizzle(database).select({ domain: domainServerInfo.domain }).from(domainServerInfo).limit(1);
+}

@@ -1,0 +1,258 @@
+import { and, asc, eq, gte, inArray, type SQL, sql } from "drizzle-orm";
+import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
+import { type DomainEvent, type DomainState, type Membership, NEWBORN } from "../domain/types.ts";
+import { d1Failure } from "./d1-errors.ts";
+import { domainKeys, domainLog, domainMembership, domainServerInfo } from "./schema.ts";
+
+/** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
+export type StoredKey = Readonly<{ keyVersion: number; publicJwk: string; wrappedPrivateJwk: string }>;
+
+/** A commit: one step of a domain from the state it was decided on to the state after it. */
+export type Commit = Readonly<{
+  domain: string;
+  commitId: string;
+  /** Milliseconds since the Unix epoch. */
+  committedAt: number;
+  before: DomainState;
+  after: DomainState;
+  events: readonly DomainEvent[];
+  newKeys: readonly StoredKey[];
+}>;
+
+/** Storage could not say, in the tries it was given, whether it did what was asked; ask again later. */
+export class StorageUnavailableError extends Error {
+  override readonly name = "StorageUnavailableError";
+  readonly overloaded: boolean;
+
+  constructor(message: string, overloaded: boolean, cause: unknown) {
+    super(message, { cause });
+    this.overloaded = overloaded;
+  }
+}
+
+const COMMIT_TRIES = 4;
+const LOAD_TRIES = 3;
+const ANSWER_MILLISECONDS = 10_000;
+/** How far back a repeated request looks for itself, in revisions. */
+const RECENT_REVISIONS = 1_000;
+
+/** Loads and commits one domain at a time, with a fixed number of statements however many devices are concerned. */
+export class DomainStore {
+  readonly #db: DrizzleD1Database;
+  readonly #pause: (attempt: number) => Promise<void>;
+
+  constructor(database: D1Database, pause: (attempt: number) => Promise<void> = jitteredPause) {
+    this.#db = drizzle(database);
+    this.#pause = pause;
+  }
+
+  /**
+   * The present state of a domain with the memberships of these machine GUIDs, and its keys from version `keysFrom`
+   * on, all read in one transaction.
+   *
+   * @throws StorageUnavailableError
+   */
+  async load(
+    domain: string,
+    machineGuids: readonly string[],
+    keysFrom: number,
+  ): Promise<{ state: DomainState; keys: readonly StoredKey[] }> {
+    const [infos, members, keys] = await this.#reading(() =>
+      this.#db.batch([
+        this.#db.select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain)),
+        this.#db
+          .select({
+            machineGuid: domainMembership.machineGuid,
+            deviceKeyThumbprint: domainMembership.deviceKeyThumbprint,
+            joinedAt: domainMembership.joinedAt,
+          })
+          .from(domainMembership)
+          .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(machineGuids)))),
+        this.#db
+          .select({
+            keyVersion: domainKeys.keyVersion,
+            publicJwk: domainKeys.publicJwk,
+            wrappedPrivateJwk: domainKeys.wrappedPrivateJwk,
+          })
+          .from(domainKeys)
+          .where(and(eq(domainKeys.domain, domain), gte(domainKeys.keyVersion, keysFrom)))
+          .orderBy(asc(domainKeys.keyVersion)),
+      ]),
+    );
+    const [info] = infos;
+    if (!info) return { state: NEWBORN, keys: [] };
+    const { revision, keyRolloverRequired, memberCount } = info;
+    const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = info;
+    return {
+      state: {
+        revision,
+        settings: { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired },
+        keyRolloverRequired,
+        keyVersion: keys.at(-1)?.keyVersion ?? 0,
+        memberCount,
+        members: new Map(members.map(({ machineGuid, ...membership }) => [machineGuid, membership])),
+      },
+      keys,
+    };
+  }
+
+  /**
+   * The events that earlier tries of these requests left in the log, by request id, for as long as they are recent.
+   *
+   * @throws StorageUnavailableError
+   */
+  async eventsOf(domain: string, requestIds: readonly string[]): Promise<ReadonlyMap<string, DomainEvent>> {
+    const rows = await this.#reading(() =>
+      this.#db.all<{ event: string }>(sql`
+        select change.value as event
+        from ${domainLog}, json_each(${domainLog.changes}) as change
+        where ${domainLog.domain} = ${domain}
+          and ${domainLog.revision} > (
+            select ${domainServerInfo.revision} - ${RECENT_REVISIONS}
+            from ${domainServerInfo} where ${domainServerInfo.domain} = ${domain})
+          and change.value ->> '$.requestId' in ${each(requestIds)}`),
+    );
+    const events = rows.map(({ event }) => JSON.parse(event) as DomainEvent);
+    return new Map(events.flatMap((event) => ("requestId" in event ? [[event.requestId, event]] : [])));
+  }
+
+  /**
+   * Writes a commit in one transaction whose first statement takes the next revision of the domain.
+   *
+   * A try that failed may have happened all the same. It is repeated unchanged, so that whichever try takes the
+   * revision, it is the same commit; and once another holds the revision, no try of this one can land any more.
+   *
+   * @returns "committed", or "superseded" if another writer took the revision, and nothing of this commit was written
+   * @throws StorageUnavailableError if it stays unknown whether the commit happened
+   */
+  async commit(commit: Commit): Promise<"committed" | "superseded"> {
+    const { domain, commitId, after } = commit;
+    let failure: unknown;
+    for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
+      if (attempt > 0) await this.#pause(attempt);
+      try {
+        await inTime(this.#db.batch(this.#statements(commit)));
+        return "committed";
+      } catch (error) {
+        failure = error;
+      }
+      const holder = await this.#holder(domain, after.revision);
+      if (holder === commitId) return "committed";
+      if (holder !== null) return "superseded";
+      const kind = d1Failure(failure);
+      if (kind === "permanent" || kind === "unmigrated") throw failure;
+      if (kind === "overloaded") break;
+    }
+    throw new StorageUnavailableError(
+      `unknown whether revision ${after.revision} of ${domain} was committed`,
+      d1Failure(failure) === "overloaded",
+      failure,
+    );
+  }
+
+  /** The id of the commit that holds a revision; null if none does. */
+  async #holder(domain: string, revision: number): Promise<string | null> {
+    const rows = await this.#reading(() =>
+      this.#db
+        .select({ commitId: domainLog.commitId })
+        .from(domainLog)
+        .where(and(eq(domainLog.domain, domain), eq(domainLog.revision, revision))),
+    );
+    return rows[0]?.commitId ?? null;
+  }
+
+  #statements(commit: Commit): Parameters<DrizzleD1Database["batch"]>[0] {
+    const { domain, commitId, committedAt, before, after, events, newKeys } = commit;
+    const db = this.#db;
+    const { written, removed } = membershipChanges(before.members, after.members);
+    const info = {
+      ...after.settings,
+      keyRolloverRequired: after.keyRolloverRequired,
+      memberCount: after.memberCount,
+      revision: after.revision,
+      updatedAt: committedAt,
+    };
+    return [
+      db
+        .insert(domainLog)
+        .values({ domain, revision: after.revision, commitId, committedAt, changes: JSON.stringify(events) }),
+      before.revision === 0
+        ? db.insert(domainServerInfo).values({ domain, ...info, createdAt: committedAt })
+        : db.update(domainServerInfo).set(info).where(eq(domainServerInfo.domain, domain)),
+      ...(written.length === 0
+        ? []
+        : [
+            db.run(sql`
+              insert or replace into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at)
+              select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
+              from json_each(${JSON.stringify(written)})`),
+          ]),
+      ...(removed.length === 0
+        ? []
+        : [
+            db
+              .delete(domainMembership)
+              .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(removed)))),
+          ]),
+      ...(newKeys.length === 0
+        ? []
+        : [
+            db.run(sql`
+              insert into ${domainKeys} (domain, key_version, public_jwk, wrapped_private_jwk, created_at)
+              select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
+                ${committedAt}
+              from json_each(${JSON.stringify(newKeys)})`),
+          ]),
+    ];
+  }
+
+  /** Runs a read, again after a transient failure: reads are safe to repeat. */
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await inTime(read());
+      } catch (error) {
+        const kind = d1Failure(error);
+        if (kind === "overloaded") throw new StorageUnavailableError("D1 is overloaded", true, error);
+        if (kind !== "transient") throw error;
+        if (attempt >= LOAD_TRIES) throw new StorageUnavailableError("D1 does not answer", false, error);
+        await this.#pause(attempt);
+      }
+    }
+  }
+}
+
+/** The values of a list as a subquery over one bound parameter: D1 allows no more than 100 of them. */
+function each(values: readonly string[]): SQL {
+  return sql`(select value from json_each(${JSON.stringify(values)}))`;
+}
+
+/** The rows to write and to remove so that the members before become the members after. */
+function membershipChanges(
+  before: ReadonlyMap<string, Membership>,
+  after: ReadonlyMap<string, Membership>,
+): { written: readonly (Membership & { machineGuid: string })[]; removed: readonly string[] } {
+  // By identity, not by content: a device that left and came back within one group is a new membership.
+  const changed = [...after].filter(([machineGuid, membership]) => before.get(machineGuid) !== membership);
+  return {
+    written: changed.map(([machineGuid, membership]) => ({ machineGuid, ...membership })),
+    removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)),
+  };
+}
+
+/** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
+async function inTime<T>(call: Promise<T>): Promise<T> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), ANSWER_MILLISECONDS);
+  try {
+    return await Promise.race([call, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits 20 to 40 ms before the first repetition, and twice as long before each further one. */
+function jitteredPause(attempt: number): Promise<void> {
+  const milliseconds = 20 * 2 ** (attempt - 1) * (1 + Math.random());
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
