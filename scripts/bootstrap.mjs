@@ -38,6 +38,9 @@ function run(programAndArguments) {
     stdio: "inherit",
     env: { ...process.env, PATH: `${bin}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}` },
   });
+  // Whoever ends npm means this too, but the shell that npm starts between the two does not pass the signal on.
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 250).unref();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     console.error(`Could not start the project's Node: ${error.message}. Delete node_modules and try again.`);

@@ -182,10 +182,16 @@ export class DomainStore {
       ...(written.length === 0
         ? []
         : [
-            db.run(sql`
-              insert or replace into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at)
-              select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
-              from json_each(${JSON.stringify(written)})`),
+            db
+              .insert(domainMembership)
+              .select(
+                sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
+                  from json_each(${JSON.stringify(written)}) where true`,
+              )
+              .onConflictDoUpdate({
+                target: [domainMembership.domain, domainMembership.machineGuid],
+                set: { deviceKeyThumbprint: excluded("device_key_thumbprint"), joinedAt: excluded("joined_at") },
+              }),
           ]),
       ...(removed.length === 0
         ? []
@@ -197,11 +203,11 @@ export class DomainStore {
       ...(newKeys.length === 0
         ? []
         : [
-            db.run(sql`
-              insert into ${domainKeys} (domain, key_version, public_jwk, wrapped_private_jwk, created_at)
-              select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
-                ${committedAt}
-              from json_each(${JSON.stringify(newKeys)})`),
+            db.insert(domainKeys).select(
+              sql`select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
+                  ${committedAt}
+                from json_each(${JSON.stringify(newKeys)})`,
+            ),
           ]),
     ];
   }
@@ -225,6 +231,11 @@ export class DomainStore {
 /** The values of a list as a subquery over one bound parameter: D1 allows no more than 100 of them. */
 function each(values: readonly string[]): SQL {
   return sql`(select value from json_each(${JSON.stringify(values)}))`;
+}
+
+/** The value a row would have had, were it not there already. */
+function excluded(column: string): SQL {
+  return sql`excluded.${sql.identifier(column)}`;
 }
 
 /** The rows to write and to remove so that the members before become the members after. */

@@ -1,0 +1,40 @@
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+import { newKeyEncryptionKey, newSigningKey } from "./scripts/local-secrets.ts";
+import { newTestIssuers } from "./test/support/issuers.ts";
+
+const issuers = await newTestIssuers();
+
+const unit = {
+  test: { name: "unit", include: ["test/unit/**/*.test.ts"] },
+};
+
+const worker = {
+  plugins: [
+    cloudflareTest(async () => ({
+      wrangler: { configPath: "./wrangler.toml" },
+      miniflare: {
+        bindings: {
+          ADMIN_TOKEN: "an-admin-token-for-tests-of-some-length",
+          KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
+          DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
+          TRUSTED_ISSUERS: JSON.stringify(issuers.trusted),
+          TEST_ISSUER_KEYS: issuers.keys,
+          TEST_MIGRATIONS: await readD1Migrations("./migrations"),
+        },
+      },
+    })),
+  ],
+  test: {
+    name: "worker",
+    include: ["test/worker/**/*.test.ts"],
+    setupFiles: ["test/worker/apply-migrations.ts"],
+    testTimeout: 60_000,
+  },
+};
+
+const e2e = {
+  test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
+};
+
+export default defineConfig({ test: { projects: [unit, worker, e2e], silent: "passed-only" } });
