@@ -5,9 +5,8 @@ import { Problem } from "./problems.ts";
 const TRIES = 3;
 
 /**
- * Asks a domain's object, again if it went away in mid-call.
- *
- * That is safe for every command: an object that is told a request is a repeated one looks for it in the log first.
+ * Asks a domain's object, again if it went away in mid-call, whether or not the runtime calls the failure retryable:
+ * an object that is told that a request is a repeated one looks for it in the log before it decides.
  *
  * @returns what the object grants
  * @throws Problem for what it refuses
@@ -33,14 +32,15 @@ async function call<Grant>(
       // A new stub each time: one that has thrown stays broken.
       return await ask(env.DOMAIN_COORDINATOR.getByName(domain), attempt > 1);
     } catch (error) {
-      const { retryable, overloaded, durableObjectReset } = error as DurableObjectFailure;
+      const { overloaded, remote } = error as DurableObjectFailure;
       log("warn", "a call to a domain's object failed", { ...errorFields(error), attempt });
       if (overloaded) throw new Problem("OVERLOADED");
+      if (remote) throw error;
       if (attempt === TRIES) throw new Problem("TEMPORARILY_UNAVAILABLE");
-      if (!retryable && !durableObjectReset) throw error;
+      await scheduler.wait(10 * attempt * (1 + Math.random()));
     }
   }
 }
 
-/** What the runtime says of a failed call to a Durable Object. */
-type DurableObjectFailure = { retryable?: boolean; overloaded?: boolean; durableObjectReset?: boolean };
+/** What the runtime says of a failed call: `remote` if the object's own code threw, so that it would again. */
+type DurableObjectFailure = { overloaded?: boolean; remote?: boolean };

@@ -1,0 +1,65 @@
+import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { DomainStore } from "../../src/storage/domain-store.ts";
+import { deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
+
+describe("the object of a domain", () => {
+  it("may be evicted between any two requests without changing an outcome", async () => {
+    const domain = newDomain();
+    const guid = newGuid();
+    const evict = () => evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    expect((await register(domain, guid)).status).toBe(201);
+    await evict();
+    expect((await register(domain, guid)).status).toBe(200);
+    await evict();
+    expect((await deregister(domain, guid, { preview: true })).status).toBe(200);
+    await evict();
+    expect((await deregister(domain, guid)).status).toBe(200);
+    await evict();
+    expect((await deregister(domain, guid)).status).toBe(403);
+    await evict();
+    expect((await register(domain, guid)).body).toMatchObject({ newMember: true, keyVersion: 2 });
+    expect(await invariantViolations(domain)).toEqual([]);
+  });
+
+  it("gives the same keys after an eviction", async () => {
+    const domain = newDomain();
+    const guid = newGuid();
+    const before = await register(domain, guid);
+    await evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    const after = await register(domain, guid);
+    expect(after.body.credentials[0].privateKey).toEqual(before.body.credentials[0].privateKey);
+  });
+
+  it.each(["before", "after"] as const)("may be aborted %s a commit without changing an outcome", async (moment) => {
+    const domain = newDomain();
+    const guids = Array.from({ length: 20 }, newGuid);
+    const joined = await abortedAt(moment, () => Promise.all(guids.map((guid) => register(domain, guid))));
+    expect(joined.map(({ status }) => status)).toEqual(guids.map(() => 201));
+    const left = await abortedAt(moment, () => Promise.all(guids.map((guid) => deregister(domain, guid))));
+    expect(left.map(({ status }) => status)).toEqual(guids.map(() => 200));
+    expect((await rows(domain)).members).toEqual([]);
+    expect(await invariantViolations(domain)).toEqual([]);
+  });
+});
+
+/** What `requests` come to if every object is aborted around its first commit, before anyone was answered. */
+async function abortedAt<T>(moment: "before" | "after", requests: () => Promise<T>): Promise<T> {
+  const { commit } = DomainStore.prototype;
+  let reached = false;
+  const spy = vi.spyOn(DomainStore.prototype, "commit").mockImplementationOnce(async function (
+    this: DomainStore,
+    change,
+  ) {
+    if (moment === "after") await commit.call(this, change);
+    reached = true;
+    return new Promise(() => {});
+  });
+  const outcome = requests();
+  // Polled, because a promise may not be resolved from within an object that is about to go.
+  while (!reached) await scheduler.wait(1);
+  await abortAllDurableObjects();
+  spy.mockRestore();
+  return outcome;
+}

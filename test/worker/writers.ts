@@ -1,0 +1,33 @@
+import { env } from "cloudflare:workers";
+import { configOf } from "../../src/config.ts";
+import { DomainWriter, type Request, type Result } from "../../src/coordinator/domain-writer.ts";
+import { GroupCommit } from "../../src/coordinator/group-commit.ts";
+import { Keyring } from "../../src/coordinator/keyring.ts";
+import type { Command } from "../../src/domain/group.ts";
+import { DomainStore } from "../../src/storage/domain-store.ts";
+
+/** A queue with its own writer for a domain, as a second instance of the domain's object would have. */
+export function newQueue(domain: string, database: D1Database = env.DB): GroupCommit<Request, Result> {
+  const store = new DomainStore(database, () => Promise.resolve());
+  const writer = new DomainWriter(domain, store, new Keyring(domain, configOf(env)));
+  return new GroupCommit((requests) => writer.run(requests));
+}
+
+/** A command as it goes into a queue. */
+export function request(command: Command, repeated = false): Request {
+  return { command, repeated, issuer: "https://domains.example" };
+}
+
+export function joins(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
+  return { type: "register", requestId, machineGuid, auth: { kind: "none" }, afterKeyVersion: 0 };
+}
+
+export function leaves(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
+  return { type: "deregister", requestId, machineGuid, auth: { kind: "none" }, preview: false };
+}
+
+/** What a result grants, or the name of the error it refuses with. */
+export function gist(result: Result): object | string {
+  if ("fault" in result) return String(result.fault);
+  return result.outcome.granted ? result.outcome.grant : result.outcome.refusal.error;
+}
