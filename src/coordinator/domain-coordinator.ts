@@ -67,7 +67,7 @@ export class DomainCoordinator extends DurableObject<Env> {
         ? { granted: true, grant: complete(outcome.grant as GrantOf[C["type"]], credentials) }
         : outcome;
     } catch (error) {
-      return { granted: false, refusal: failure(error) };
+      return { granted: false, refusal: failure(error, command) };
     }
   }
 
@@ -80,10 +80,14 @@ export class DomainCoordinator extends DurableObject<Env> {
 }
 
 /** What to answer when a command could not be decided or committed; the cause goes to the log alone. */
-function failure(error: unknown): { error: CoordinatorError; reason: string } {
+function failure(error: unknown, { requestId }: Command): { error: CoordinatorError; reason: string } {
   const name = failureName(error);
   const advice = d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
-  log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", { ...errorFields(error), ...advice });
+  log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
+    requestId,
+    ...errorFields(error),
+    ...advice,
+  });
   return { error: name, reason: error instanceof Error ? error.name : "unknown" };
 }
 

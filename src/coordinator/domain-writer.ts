@@ -119,9 +119,7 @@ export class DomainWriter {
 
   /** Which repeated requests find their change in the log. Asked after the load, so that it misses no commit of it. */
   async #alreadyDone(requests: readonly Request[]): Promise<ReadonlySet<string>> {
-    const repeated = requests.flatMap(({ command, repeated }) =>
-      repeated && "requestId" in command ? [command.requestId] : [],
-    );
+    const repeated = requests.flatMap(({ command, repeated }) => (repeated ? [command.requestId] : []));
     if (repeated.length === 0) return new Set();
     return new Set((await this.#store.eventsOf(this.#domain, repeated)).keys());
   }

@@ -13,7 +13,12 @@ import {
 export type SettingsPatch = { readonly [Name in keyof DomainSettings]?: DomainSettings[Name] | undefined };
 
 /** An operator sets the rules of a domain: all of them, creating it if need be, or some. */
-export type SettingsChange = Readonly<{ type: "settings"; mode: "replace" | "merge"; patch: SettingsPatch }>;
+export type SettingsChange = Readonly<{
+  type: "settings";
+  requestId: string;
+  mode: "replace" | "merge";
+  patch: SettingsPatch;
+}>;
 
 /** The settings that hold from now on, and whether the domain came into being by them. */
 export type SettingsGrant = Readonly<{ settings: DomainSettings; created: boolean }>;

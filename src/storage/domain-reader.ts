@@ -45,10 +45,9 @@ export async function readPublicKeys(database: D1Database, domain: string): Prom
   return info ? { currentKeyVersion: currentKeyVersion(info), publicJwks: keys.map((key) => key.publicJwk) } : null;
 }
 
-/** Of the domain that the outer query reads. */
+/** Of the domain that the outer query reads; in full, because Drizzle drops the table from a column in a select. */
 const highestKeyVersion = sql<number>`(
-  select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
-  where ${domainKeys.domain} = ${domainServerInfo.domain})`;
+  select coalesce(max(key.key_version), 0) from ${domainKeys} as key where key.domain = ${domainServerInfo}.domain)`;
 
 /** Whether the database answers and has its tables. @throws what D1 throws if not */
 export async function checkDatabase(database: D1Database): Promise<void> {

@@ -28,18 +28,24 @@ export const admin = new Hono<AppEnv>()
   .put("/admin/domains/:domain", async (c) => {
     const domain = domainName(c);
     const patch = await jsonBody(c, settingsBody);
-    const { created } = await changeSettings(c, domain, { type: "settings", mode: "replace", patch });
+    const { created } = await changeSettings(c, domain, "replace", patch);
     return c.json(await overview(c, domain), created ? 201 : 200);
   })
   .patch("/admin/domains/:domain", async (c) => {
     const domain = domainName(c);
     const patch = await jsonBody(c, settingsMergeBody, MERGE_TYPES);
-    await changeSettings(c, domain, { type: "settings", mode: "merge", patch });
+    await changeSettings(c, domain, "merge", patch);
     return c.json(await overview(c, domain));
   });
 
-function changeSettings(c: Context<AppEnv>, domain: string, change: SettingsChange) {
+function changeSettings(
+  c: Context<AppEnv>,
+  domain: string,
+  mode: SettingsChange["mode"],
+  patch: SettingsChange["patch"],
+) {
   const issuer = serverUrl(c);
+  const change: SettingsChange = { type: "settings", requestId: c.get("requestId"), mode, patch };
   return askCoordinator(c.env, domain, (coordinator, repeated) =>
     coordinator.changeSettings(change, { issuer, repeated }),
   );
