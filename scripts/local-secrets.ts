@@ -18,15 +18,19 @@ const ISSUER_KEY = "DEVELOPMENT_ISSUER_KEY";
 /** Writes a file of fresh secrets, readable by its owner alone. Never touches one that is there. @returns if it wrote */
 export async function writeSecretsOnce(): Promise<boolean> {
   if (existsSync(SECRETS_FILE)) return false;
-  const secrets = {
-    ADMIN_TOKEN: randomBytes(32).toString("base64url"),
-    KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
-    DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
-    [ISSUER_KEY]: JSON.stringify(await newSigningKey()),
-  };
+  const secrets = { ...(await newSecrets()), [ISSUER_KEY]: JSON.stringify(await newSigningKey()) };
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(SECRETS_FILE, lines.join(""), { mode: 0o600, flag: "wx" });
   return true;
+}
+
+/** New random secrets for a server: every variable it must be given. */
+export async function newSecrets(): Promise<Record<string, string>> {
+  return {
+    ADMIN_TOKEN: randomBytes(32).toString("base64url"),
+    KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
+    DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
+  };
 }
 
 /** The variables in the secrets file: one NAME=value a line. */

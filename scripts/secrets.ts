@@ -1,0 +1,4 @@
+// `npm run -s secrets`: prints new random secrets for a deployment as JSON, the way `wrangler secret bulk` takes them.
+import { newSecrets } from "./local-secrets.ts";
+
+console.log(JSON.stringify(await newSecrets(), null, 2));
