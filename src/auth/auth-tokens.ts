@@ -83,9 +83,15 @@ async function verifyWith({ issuer, keys }: Authority, token: string): Promise<A
 
 function namespaceEvidence(issuer: TrustedIssuer, payload: JWTPayload): AuthEvidence {
   const namespace = issuer.namespace ?? payload[issuer.namespaceClaim as string];
-  return typeof namespace === "string" && namespace !== ""
-    ? { kind: "verified", namespace }
-    : { kind: "invalid", reason: `the token has no ${issuer.namespaceClaim} claim` };
+  if (typeof namespace !== "string" || namespace === "") {
+    return { kind: "invalid", reason: `the token has no ${issuer.namespaceClaim} claim` };
+  }
+  const confirmation = payload.cnf as { jkt?: unknown } | undefined;
+  const jkt = confirmation?.jkt;
+  if (confirmation !== undefined && typeof jkt !== "string") {
+    return { kind: "invalid", reason: "the token is bound to a key in a way that is not understood" };
+  }
+  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null };
 }
 
 /** The errors of jose that say something of the token; every other one says that its keys could not be had. */

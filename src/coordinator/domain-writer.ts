@@ -104,15 +104,11 @@ export class DomainWriter {
   }
 
   async #load(requests: readonly Request[]): Promise<DomainState> {
-    const machineGuids = new Set(
-      requests.flatMap(({ command }) => ("machineGuid" in command ? [command.machineGuid] : [])),
-    );
+    const machineGuids = [...new Set(requests.flatMap(({ command }) => machineGuidOf(command)))];
+    const requestKeys = [...new Set(requests.flatMap(({ command }) => requestKeysOf(command)))];
     for (;;) {
-      const { state, keys } = await this.#store.load(
-        this.#domain,
-        [...machineGuids],
-        Math.max(1, this.#keyring.highest),
-      );
+      const keysFrom = Math.max(1, this.#keyring.highest);
+      const { state, keys } = await this.#store.load(this.#domain, { machineGuids, requestKeys, keysFrom });
       if (this.#keyring.take(keys)) return state;
     }
   }
@@ -142,6 +138,16 @@ export class DomainWriter {
       return lock ? [[request, lock[1]] as const] : [];
     });
   }
+}
+
+function machineGuidOf(command: Command): readonly string[] {
+  return command.type === "settings" ? [] : [command.machineGuid];
+}
+
+/** The keys under which a command may be on record. */
+function requestKeysOf(command: Command): readonly string[] {
+  if (command.type === "register") return command.proof ? [command.proof.requestKey] : [];
+  return command.type === "deregister" && command.requestKey !== null ? [command.requestKey] : [];
 }
 
 /** Which credentials a request is answered with; null if with none. */

@@ -1,5 +1,6 @@
 import { authenticationRefusal } from "./authentication.ts";
-import { type AuthEvidence, type Decision, type DomainState, granted, refused } from "./types.ts";
+import { deviceProofRefusal } from "./device-proof.ts";
+import { type AuthEvidence, type Decision, type DeviceProof, type DomainState, granted, refused } from "./types.ts";
 
 /** A device asks to leave, or, as a preview, whether it could. */
 export type Deregistration = Readonly<{
@@ -8,6 +9,10 @@ export type Deregistration = Readonly<{
   machineGuid: string;
   auth: AuthEvidence;
   preview: boolean;
+  /** What its signature proves; null if it is not signed. */
+  proof: DeviceProof | null;
+  /** Under which key its outcome is kept, so that it can be asked again; null not to keep it. */
+  requestKey: string | null;
 }>;
 
 /** Whether the device was removed: false says that a preview would be allowed. */
@@ -23,15 +28,28 @@ export function decideDeregistration(
   deregistration: Deregistration,
   alreadyDone = false,
 ): Decision<DeregistrationGrant> {
-  const { machineGuid, requestId, auth, preview } = deregistration;
-  const refusal = authenticationRefusal(state.settings, auth);
-  if (refusal) return refused(refusal);
+  const { machineGuid, requestId, auth, preview, proof, requestKey } = deregistration;
+  const unauthenticated = authenticationRefusal(state.settings, auth);
+  if (unauthenticated) return refused(unauthenticated);
 
+  // A leave that was carried out is answered as it was then, also if the device has come back since.
   if (alreadyDone) return granted({ deregistered: true });
+  const record = requestKey === null ? undefined : state.records.get(requestKey);
+  if (record) {
+    const same = record.here && record.action === "deregister" && record.machineGuid === machineGuid && !preview;
+    return same
+      ? granted({ deregistered: true })
+      : refused({ error: "IDEMPOTENCY_KEY_REUSED", reason: "the key is on record for another request" });
+  }
+
+  const unproven = deviceProofRefusal(state, machineGuid, proof, auth);
+  if (unproven) return refused(unproven);
   if (!state.members.has(machineGuid)) {
     return refused({ error: "DEREG_DENIED", reason: "no such membership" });
   }
   return preview
     ? granted({ deregistered: false })
-    : granted({ deregistered: true }, [{ type: "device-left", machineGuid, requestId }]);
+    : granted({ deregistered: true }, [
+        { type: "device-left", machineGuid, requestId, requestKey, signedAt: proof?.signedAt ?? null },
+      ]);
 }

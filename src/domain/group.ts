@@ -1,7 +1,7 @@
 import { type Deregistration, type DeregistrationGrant, decideDeregistration } from "./deregistration.ts";
 import { decideRegistration, type Registration, type RegistrationGrant } from "./registration.ts";
 import { decideSettings, type SettingsChange, type SettingsGrant } from "./settings.ts";
-import type { Decision, DomainEvent, DomainState, Membership, Outcome } from "./types.ts";
+import type { Decision, DomainEvent, DomainState, Membership, Outcome, RequestRecord } from "./types.ts";
 
 /** Everything that can be asked of a domain. */
 export type Command = Registration | Deregistration | SettingsChange;
@@ -35,14 +35,18 @@ export function decideGroup(
   now: number,
   alreadyDone: ReadonlySet<string> = new Set(),
 ): GroupDecision {
-  const members = new Map(initial.members);
+  const draft: Draft = {
+    members: new Map(initial.members),
+    records: new Map(initial.records),
+    signedLeaves: new Map(initial.signedLeaves),
+  };
   const events: DomainEvent[] = [];
   const outcomes: AnyOutcome[] = [];
-  let state: DomainState = { ...initial, members };
+  let state: DomainState = { ...initial, ...draft };
   for (const command of commands) {
     const decision = decide(state, command, alreadyDone);
     for (const event of decision.events) {
-      state = evolve(state, event, members, now);
+      state = evolve(state, event, draft, now);
       events.push(event);
     }
     outcomes.push(decision.outcome);
@@ -66,17 +70,39 @@ function decide(
   }
 }
 
-/** The state after an event; `members`, the group's own copy, is changed in place to keep a large group linear. */
-function evolve(state: DomainState, event: DomainEvent, members: Map<string, Membership>, now: number): DomainState {
+/** The group's own copies of what grows with it, changed in place so that a large group stays linear. */
+type Draft = {
+  members: Map<string, Membership>;
+  records: Map<string, RequestRecord>;
+  signedLeaves: Map<string, number>;
+};
+
+/** The state after an event. */
+function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: number): DomainState {
   switch (event.type) {
     case "domain-created":
       return { ...state, revision: 1 };
-    case "device-joined":
-      members.set(event.machineGuid, { deviceKeyThumbprint: null, joinedAt: now });
+    case "device-joined": {
+      const { machineGuid, deviceKeyThumbprint } = event;
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now });
       return { ...state, memberCount: state.memberCount + 1 };
-    case "device-left":
-      members.delete(event.machineGuid);
+    }
+    case "device-key-bound": {
+      const { machineGuid, deviceKeyThumbprint } = event;
+      const joinedAt = draft.members.get(machineGuid)?.joinedAt ?? now;
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt });
+      return state;
+    }
+    case "device-left": {
+      const { machineGuid, requestKey, signedAt } = event;
+      draft.members.delete(machineGuid);
+      if (requestKey !== null) draft.records.set(requestKey, { action: "deregister", here: true, machineGuid });
+      if (signedAt !== null) draft.signedLeaves.set(machineGuid, signedAt);
       return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+    }
+    case "request-used":
+      draft.records.set(event.requestKey, { action: "register", here: true, machineGuid: event.machineGuid });
+      return state;
     case "key-made":
       return { ...state, keyVersion: event.keyVersion, keyRolloverRequired: false };
     case "settings-changed":

@@ -1,6 +1,16 @@
 import { authenticationRefusal } from "./authentication.ts";
+import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import { rolloverEvents } from "./rollover.ts";
-import { type AuthEvidence, type Decision, type DomainEvent, type DomainState, granted, refused } from "./types.ts";
+import {
+  type AuthEvidence,
+  type Decision,
+  type DeviceProof,
+  type DomainEvent,
+  type DomainState,
+  granted,
+  type Membership,
+  refused,
+} from "./types.ts";
 
 /** A device asks to join, or to renew. */
 export type Registration = Readonly<{
@@ -10,6 +20,10 @@ export type Registration = Readonly<{
   auth: AuthEvidence;
   /** The highest key version whose credential the device holds already; 0 for none. */
   afterKeyVersion: number;
+  /** What its signature proves; null if it is not signed. */
+  proof: DeviceProof | null;
+  /** Whether the private keys will leave this server sealed to the device alone. */
+  sealed: boolean;
 }>;
 
 /** The device is a member, and gets the credential of each key above `credentialsAfter`, up to `keyVersion`. */
@@ -25,18 +39,25 @@ export function decideRegistration(
   registration: Registration,
   alreadyDone = false,
 ): Decision<RegistrationGrant> {
-  const { machineGuid, requestId, auth, afterKeyVersion } = registration;
-  const refusal = authenticationRefusal(state.settings, auth);
+  const { machineGuid, requestId, auth, afterKeyVersion, proof, sealed } = registration;
+  const refusal =
+    authenticationRefusal(state.settings, auth) ??
+    deviceProofRefusal(state, machineGuid, proof, auth) ??
+    (alreadyDone ? null : replayRefusal(state, machineGuid, proof, sealed));
   if (refusal) return refused(refusal);
 
-  const newMember = !state.members.has(machineGuid);
+  const member = state.members.get(machineGuid);
+  const newMember = member === undefined;
   const { maxMembership } = state.settings;
   if (newMember && maxMembership !== null && state.memberCount >= maxMembership) {
     return refused({ error: "DOM_LIMIT_REACHED", reason: `${state.memberCount} of ${maxMembership} members` });
   }
 
   const created: DomainEvent[] = state.revision === 0 ? [{ type: "domain-created" }] : [];
-  const joined: DomainEvent[] = newMember ? [{ type: "device-joined", machineGuid, requestId }] : [];
+  const used: DomainEvent[] =
+    proof && !sealed && !alreadyDone
+      ? [{ type: "request-used", machineGuid, requestId, requestKey: proof.requestKey }]
+      : [];
   const rolledOver = rolloverEvents(state);
   return granted(
     {
@@ -44,6 +65,17 @@ export function decideRegistration(
       credentialsAfter: afterKeyVersion,
       keyVersion: state.keyVersion + rolledOver.length,
     },
-    [...created, ...joined, ...rolledOver],
+    [...created, ...membershipEvents(registration, member), ...used, ...rolledOver],
   );
+}
+
+/** The device becomes a member, with its key if it shows one; a member without a key is bound to the first it shows. */
+function membershipEvents(
+  { machineGuid, requestId, proof }: Registration,
+  member: Membership | undefined,
+): readonly DomainEvent[] {
+  const deviceKeyThumbprint = proof?.thumbprint ?? null;
+  if (!member) return [{ type: "device-joined", machineGuid, requestId, deviceKeyThumbprint }];
+  if (member.deviceKeyThumbprint !== null || deviceKeyThumbprint === null) return [];
+  return [{ type: "device-key-bound", machineGuid, requestId, deviceKeyThumbprint }];
 }

@@ -35,6 +35,23 @@ export type DomainState = Readonly<{
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
+  /** What is on record under the request keys under decision, whichever domain it was asked of. */
+  records: ReadonlyMap<string, RequestRecord>;
+  /** When the last signed leave of a machine GUID under decision was signed, in milliseconds since the epoch. */
+  signedLeaves: ReadonlyMap<string, number>;
+}>;
+
+/** A request that took effect and must not take effect again; `here` says whether it was asked of this domain. */
+export type RequestRecord = Readonly<{ action: "register" | "deregister"; here: boolean; machineGuid: string }>;
+
+/** What a signed request proves: who holds which key asked for it, and when. */
+export type DeviceProof = Readonly<{
+  /** The RFC 7638 thumbprint of the device's public key. */
+  thumbprint: string;
+  /** By the device's own clock, in milliseconds since the epoch. */
+  signedAt: number;
+  /** The request's `jti`, which no other request shares. */
+  requestKey: string;
 }>;
 
 /** The state a domain is born with: a rollover is due, which makes key version 1. */
@@ -45,6 +62,8 @@ export const NEWBORN: DomainState = {
   keyVersion: 0,
   memberCount: 0,
   members: new Map(),
+  records: new Map(),
+  signedLeaves: new Map(),
 };
 
 /** What became of the auth token of a request. */
@@ -53,13 +72,23 @@ export type AuthEvidence =
   | Readonly<{ kind: "invalid"; reason: string }>
   /** The issuer's keys could not be had, so that nothing is known of the token. */
   | Readonly<{ kind: "unavailable"; reason: string }>
-  | Readonly<{ kind: "verified"; namespace: string }>;
+  /** `keyThumbprint`: the one key that may show this token (RFC 7800, `cnf.jkt`), if it is bound to one. */
+  | Readonly<{ kind: "verified"; namespace: string; keyThumbprint: string | null }>;
 
 /** One fact about a domain; what a commit records, in order. */
 export type DomainEvent =
   | Readonly<{ type: "domain-created" }>
-  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string }>
-  | Readonly<{ type: "device-left"; machineGuid: string; requestId: string }>
+  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string; deviceKeyThumbprint: string | null }>
+  | Readonly<{ type: "device-key-bound"; machineGuid: string; requestId: string; deviceKeyThumbprint: string }>
+  | Readonly<{
+      type: "device-left";
+      machineGuid: string;
+      requestId: string;
+      requestKey: string | null;
+      signedAt: number | null;
+    }>
+  /** A signed request was answered in the clear, which happens once for each. */
+  | Readonly<{ type: "request-used"; machineGuid: string; requestId: string; requestKey: string }>
   | Readonly<{ type: "key-made"; keyVersion: number }>
   | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings }>;
 

@@ -17,17 +17,27 @@ export async function jsonBody<Schema extends z.ZodType>(
   schema: Schema,
   types: readonly string[] = ["application/json"],
 ): Promise<z.output<Schema>> {
+  mediaType(c, types);
+  return checked(schema, parsedJson(await bodyText(c.req.raw)));
+}
+
+/** The media type of a request's body. @throws Problem 415 if it is none of `types` */
+export function mediaType(c: Context, types: readonly string[]): string {
   const type = c.req.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  if (!types.includes(type)) {
-    const fault = { field: "content-type", detail: `must be ${types.join(" or ")}` };
-    throw new Problem("INVALID_REQUEST", { status: 415, errors: [fault] });
-  }
-  const result = schema.safeParse(parseJson(await readText(c.req.raw)));
+  if (types.includes(type)) return type;
+  const fault = { field: "content-type", detail: `must be ${types.join(" or ")}` };
+  throw new Problem("INVALID_REQUEST", { status: 415, errors: [fault] });
+}
+
+/** A value as its schema gives it. @throws Problem 400 naming each member at fault */
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value);
   if (!result.success) throw invalidRequest(...result.error.issues.flatMap(fieldErrors));
   return result.data;
 }
 
-function parseJson(text: string): unknown {
+/** A text as JSON. @throws Problem 400 */
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -36,7 +46,7 @@ function parseJson(text: string): unknown {
 }
 
 /** Reads a body as UTF-8, and stops as soon as it is too large, whatever its length was said to be. */
-async function readText(request: Request): Promise<string> {
+export async function bodyText(request: Request): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {

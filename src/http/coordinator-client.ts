@@ -1,6 +1,6 @@
 import type { Answer, DomainCoordinator } from "../coordinator/domain-coordinator.ts";
 import { errorFields, log } from "../log.ts";
-import { Problem } from "./problems.ts";
+import { Problem, refusalProblem } from "./problems.ts";
 
 const TRIES = 3;
 
@@ -18,8 +18,7 @@ export async function askCoordinator<Grant>(
 ): Promise<Grant> {
   const answer = await call(env, domain, ask);
   if (answer.granted) return answer.grant;
-  const { error, reason, fields } = answer.refusal;
-  throw new Problem(error, { reason, ...(fields ? { errors: fields } : {}) });
+  throw refusalProblem(answer.refusal);
 }
 
 async function call<Grant>(

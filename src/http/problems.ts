@@ -1,4 +1,4 @@
-import type { FieldError } from "../domain/errors.ts";
+import type { FieldError, Refusal } from "../domain/errors.ts";
 
 type ProblemType = Readonly<{ status: number; title: string; code?: number; headers?: Record<string, string> }>;
 
@@ -16,6 +16,13 @@ export const PROBLEMS = {
     headers: { "www-authenticate": "Bearer" },
   },
   DOM_LIMIT_REACHED: { status: 409, code: 502, title: "The domain has reached its maximum membership" },
+  DEVICE_KEY_REQUIRED: {
+    status: 401,
+    title: "The domain requires requests signed with a device key",
+    headers: { "www-authenticate": "Device-Request" },
+  },
+  DEVICE_PROOF_INVALID: { status: 403, title: "The request is not proved to be the device's" },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key belongs to another request" },
   DEREG_DENIED: { status: 403, code: 401, title: "The device is not a member of the domain" },
   INVALID_REQUEST: { status: 400, title: "The request is not well formed" },
   DOMAIN_NOT_FOUND: { status: 404, title: "There is no such domain" },
@@ -90,6 +97,15 @@ export class Problem extends Error {
 /** A bad request, with the members at fault. */
 export function invalidRequest(...errors: readonly FieldError[]): Problem {
   return new Problem("INVALID_REQUEST", { errors });
+}
+
+/** The answer to a refusal. A device that signs is told what is wrong with its proof: only it can mend it. */
+export function refusalProblem({ error, reason, fields }: Omit<Refusal, "error"> & { error: ProblemName }): Problem {
+  return new Problem(error, {
+    reason,
+    ...(fields ? { errors: fields } : {}),
+    ...(error === "DEVICE_PROOF_INVALID" ? { detail: reason } : {}),
+  });
 }
 
 function describe(errors: readonly FieldError[]): string {

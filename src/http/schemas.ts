@@ -6,10 +6,26 @@ const machineGuid = z
   .uuid({ error: "must be a UUID such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77" })
   .transform((guid) => guid.toLowerCase());
 
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 bytes in base64url");
+const metadata = {
+  kid: z.string().optional(),
+  use: z.literal("enc").optional(),
+  alg: z.string().optional(),
+  key_ops: z.array(z.string()).optional(),
+  ext: z.boolean().optional(),
+};
+
+/** A public JWK to seal to; metadata is taken, private members are not (RFC 7517, section 4). */
+const encryptionKey = z.discriminatedUnion("crv", [
+  z.strictObject({ kty: z.literal("EC"), crv: z.literal("P-256"), x: coordinate, y: coordinate }).extend(metadata),
+  z.strictObject({ kty: z.literal("OKP"), crv: z.literal("X25519"), x: coordinate }).extend(metadata),
+]);
+
 /** The body of a registration. */
 export const registerBody = z.strictObject({
   machineGuid,
   afterKeyVersion: z.int().min(0).default(0),
+  encryptionKey: encryptionKey.optional(),
 });
 
 /** The body of a de-registration. */

@@ -1,7 +1,7 @@
 /** What a failed D1 call means for whoever made it. */
 export type D1Failure =
-  /** The commit's revision was already taken; the whole batch was undone. */
-  | "revision-taken"
+  /** Another commit took the revision, or the request key, of this one; the whole batch was undone. */
+  | "superseded"
   /** D1 took on too much and did not run the call. */
   | "overloaded"
   /** The connection or the database went away in mid-call: it may or may not have happened. */
@@ -13,7 +13,7 @@ export type D1Failure =
 
 // D1 reports every failure as a message. These are the ones that its documentation lists and says what to do about.
 const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
-  ["revision-taken", /UNIQUE constraint failed: domain_log\./i],
+  ["superseded", /UNIQUE constraint failed: domain_(log|requests)\./i],
   ["overloaded", /overloaded|Too many requests queued/i],
   ["unmigrated", /no such (table|column)/i],
   [

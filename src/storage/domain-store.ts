@@ -1,11 +1,23 @@
-import { and, asc, eq, gte, inArray, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gte, inArray, lt, max, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-import { type DomainEvent, type DomainState, type Membership, NEWBORN } from "../domain/types.ts";
+import { type DomainEvent, type DomainSettings, type DomainState, type Membership, NEWBORN } from "../domain/types.ts";
 import { d1Failure } from "./d1-errors.ts";
-import { domainKeys, domainLog, domainMembership, domainServerInfo } from "./schema.ts";
+import { domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
 
 /** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
 export type StoredKey = Readonly<{ keyVersion: number; publicJwk: string; wrappedPrivateJwk: string }>;
+
+/** What a group of commands needs to know of a domain. */
+export type Needs = Readonly<{
+  machineGuids: readonly string[];
+  /** The `jti` or idempotency keys of requests that have one. */
+  requestKeys: readonly string[];
+  /** The first key version to load. */
+  keysFrom: number;
+}>;
+
+/** A domain as loaded. */
+export type Loaded = Readonly<{ state: DomainState; keys: readonly StoredKey[] }>;
 
 /** A commit: one step of a domain from the state it was decided on to the state after it. */
 export type Commit = Readonly<{
@@ -33,6 +45,9 @@ export class StorageUnavailableError extends Error {
 const COMMIT_TRIES = 4;
 const LOAD_TRIES = 3;
 const ANSWER_MILLISECONDS = 10_000;
+/** How long the outcome of a request with a key of its own is kept: the contract promises 7 days. */
+const REQUEST_RECORD_MILLISECONDS = 8 * 24 * 60 * 60 * 1_000;
+const REQUEST_RECORDS_CLEARED = 20;
 /** How far back a repeated request looks for itself, in revisions. */
 const RECENT_REVISIONS = 1_000;
 
@@ -47,50 +62,79 @@ export class DomainStore {
   }
 
   /**
-   * The present state of a domain with the memberships of these machine GUIDs, and its keys from version `keysFrom`
-   * on, all read in one transaction.
+   * The present state of a domain, as far as a group of commands needs it, and its keys from a version on, all read in
+   * one transaction.
    *
    * @throws StorageUnavailableError
    */
-  async load(
-    domain: string,
-    machineGuids: readonly string[],
-    keysFrom: number,
-  ): Promise<{ state: DomainState; keys: readonly StoredKey[] }> {
-    const [infos, members, keys] = await this.#reading(() =>
-      this.#db.batch([
-        this.#db.select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain)),
-        this.#db
-          .select({
-            machineGuid: domainMembership.machineGuid,
-            deviceKeyThumbprint: domainMembership.deviceKeyThumbprint,
-            joinedAt: domainMembership.joinedAt,
-          })
-          .from(domainMembership)
-          .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(machineGuids)))),
-        this.#db
-          .select({
-            keyVersion: domainKeys.keyVersion,
-            publicJwk: domainKeys.publicJwk,
-            wrappedPrivateJwk: domainKeys.wrappedPrivateJwk,
-          })
-          .from(domainKeys)
-          .where(and(eq(domainKeys.domain, domain), gte(domainKeys.keyVersion, keysFrom)))
-          .orderBy(asc(domainKeys.keyVersion)),
-      ]),
-    );
+  async load(domain: string, { machineGuids, requestKeys, keysFrom }: Needs): Promise<Loaded> {
+    const db = this.#db;
+    const present = [
+      db.select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain)),
+      db
+        .select({
+          machineGuid: domainMembership.machineGuid,
+          deviceKeyThumbprint: domainMembership.deviceKeyThumbprint,
+          joinedAt: domainMembership.joinedAt,
+        })
+        .from(domainMembership)
+        .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(machineGuids)))),
+      db
+        .select({
+          keyVersion: domainKeys.keyVersion,
+          publicJwk: domainKeys.publicJwk,
+          wrappedPrivateJwk: domainKeys.wrappedPrivateJwk,
+        })
+        .from(domainKeys)
+        .where(and(eq(domainKeys.domain, domain), gte(domainKeys.keyVersion, keysFrom)))
+        .orderBy(asc(domainKeys.keyVersion)),
+    ] as const;
+    const past = [
+      db
+        .select({
+          requestKey: domainRequests.requestKey,
+          domain: domainRequests.domain,
+          machineGuid: domainRequests.machineGuid,
+          action: domainRequests.action,
+        })
+        .from(domainRequests)
+        .where(inArray(domainRequests.requestKey, each(requestKeys))),
+      db
+        .select({ machineGuid: domainRequests.machineGuid, signedAt: max(domainRequests.signedAt) })
+        .from(domainRequests)
+        .where(
+          and(
+            eq(domainRequests.domain, domain),
+            inArray(domainRequests.machineGuid, each(machineGuids)),
+            eq(domainRequests.action, "deregister"),
+          ),
+        )
+        .groupBy(domainRequests.machineGuid),
+    ] as const;
+    // Requests without a key of their own have no past to look up.
+    const [infos, members, keys, records = [], leaves = []] =
+      requestKeys.length > 0
+        ? await this.#reading(() => db.batch([...present, ...past]))
+        : await this.#reading(() => db.batch(present));
     const [info] = infos;
-    if (!info) return { state: NEWBORN, keys: [] };
-    const { revision, keyRolloverRequired, memberCount } = info;
-    const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = info;
+    const { revision, keyRolloverRequired, memberCount } = info ?? NEWBORN;
     return {
       state: {
         revision,
-        settings: { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired },
+        settings: info ? settingsOf(info) : NEWBORN.settings,
         keyRolloverRequired,
         keyVersion: keys.at(-1)?.keyVersion ?? 0,
         memberCount,
         members: new Map(members.map(({ machineGuid, ...membership }) => [machineGuid, membership])),
+        records: new Map(
+          records.map(({ requestKey, action, machineGuid, ...record }) => [
+            requestKey,
+            { action, machineGuid, here: record.domain === domain },
+          ]),
+        ),
+        signedLeaves: new Map(
+          leaves.flatMap(({ machineGuid, signedAt }) => (signedAt === null ? [] : [[machineGuid, signedAt]])),
+        ),
       },
       keys,
     };
@@ -122,7 +166,8 @@ export class DomainStore {
    * A try that failed may have happened all the same. It is repeated unchanged, so that whichever try takes the
    * revision, it is the same commit; and once another holds the revision, no try of this one can land any more.
    *
-   * @returns "committed", or "superseded" if another writer took the revision, and nothing of this commit was written
+   * @returns "committed", or "superseded" if another writer took the revision (or, in another domain, one of the
+   *   request keys), and nothing of this commit was written
    * @throws StorageUnavailableError if it stays unknown whether the commit happened
    */
   async commit(commit: Commit): Promise<"committed" | "superseded"> {
@@ -140,6 +185,7 @@ export class DomainStore {
       if (holder === commitId) return "committed";
       if (holder !== null) return "superseded";
       const kind = d1Failure(failure);
+      if (kind === "superseded") return "superseded";
       if (kind === "permanent" || kind === "unmigrated") throw failure;
       if (kind === "overloaded") break;
     }
@@ -164,6 +210,7 @@ export class DomainStore {
   #statements(commit: Commit): Parameters<DrizzleD1Database["batch"]>[0] {
     const { domain, commitId, committedAt, before, after, events, newKeys } = commit;
     const db = this.#db;
+    const used = events.flatMap(requestRows);
     const { written, removed } = membershipChanges(before.members, after.members);
     const info = {
       ...after.settings,
@@ -209,6 +256,27 @@ export class DomainStore {
                 from json_each(${JSON.stringify(newKeys)})`,
             ),
           ]),
+      ...(used.length === 0
+        ? []
+        : [
+            db.insert(domainRequests).select(
+              sql`select value ->> '$.requestKey', ${domain}, value ->> '$.machineGuid', value ->> '$.action',
+                  value ->> '$.signedAt', ${committedAt}
+                from json_each(${JSON.stringify(used)})`,
+            ),
+            // Whoever adds a row takes some old ones out, so that nobody ever has to go through them all.
+            db.delete(domainRequests).where(
+              inArray(
+                domainRequests.requestKey,
+                db
+                  .select({ requestKey: domainRequests.requestKey })
+                  .from(domainRequests)
+                  .where(lt(domainRequests.recordedAt, committedAt - REQUEST_RECORD_MILLISECONDS))
+                  .orderBy(asc(domainRequests.recordedAt))
+                  .limit(REQUEST_RECORDS_CLEARED),
+              ),
+            ),
+          ]),
     ];
   }
 
@@ -231,6 +299,18 @@ export class DomainStore {
 /** The values of a list as a subquery over one bound parameter: D1 allows no more than 100 of them. */
 function each(values: readonly string[]): SQL {
   return sql`(select value from json_each(${JSON.stringify(values)}))`;
+}
+
+function settingsOf(info: typeof domainServerInfo.$inferSelect): DomainSettings {
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = info;
+  return { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired };
+}
+
+/** The row that keeps a request from taking effect again; none for an event that needs none. */
+function requestRows(event: DomainEvent): object[] {
+  if (event.type === "device-left" && event.requestKey !== null) return [{ ...event, action: "deregister" }];
+  if (event.type === "request-used") return [{ ...event, action: "register", signedAt: null }];
+  return [];
 }
 
 /** The value a row would have had, were it not there already. */

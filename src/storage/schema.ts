@@ -1,4 +1,4 @@
-import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 // The migrations declare every table WITHOUT ROWID, which drizzle-kit cannot express: the primary key is then the
 // table itself, and a new row costs one write instead of two. Times are milliseconds since the Unix epoch.
@@ -40,6 +40,27 @@ export const domainKeys = sqliteTable(
     createdAt: integer("created_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.domain, table.keyVersion] })],
+);
+
+/**
+ * One row for each request that took effect and may be asked again, kept for some days: a leave by the key its device
+ * chose for it, whose outcome is repeated, and a signed registration answered in the clear, which is not.
+ */
+export const domainRequests = sqliteTable(
+  "domain_requests",
+  {
+    requestKey: text("request_key").primaryKey(),
+    domain: text("domain").notNull(),
+    machineGuid: text("machine_guid").notNull(),
+    action: text("action", { enum: ["register", "deregister"] }).notNull(),
+    /** By the device's clock, if the request was signed. */
+    signedAt: integer("signed_at"),
+    recordedAt: integer("recorded_at").notNull(),
+  },
+  (table) => [
+    index("domain_requests_by_device").on(table.domain, table.machineGuid),
+    index("domain_requests_by_age").on(table.recordedAt),
+  ],
 );
 
 /**

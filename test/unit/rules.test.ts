@@ -13,6 +13,8 @@ const join = (machineGuid: string, afterKeyVersion = 0): Registration => ({
   machineGuid,
   auth: anonymous,
   afterKeyVersion,
+  proof: null,
+  sealed: false,
 });
 const leave = (machineGuid: string, preview = false): Command => ({
   type: "deregister",
@@ -20,6 +22,8 @@ const leave = (machineGuid: string, preview = false): Command => ({
   machineGuid,
   auth: anonymous,
   preview,
+  proof: null,
+  requestKey: null,
 });
 const configure = (patch: object): Command => ({ type: "settings", requestId: "set", mode: "replace", patch });
 
@@ -83,18 +87,18 @@ describe("authentication", () => {
   it.each([
     [{ kind: "none" }, "DOM_AUTHENTICATION_REQUIRED"],
     [{ kind: "invalid", reason: "expired" }, "DOM_AUTHENTICATION_REQUIRED"],
-    [{ kind: "verified", namespace: "b" }, "DOM_AUTHENTICATION_REQUIRED"],
+    [{ kind: "verified", namespace: "b", keyThumbprint: null }, "DOM_AUTHENTICATION_REQUIRED"],
     [{ kind: "unavailable", reason: "down" }, "TEMPORARILY_UNAVAILABLE"],
   ] as const)("refuses %j with %s", (auth, error) => {
     expect(outcome(auth)).toMatchObject({ granted: false, refusal: { error } });
   });
 
   it("grants a token of the namespace", () => {
-    expect(outcome({ kind: "verified", namespace: "a" })).toMatchObject({ granted: true });
+    expect(outcome({ kind: "verified", namespace: "a", keyThumbprint: null })).toMatchObject({ granted: true });
   });
 
   it("compares namespaces to the letter", () => {
-    expect(outcome({ kind: "verified", namespace: "A" })).toMatchObject({ granted: false });
+    expect(outcome({ kind: "verified", namespace: "A", keyThumbprint: null })).toMatchObject({ granted: false });
   });
 });
 

@@ -19,11 +19,27 @@ export function request(command: Command, repeated = false): Request {
 }
 
 export function joins(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
-  return { type: "register", requestId, machineGuid, auth: { kind: "none" }, afterKeyVersion: 0 };
+  return {
+    type: "register",
+    requestId,
+    machineGuid,
+    auth: { kind: "none" },
+    afterKeyVersion: 0,
+    proof: null,
+    sealed: false,
+  };
 }
 
 export function leaves(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
-  return { type: "deregister", requestId, machineGuid, auth: { kind: "none" }, preview: false };
+  return {
+    type: "deregister",
+    requestId,
+    machineGuid,
+    auth: { kind: "none" },
+    preview: false,
+    proof: null,
+    requestKey: null,
+  };
 }
 
 /** What a result grants, or the name of the error it refuses with. */

@@ -1,43 +1,80 @@
 import { type Context, Hono } from "hono";
 import { AuthTokenVerifier } from "../../auth/auth-tokens.ts";
+import { isRequestKey } from "../../auth/device-requests.ts";
 import { configOf } from "../../config.ts";
 import type { Credential } from "../../coordinator/keyring.ts";
-import type { AuthEvidence } from "../../domain/types.ts";
-import { jsonBody } from "../bodies.ts";
+import { isSealingKey, type SealingKey, sealPrivateKeys } from "../../crypto/sealed-keys.ts";
+import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
+import { deviceBody } from "../device-bodies.ts";
+import { invalidRequest } from "../problems.ts";
 import { deregisterBody, registerBody } from "../schemas.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
   .post("/domains/:domain/register", async (c) => {
     const domain = domainName(c);
-    const { machineGuid, afterKeyVersion } = await jsonBody(c, registerBody);
-    const auth = await authEvidence(c);
+    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
+    const { machineGuid, afterKeyVersion, encryptionKey } = body;
+    if (encryptionKey && !(await isSealingKey(encryptionKey))) {
+      throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
+    }
     const requestId = c.get("requestId");
     const issuer = serverUrl(c);
+    const sealed = encryptionKey !== undefined;
     const { newMember, keyVersion, credentials } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.register({ type: "register", requestId, machineGuid, auth, afterKeyVersion }, { issuer, repeated }),
+      coordinator.register(
+        { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed },
+        { issuer, repeated },
+      ),
     );
     return c.json(
-      { domain, machineGuid, newMember, keyVersion, credentials: credentials.map(credentialBody) },
+      { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, encryptionKey)) },
       newMember ? 201 : 200,
     );
   })
   .post("/domains/:domain/deregister", async (c) => {
     const domain = domainName(c);
-    const { machineGuid, preview } = await jsonBody(c, deregisterBody);
-    const auth = await authEvidence(c);
+    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
+    const { machineGuid, preview } = body;
+    const requestKey = idempotencyKey(c, proof);
     const requestId = c.get("requestId");
     const issuer = serverUrl(c);
     const { deregistered } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.deregister({ type: "deregister", requestId, machineGuid, auth, preview }, { issuer, repeated }),
+      coordinator.deregister(
+        { type: "deregister", requestId, machineGuid, auth, preview, proof, requestKey },
+        { issuer, repeated },
+      ),
     );
     return c.json({ domain, machineGuid, preview, deregistered });
   });
 
-function credentialBody({ keyVersion, token, expiresAt, privateKey }: Credential) {
-  return { keyVersion, token, expiresAt: isoTime(expiresAt), privateKey };
+/** The credentials with their private keys in the clear, or without them and all of them sealed. */
+async function credentialBodies(credentials: readonly Credential[], sealTo: SealingKey | undefined) {
+  const statements = credentials.map(({ keyVersion, token, expiresAt }) => ({
+    keyVersion,
+    token,
+    expiresAt: isoTime(expiresAt),
+  }));
+  const privateKeys = credentials.map(({ privateKey }) => privateKey);
+  return sealTo
+    ? { credentials: statements, sealedKeys: await sealPrivateKeys(privateKeys, sealTo) }
+    : { credentials: statements.map((each, index) => ({ ...each, privateKey: privateKeys[index] })) };
+}
+
+/**
+ * The key under which a leave may be asked again: the header's, or the `jti` of a signed request.
+ *
+ * @throws Problem `INVALID_REQUEST` if it is malformed, or the two differ
+ */
+function idempotencyKey(c: Context<AppEnv>, proof: DeviceProof | null): string | null {
+  const field = "idempotency-key";
+  const header = c.req.header(field);
+  if (header === undefined) return proof?.requestKey ?? null;
+  if (!isRequestKey(header)) throw invalidRequest({ field, detail: "must be 1 to 128 visible ASCII characters" });
+  if (proof && proof.requestKey !== header) throw invalidRequest({ field, detail: "must equal the jti" });
+  return header;
 }
 
 const verifiers = new WeakMap<object, AuthTokenVerifier>();
