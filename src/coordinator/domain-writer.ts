@@ -102,6 +102,8 @@ export class DomainWriter {
       if (committed === "superseded") return null;
       this.#keyring.adopt(made);
     }
+    // An operator may mend a row that did not open; an object that is never idle would not see it otherwise.
+    if (faults.size > 0) this.#keyring.forget();
     return requests.map((request) => results.get(request) ?? { fault: faults.get(request) });
   }
 
