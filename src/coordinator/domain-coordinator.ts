@@ -6,7 +6,7 @@ import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
 import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
 import { errorFields, log } from "../log.ts";
-import { d1Failure } from "../storage/d1-errors.ts";
+import { d1Advice } from "../storage/d1-errors.ts";
 import { DomainStore, StorageUnavailableError } from "../storage/domain-store.ts";
 import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
 import { GroupCommit, QueueFullError } from "./group-commit.ts";
@@ -82,11 +82,10 @@ export class DomainCoordinator extends DurableObject<Env> {
 /** What to answer when a command could not be decided or committed; the cause goes to the log alone. */
 function failure(error: unknown, { requestId }: Command): { error: CoordinatorError; reason: string } {
   const name = failureName(error);
-  const advice = d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
   log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
     requestId,
     ...errorFields(error),
-    ...advice,
+    ...d1Advice(error),
   });
   return { error: name, reason: error instanceof Error ? error.name : "unknown" };
 }

@@ -63,16 +63,18 @@ export class DomainWriter {
     const alreadyDone = await this.#alreadyDone(requests);
     const now = Date.now();
 
+    // Keys are opened before anything is committed: who cannot be answered must not be made a member. Setting one
+    // request aside may grant another what it was refused, which may then need a key as well; hence again.
     const faults = new Map<Request, unknown>();
-    const decide = () => {
-      const sound = requests.filter((request) => !faults.has(request));
-      const commands = sound.map(({ command }) => command);
-      return { sound, decision: decideGroup(before, commands, now, alreadyDone) };
-    };
-    let { sound, decision } = decide();
-    // Keys are opened before anything is committed: who cannot be answered must not be made a member.
-    for (const [request, fault] of await this.#unanswerable(sound, decision)) faults.set(request, fault);
-    if (faults.size > 0) ({ sound, decision } = decide());
+    let sound = requests;
+    let decision = decideGroup(before, commandsOf(sound), now, alreadyDone);
+    for (;;) {
+      const unanswerable = await this.#unanswerable(sound, decision);
+      if (unanswerable.length === 0) break;
+      for (const [request, fault] of unanswerable) faults.set(request, fault);
+      sound = requests.filter((request) => !faults.has(request));
+      decision = decideGroup(before, commandsOf(sound), now, alreadyDone);
+    }
 
     const made = await this.#keyring.make(
       decision.events.flatMap((event) => (event.type === "key-made" ? [event.keyVersion] : [])),
@@ -100,6 +102,8 @@ export class DomainWriter {
       if (committed === "superseded") return null;
       this.#keyring.adopt(made);
     }
+    // An operator may mend a row that did not open; an object that is never idle would not see it otherwise.
+    if (faults.size > 0) this.#keyring.forget();
     return requests.map((request) => results.get(request) ?? { fault: faults.get(request) });
   }
 
@@ -148,6 +152,10 @@ function machineGuidOf(command: Command): readonly string[] {
 function requestKeysOf(command: Command): readonly string[] {
   if (command.type === "register") return command.proof ? [command.proof.requestKey] : [];
   return command.type === "deregister" && command.requestKey !== null ? [command.requestKey] : [];
+}
+
+function commandsOf(requests: readonly Request[]): readonly Command[] {
+  return requests.map(({ command }) => command);
 }
 
 /** Which credentials a request is answered with; null if with none. */

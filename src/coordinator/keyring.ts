@@ -66,6 +66,11 @@ export class Keyring {
     );
   }
 
+  /** Forgets everything, so that the next group reads it again. */
+  forget(): void {
+    this.#keys.clear();
+  }
+
   /** Takes in keys that were made here and are committed. */
   adopt(keys: readonly NewKey[]): void {
     for (const key of keys) this.#keys.set(key.stored.keyVersion, key);
@@ -137,13 +142,20 @@ class DomainKey {
   }
 
   async privateKey(): Promise<JWK> {
-    const { keyVersion, wrappedPrivateJwk } = this.stored;
-    this.#privateKey ??= await unwrapPrivateKey(
-      wrappedPrivateJwk,
-      { domain: this.#domain, keyVersion },
-      this.#config.keyEncryptionKeys,
-    );
+    this.#privateKey ??= await this.#open();
     return this.#privateKey;
+  }
+
+  async #open(): Promise<JWK> {
+    const { keyVersion, publicJwk, wrappedPrivateJwk } = this.stored;
+    const place = { domain: this.#domain, keyVersion };
+    const privateJwk = await unwrapPrivateKey(wrappedPrivateJwk, place, this.#config.keyEncryptionKeys);
+    // The public half rests in the open. Whoever can write to the database must not get the authority to sign theirs.
+    const { d, ...publicHalf } = privateJwk;
+    if (JSON.stringify(publicHalf) !== publicJwk) {
+      throw new KeyWrappingError(`the public half of key ${keyVersion} of domain ${this.#domain} is another key's`);
+    }
+    return privateJwk;
   }
 
   async credential(issuer: string, now: number): Promise<Credential> {

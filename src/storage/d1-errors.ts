@@ -32,6 +32,11 @@ export function d1Failure(error: unknown): D1Failure {
   return SIGNS.find(([, sign]) => sign.test(message))?.[0] ?? "permanent";
 }
 
+/** What an operator can do about a D1 error, as a log field; nothing where only waiting or mending code helps. */
+export function d1Advice(error: unknown): { advice?: string } {
+  return d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
+}
+
 /** The messages of an error and of everything that caused it. */
 function messages(error: unknown): string {
   const parts: string[] = [];

@@ -22,7 +22,6 @@ const requireAdmin = createMiddleware<AppEnv>(async (c, next) => {
 
 /** What operators ask for. */
 export const admin = new Hono<AppEnv>()
-  .use("/admin", requireAdmin)
   .use("/admin/*", requireAdmin)
   .get("/admin/domains/:domain", async (c) => c.json(await overview(c, domainName(c))))
   .put("/admin/domains/:domain", async (c) => {
