@@ -38,7 +38,7 @@ async function outcomes(writer: DomainWriter, ...commands: Command[]) {
 }
 
 /** A registration of a device that holds the credentials up to a version. */
-function joinsAfter(proof: null, sealed: false, afterKeyVersion: number, machineGuid = newGuid()): Command {
+function joinsAfter(afterKeyVersion: number, machineGuid = newGuid()): Command {
   return {
     type: "register",
     requestId: newGuid(),
