@@ -1,15 +1,5 @@
 import { spawnSync } from "node:child_process";
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  type JsonWebKey,
-  randomBytes,
-  verify,
-} from "node:crypto";
+import { createCipheriv, createPrivateKey, createPublicKey, randomBytes, verify } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +9,16 @@ import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.
 import { signDomainToken } from "../../src/crypto/domain-tokens.ts";
 import { generateDomainKeyPair } from "../../src/crypto/key-pairs.ts";
 import { unwrapPrivateKey, wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
+import {
+  aesKeyUnwrap,
+  agreedSecret,
+  bytes,
+  concatKdf,
+  json,
+  nodeKey,
+  openByHand,
+  openContent,
+} from "../support/jose-by-hand.ts";
 
 // The server signs and encrypts with jose. Whether that is what the RFCs say, and not only what jose says, is for
 // others to tell: OpenSSL's command line, and node:crypto with the few steps it lacks written out below.
@@ -43,19 +43,6 @@ async function newKey(keyVersion: number): Promise<DomainKey> {
   const token = await signDomainToken({ ...statement, issuedAt: Date.now() }, authorityKey);
   const wrapped = await wrapPrivateKey(privateJwk, { domain: DOMAIN, keyVersion }, [keyEncryptionKey]);
   return { keyVersion, ...token, privateJwk, wrapped };
-}
-
-function bytes(base64url: string | undefined): Buffer {
-  return Buffer.from(base64url ?? "", "base64url");
-}
-
-function json(base64url: string | undefined) {
-  return JSON.parse(bytes(base64url).toString("utf8"));
-}
-
-/** The parts of a JWK that make it a key for node:crypto, which has its own type for them. */
-function nodeKey({ kty, crv, x, y, d }: JWK): { key: JsonWebKey; format: "jwk" } {
-  return { key: { kty, crv, x, y, ...(d === undefined ? {} : { d }) } as JsonWebKey, format: "jwk" };
 }
 
 /** A JWS in the terms of other tools: what was signed, and the signature as r and s side by side. */
@@ -146,72 +133,6 @@ describe("a domain token", () => {
     }
   });
 });
-
-/** The Concat KDF with SHA-256. @see RFC 7518, JSON Web Algorithms (JWA), section 4.6.2 */
-function concatKdf(secret: Buffer, keyBytes: number, algorithm: string, partyU: Buffer, partyV: Buffer): Buffer {
-  const number = (value: number) => {
-    const encoded = Buffer.alloc(4);
-    encoded.writeUInt32BE(value);
-    return encoded;
-  };
-  const prefixed = (data: Buffer) => Buffer.concat([number(data.length), data]);
-  const otherInfo = [
-    prefixed(Buffer.from(algorithm, "ascii")),
-    prefixed(partyU),
-    prefixed(partyV),
-    number(keyBytes * 8),
-  ];
-  const rounds = Array.from({ length: Math.ceil(keyBytes / 32) }, (_, index) =>
-    createHash("sha256")
-      .update(Buffer.concat([number(index + 1), secret, ...otherInfo]))
-      .digest(),
-  );
-  return Buffer.concat(rounds).subarray(0, keyBytes);
-}
-
-/** Unwraps a key. @see RFC 3394, AES Key Wrap Algorithm, section 2.2.2 (index based) */
-function aesKeyUnwrap(wrapped: Buffer, key: Buffer): Buffer {
-  const blocks = wrapped.length / 8 - 1;
-  const registers = Array.from({ length: blocks }, (_, index) => wrapped.subarray(8 * (index + 1), 8 * (index + 2)));
-  let check = wrapped.subarray(0, 8).readBigUInt64BE();
-  for (let step = 6 * blocks; step > 0; step--) {
-    const at = (step - 1) % blocks;
-    const input = Buffer.alloc(16);
-    input.writeBigUInt64BE(check ^ BigInt(step));
-    input.set(registers[at] as Buffer, 8);
-    const cipher = createDecipheriv("aes-256-ecb", key, null).setAutoPadding(false);
-    const output = Buffer.concat([cipher.update(input), cipher.final()]);
-    check = output.readBigUInt64BE();
-    registers[at] = output.subarray(8);
-  }
-  if (check !== 0xa6a6a6a6a6a6a6a6n) throw new Error("the wrapped key is not intact");
-  return Buffer.concat(registers);
-}
-
-/** Opens the content of a compact JWE. @see RFC 7516, JSON Web Encryption (JWE), section 5.2 */
-function openContent(jwe: string, contentKey: Buffer): string {
-  const [header, , iv, ciphertext, tag] = jwe.split(".");
-  const cipher = createDecipheriv("aes-256-gcm", contentKey, bytes(iv), { authTagLength: 16 });
-  cipher.setAAD(Buffer.from(header as string, "ascii")).setAuthTag(bytes(tag));
-  return Buffer.concat([cipher.update(bytes(ciphertext)), cipher.final()]).toString("utf8");
-}
-
-/** The secret that two keys agree on. */
-function agreedSecret(privateJwk: JWK, publicJwk: JWK): Buffer {
-  return diffieHellman({
-    privateKey: createPrivateKey(nodeKey(privateJwk)),
-    publicKey: createPublicKey(nodeKey(publicJwk)),
-  });
-}
-
-/** Opens a compact JWE of ECDH-ES+A256KW and A256GCM without jose. */
-function openByHand(jwe: string, privateJwk: JWK): string {
-  const [header, encryptedKey] = jwe.split(".");
-  const { epk, alg, enc, apu, apv } = json(header);
-  expect({ alg, enc }).toEqual({ alg: "ECDH-ES+A256KW", enc: "A256GCM" });
-  const wrappingKey = concatKdf(agreedSecret(privateJwk, epk), 32, alg, bytes(apu), bytes(apv));
-  return openContent(jwe, aesKeyUnwrap(bytes(encryptedKey), wrappingKey));
-}
 
 describe("the code by hand", () => {
   it("comes to the result of RFC 7518, appendix C", () => {
