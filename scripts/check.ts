@@ -5,6 +5,7 @@ const STEPS: readonly (readonly string[])[] = [
   ["biome", "ci", "."],
   ["tsc", "--project", "tsconfig.json"],
   ["tsc", "--project", "tsconfig.node.json"],
+  ["tsc", "--project", "tsconfig.client.json"],
   ["vitest", "run"],
 ];
 

@@ -57,7 +57,9 @@ export async function run(surroundings: Surroundings): Promise<number> {
 function programOf(surroundings: Surroundings): Command {
   const { output, errors, signal } = surroundings;
   const program = new Command("device-domain")
-    .description("Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves.")
+    .description(
+      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves.",
+    )
     .option("--home DIRECTORY", "where to keep this device")
     .option("--domain URL", "the domain to speak of; the one joined last by default")
     .option("--auth-token TOKEN", "an auth token, for domains that require one")
@@ -129,11 +131,15 @@ function programOf(surroundings: Surroundings): Command {
     };
   });
 
-  command("decrypt <file>", "open what was encrypted to the domain (- for standard input)", async (device, file: string) => {
-    const jwe = (file === "-" ? await text(surroundings.input) : await readFile(file, "utf8")).trim();
-    const { domain } = await device.current();
-    return { bytes: await domain.decrypt(jwe) };
-  });
+  command(
+    "decrypt <file>",
+    "open what was encrypted to the domain (- for standard input)",
+    async (device, file: string) => {
+      const jwe = (file === "-" ? await text(surroundings.input) : await readFile(file, "utf8")).trim();
+      const { domain } = await device.current();
+      return { bytes: await domain.decrypt(jwe) };
+    },
+  );
 
   command("token", "print the domain token of the newest key", async (device) => {
     const { url, state } = await device.remembered();

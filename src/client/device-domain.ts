@@ -1,0 +1,364 @@
+import { compactDecrypt, decodeProtectedHeader, type JWTVerifyGetKey } from "jose";
+import { DeviceClock } from "./device-clock.ts";
+import { newKeyPair, usableKey } from "./device-keys.ts";
+import { signDeviceRequest } from "./device-requests.ts";
+import type { DeviceState, DeviceStatus, DeviceStore, StoredCredential } from "./device-state.ts";
+import { authorityKeys } from "./domain-tokens.ts";
+import { type DomainAddress, domainAddress, domainKeyId } from "./domain-url.ts";
+import { DeviceDomainError, DomainServerError, isRefusal } from "./errors.ts";
+import { type Answer, exchange } from "./exchange.ts";
+import { MemoryStore } from "./memory-store.ts";
+import { checkRegistration, SEALING, untrusted } from "./registration-answer.ts";
+import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
+
+/** How a device is opened. */
+export type DeviceDomainOptions = Readonly<{
+  /** Where the device is kept; in memory if left out. */
+  store?: DeviceStore | undefined;
+  /** The GUID the device was given once; a random one if left out. */
+  machineGuid?: string | undefined;
+  /** The token for a domain that requires one, or where to get one before each try. */
+  authToken?: string | (() => string | Promise<string>) | undefined;
+  fetch?: typeof fetch | undefined;
+  /** What the server calls itself, if that is not the origin of the domain's URL. */
+  issuer?: string | undefined;
+  /** How often a call that failed in a way that may pass is repeated; 4 times if left out. */
+  retries?: number | undefined;
+  /** How the time between two tries is passed. */
+  pause?: Pause | undefined;
+}>;
+
+/** What every call can be given: a signal to end it early with. */
+export type CallOptions = Readonly<{ signal?: AbortSignal | undefined }>;
+
+/** What a registration came to; `newMember` as the server's last answer has it. */
+export type Membership = Readonly<{ newMember: boolean; keyVersion: number }>;
+
+/** What a device can know of a domain before it joins. */
+export type DomainOverview = Readonly<{
+  domain: string;
+  authenticationRequired: boolean;
+  authNamespace: string | null;
+  deviceKeyRequired: boolean;
+  /** 0 before the first key. */
+  keyVersion: number;
+}>;
+
+/**
+ * One device in one domain: joins, renews, opens what is encrypted to the domain, and leaves.
+ *
+ * Calls that change something run one after the other, each on what the store holds by then. Each throws
+ * `DomainServerError` for what the server refuses, `DeviceDomainError` for what goes wrong on this side, and the
+ * signal's reason if that aborts; after any of these it may be called again.
+ */
+export class DeviceDomain {
+  readonly #address: DomainAddress;
+  readonly #store: DeviceStore;
+  readonly #options: DeviceDomainOptions;
+  readonly #fetch: typeof fetch;
+  readonly #issuer: string;
+  readonly #policy: RetryPolicy;
+  readonly #authorityKeys: JWTVerifyGetKey;
+  readonly #clock = new DeviceClock();
+  #state: DeviceState;
+  #lastCall: Promise<unknown> = Promise.resolve();
+
+  private constructor(address: DomainAddress, store: DeviceStore, state: DeviceState, options: DeviceDomainOptions) {
+    this.#address = address;
+    this.#store = store;
+    this.#state = state;
+    this.#options = options;
+    // Called as a method of anything but the global object, a browser's fetch throws.
+    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#issuer = options.issuer ?? address.origin;
+    this.#policy = { retries: options.retries ?? DEFAULT_RETRIES, pause: options.pause ?? pauseByClock };
+    this.#authorityKeys = authorityKeys(address.origin, this.#fetch);
+  }
+
+  /**
+   * The device that the store holds for a domain; a new one, already saved, if it holds none.
+   *
+   * @param url the domain's URL, such as `https://host/domains/den`
+   * @throws DeviceDomainError `INVALID_DOMAIN_URL`, `MACHINE_GUID_CONFLICT` or `STORE_MALFORMED`
+   */
+  static async open(url: string | URL, options: DeviceDomainOptions = {}): Promise<DeviceDomain> {
+    const address = domainAddress(url);
+    const machineGuid = options.machineGuid?.toLowerCase();
+    if (machineGuid !== undefined && !GUID.test(machineGuid)) {
+      throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The machine GUID is no UUID");
+    }
+    const store = options.store ?? new MemoryStore();
+    const known = await store.load(address.url);
+    if (known && machineGuid !== undefined && known.machineGuid !== machineGuid) {
+      throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The store holds a device with another machine GUID");
+    }
+    const state = known ?? (await newDevice(machineGuid ?? crypto.randomUUID(), store.keepsCryptoKeys));
+    // Known to the server before it is saved, a device whose program ends would be a member that nobody is.
+    if (!known) await store.save(address.url, state);
+    return new DeviceDomain(address, store, state, options);
+  }
+
+  /** The device's identity here: a secret between it and the server. */
+  get machineGuid(): string {
+    return this.#state.machineGuid;
+  }
+
+  /** Where the device stands, as far as it knows. */
+  get status(): DeviceStatus {
+    return this.#state.status;
+  }
+
+  /** The highest key version it holds; null if none. */
+  get currentKeyVersion(): number | null {
+    return this.#state.credentials.at(-1)?.keyVersion ?? null;
+  }
+
+  /** The domain's token of the highest key version, to show to others; null if it holds none. */
+  get domainToken(): string | null {
+    return this.#state.credentials.at(-1)?.token ?? null;
+  }
+
+  /**
+   * Makes the device a member and gets every key of the domain; a member gets them all afresh.
+   *
+   * @throws DeviceDomainError `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
+   */
+  join({ signal }: CallOptions = {}): Promise<Membership> {
+    return this.#exclusively(signal, async () => {
+      this.#refuseWhileLeaving();
+      // From the first try on it may be a member again.
+      if (this.#state.status === "left") await this.#save({ ...this.#state, status: "new" });
+      return this.#register(0, signal);
+    });
+  }
+
+  /**
+   * Gets the keys made since, and new tokens for those that ran out.
+   *
+   * A member that was removed without knowing it is made a member again, if the domain lets it: the server does not
+   * tell a renewal from a join, and `newMember` says so.
+   *
+   * @throws DeviceDomainError `NOT_A_MEMBER` before `join`, `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
+   */
+  renew({ signal }: CallOptions = {}): Promise<Membership> {
+    return this.#exclusively(signal, async () => {
+      this.#refuseWhileLeaving();
+      if (this.#state.status !== "member") throw notAMember();
+      return this.#register(validThrough(this.#state.credentials, this.#clock.now()), signal);
+    });
+  }
+
+  /** Whether the device may leave: false if the server has no such member. Changes nothing. */
+  previewLeave({ signal }: CallOptions = {}): Promise<boolean> {
+    return this.#exclusively(signal, async () => {
+      try {
+        await this.#repeat(signal, () => this.#ask("deregister", { preview: true }, crypto.randomUUID(), signal));
+        return true;
+      } catch (error) {
+        if (isDenied(error)) return false;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Ends the membership and forgets the keys. Interrupted at any point, also by the end of the program, it is finished
+   * by calling it again; a device that has left may call it once more to no effect.
+   *
+   * @throws DomainServerError `DEREG_DENIED` if the device was a member no more: it has left by then, too. After any
+   *   other refusal it stays what it was
+   */
+  leave({ signal }: CallOptions = {}): Promise<void> {
+    return this.#exclusively(signal, async () => {
+      if (this.#state.status === "left") return;
+      const requestKey = this.#state.leave?.requestKey ?? crypto.randomUUID();
+      await this.#repeat(signal, () => this.#tryToLeave(requestKey, signal));
+    });
+  }
+
+  /** What the server says of the domain. @throws DomainServerError `DOMAIN_NOT_FOUND` before anybody joined it */
+  async domain({ signal }: CallOptions = {}): Promise<DomainOverview> {
+    const { url, domain } = this.#address;
+    const { body } = await withRetries(this.#policy, signal, () =>
+      exchange(this.#fetch, { method: "GET", url }, signal),
+    );
+    const overview = body as DomainOverview | null;
+    if (overview?.domain !== domain) throw untrusted("it is of another domain");
+    return overview;
+  }
+
+  /**
+   * Opens what was encrypted to the domain: a compact JWE, ECDH-ES+A256KW and A256GCM, with the `kid` of a key it holds.
+   *
+   * @throws DeviceDomainError `NOT_A_MEMBER`, `KEY_NOT_HELD` or `UNREADABLE_SECRET`
+   */
+  async decrypt(jwe: string): Promise<Uint8Array> {
+    const { credentials } = this.#state;
+    if (credentials.length === 0) throw notAMember();
+    const kid = keyIdOf(jwe);
+    const credential = credentials.find(({ keyVersion }) => domainKeyId(this.#address.domain, keyVersion) === kid);
+    if (!credential) throw new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}`);
+    try {
+      const { plaintext } = await compactDecrypt(jwe, await usableKey(credential.privateKey, "deriveBits"), SEALING);
+      return plaintext;
+    } catch (cause) {
+      throw unreadable(cause);
+    }
+  }
+
+  async #register(afterKeyVersion: number, signal: AbortSignal | undefined): Promise<Membership> {
+    const { machineGuid, sealingKey, credentials: held } = this.#state;
+    const { domain } = this.#address;
+    const members = { afterKeyVersion, encryptionKey: sealingKey.publicJwk };
+    const { body } = await this.#repeat(signal, () => this.#ask("register", members, crypto.randomUUID(), signal));
+    const context = {
+      domain,
+      machineGuid,
+      afterKeyVersion,
+      held,
+      sealingKey: sealingKey.privateKey,
+      authorityKeys: this.#authorityKeys,
+      expectations: { issuer: this.#issuer, domain, now: this.#clock.now(), tolerance: CLOCK_TOLERANCE_SECONDS },
+      keepsCryptoKeys: this.#store.keepsCryptoKeys,
+    };
+    const { newMember, keyVersion, credentials } = await withRetries(this.#policy, signal, () =>
+      orAborted(checkRegistration(body, context), signal),
+    );
+    await this.#save({ ...this.#state, status: "member", credentials });
+    return { newMember, keyVersion };
+  }
+
+  /** One try to leave. What the server refuses did not happen; after anything else it may have, and the state says so. */
+  async #tryToLeave(requestKey: string, signal: AbortSignal | undefined): Promise<void> {
+    const before = this.#state;
+    const begin = (now: number) => {
+      const signedAt = Math.max(now, before.leave?.signedAt ?? 0);
+      return this.#save({ ...before, status: "leaving", leave: { requestKey, signedAt } });
+    };
+    try {
+      const { body } = await this.#ask("deregister", {}, requestKey, signal, begin);
+      if ((body as { deregistered?: unknown } | null)?.deregistered !== true) {
+        throw untrusted("it does not say that the device has left");
+      }
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await this.#save(isDenied(error) ? this.#gone() : before);
+      // If an earlier try may have happened, it is that one which made this device no member.
+      if (isDenied(error) && before.status === "leaving") return;
+      throw error;
+    }
+    await this.#save(this.#gone());
+  }
+
+  /** The state after the membership. */
+  #gone(): DeviceState {
+    const { leave, ...state } = this.#state;
+    // A wrong clock may have signed tries that the server never took: those must not keep the device from coming back.
+    const latest = this.#clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
+    const leftAt = leave ? Math.min(leave.signedAt, latest) : state.leftAt;
+    return { ...state, status: "left", credentials: [], leave: null, leftAt };
+  }
+
+  /** Sends one signed request, for which `beforeSending` is given the time it is signed at. */
+  async #ask(
+    action: "register" | "deregister",
+    members: Readonly<Record<string, unknown>>,
+    requestKey: string,
+    signal: AbortSignal | undefined,
+    beforeSending?: (signedAt: number) => Promise<void>,
+  ): Promise<Answer> {
+    const { machineGuid, signingKey, leftAt } = this.#state;
+    const url = `${this.#address.url}/${action}`;
+    const audience = new URL(new URL(url).pathname, this.#issuer).href;
+    const authorization = await this.#authorization(signal);
+    // Also if the clock was set back since: what is signed before a leave, the server takes for a replay.
+    const signedAt = Math.max(this.#clock.now(), (leftAt ?? 0) + 1);
+    const body = await signDeviceRequest({ machineGuid, ...members }, { audience, signedAt, requestKey }, signingKey);
+    await beforeSending?.(signedAt);
+    const headers = { "content-type": "application/jose", ...authorization };
+    return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);
+  }
+
+  async #authorization(signal: AbortSignal | undefined): Promise<Record<string, string>> {
+    const { authToken } = this.#options;
+    const token = typeof authToken === "function" ? await orAborted(Promise.resolve(authToken()), signal) : authToken;
+    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  /** Repeats signed tries as far as that is of use. */
+  #repeat<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return withRetries(this.#policy, signal, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        const unproven = error instanceof DomainServerError && error.error === "DEVICE_PROOF_INVALID";
+        if (!unproven || !this.#clock.correct(error.answeredAt)) throw error;
+        return await work();
+      }
+    });
+  }
+
+  /** Runs a call once all before it are done, on what the store holds by then: another program may share it. */
+  #exclusively<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastCall;
+    const call = (async () => {
+      await orAborted(turn, signal);
+      this.#state = (await this.#store.load(this.#address.url)) ?? this.#state;
+      return work();
+    })();
+    this.#lastCall = Promise.allSettled([turn, call]);
+    return call;
+  }
+
+  async #save(state: DeviceState): Promise<void> {
+    await this.#store.save(this.#address.url, state);
+    this.#state = state;
+  }
+
+  #refuseWhileLeaving(): void {
+    if (this.#state.status !== "leaving") return;
+    throw new DeviceDomainError("LEAVE_UNFINISHED", "A leave was begun: finish it with leave() first");
+  }
+}
+
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** How far the device's clock may be off: what the server allows it, too. */
+const CLOCK_TOLERANCE_SECONDS = 300;
+
+/** How long before its end a token is worth renewing. */
+const RENEWAL_MILLISECONDS = 24 * 60 * 60 * 1000;
+
+async function newDevice(machineGuid: string, keepsCryptoKeys: boolean): Promise<DeviceState> {
+  const [signingKey, sealingKey] = await Promise.all([
+    newKeyPair("sign", keepsCryptoKeys),
+    newKeyPair("deriveBits", keepsCryptoKeys),
+  ]);
+  return { version: 1, machineGuid, status: "new", signingKey, sealingKey, credentials: [], leave: null, leftAt: null };
+}
+
+/** The highest key version up to which every token is good for a while yet; 0 for none. */
+function validThrough(credentials: readonly StoredCredential[], now: number): number {
+  const ending = credentials.findIndex(({ expiresAt }) => expiresAt < now + RENEWAL_MILLISECONDS);
+  return ending === -1 ? credentials.length : ending;
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof DomainServerError && error.error === "DEREG_DENIED";
+}
+
+function notAMember(): DeviceDomainError {
+  return new DeviceDomainError("NOT_A_MEMBER", "The device is no member of the domain: join() first");
+}
+
+function keyIdOf(jwe: string): string {
+  try {
+    return String(decodeProtectedHeader(jwe).kid);
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
+function unreadable(cause: unknown): DeviceDomainError {
+  return new DeviceDomainError("UNREADABLE_SECRET", "The secret is no JWE that the domain's key opens", { cause });
+}

@@ -1,0 +1,82 @@
+import type { JWK } from "jose";
+
+/** A private key as a store keeps it: a `CryptoKey` that cannot be exported, or a JWK where only text can be kept. */
+export type StoredKey = CryptoKey | JWK;
+
+/** A key pair of the device. */
+export type StoredKeyPair = Readonly<{ publicJwk: JWK; privateKey: StoredKey }>;
+
+/** A checked domain credential; `expiresAt` is the end of its token, in milliseconds since the Unix epoch. */
+export type StoredCredential = Readonly<{
+  keyVersion: number;
+  token: string;
+  expiresAt: number;
+  privateKey: StoredKey;
+}>;
+
+/** Where a device stands; `leaving` says that it is not known yet whether the server let it go. */
+export type DeviceStatus = "new" | "member" | "leaving" | "left";
+
+/** Everything a device remembers of itself in one domain; never changed, only replaced. */
+export type DeviceState = Readonly<{
+  version: 1;
+  machineGuid: string;
+  status: DeviceStatus;
+  /** ES256: says that requests are this device's. */
+  signingKey: StoredKeyPair;
+  /** ECDH on P-256: domain keys are sealed to it. */
+  sealingKey: StoredKeyPair;
+  /** In the order of their key versions, which have no gaps. */
+  credentials: readonly StoredCredential[];
+  /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
+  leave: Readonly<{ requestKey: string; signedAt: number }> | null;
+  /** When the last leave was signed, in milliseconds since the epoch: the server takes older registrations for replays. */
+  leftAt: number | null;
+}>;
+
+/** Where devices are kept, one for each domain URL. */
+export interface DeviceStore {
+  /** Whether it keeps `CryptoKey`s as they are; else it is given JWKs. */
+  readonly keepsCryptoKeys: boolean;
+  /** The device that was saved last for a domain URL, if any. */
+  load(domainUrl: string): Promise<DeviceState | null>;
+  /** Saves a device. Once this resolves, it must survive whatever the store is meant to survive. */
+  save(domainUrl: string, state: DeviceState): Promise<void>;
+}
+
+const STATUSES: readonly unknown[] = ["new", "member", "leaving", "left"] satisfies DeviceStatus[];
+
+/** Whether something that was kept as text is a device's state, whole and of this version. */
+export function isDeviceState(value: unknown): value is DeviceState {
+  const state = value as DeviceState | null;
+  return (
+    typeof state === "object" &&
+    state !== null &&
+    state.version === 1 &&
+    typeof state.machineGuid === "string" &&
+    STATUSES.includes(state.status) &&
+    [state.signingKey, state.sealingKey].every((pair) => isPrivateJwk(pair?.privateKey) && isText(pair.publicJwk?.x)) &&
+    Array.isArray(state.credentials) &&
+    state.credentials.every(isCredential) &&
+    (state.leave === null || (isText(state.leave?.requestKey) && Number.isFinite(state.leave.signedAt))) &&
+    (state.status === "leaving") === (state.leave !== null) &&
+    (state.leftAt === null || Number.isFinite(state.leftAt))
+  );
+}
+
+function isCredential(credential: StoredCredential | null, index: number): boolean {
+  return (
+    credential?.keyVersion === index + 1 &&
+    isText(credential.token) &&
+    Number.isFinite(credential.expiresAt) &&
+    isPrivateJwk(credential.privateKey)
+  );
+}
+
+function isPrivateJwk(key: StoredKey | undefined): boolean {
+  return typeof key === "object" && key !== null && "d" in key && isText(key.d) && isText(key.x) && isText(key.y);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}

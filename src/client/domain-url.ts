@@ -1,0 +1,44 @@
+import { DeviceDomainError } from "./errors.ts";
+
+/** Where a domain is: its own URL, its name, and the origin of its server. */
+export type DomainAddress = Readonly<{ url: string; domain: string; origin: string }>;
+
+/**
+ * Takes apart the URL of a domain, such as `https://host/domains/den`.
+ *
+ * @throws DeviceDomainError `INVALID_DOMAIN_URL`
+ */
+export function domainAddress(text: string | URL): DomainAddress {
+  if (!URL.canParse(text)) throw invalid("is not a URL");
+  const { protocol, hostname, origin, pathname, username, password, search, hash } = new URL(text);
+  // The keys that everything else is checked with come from there: nobody on the way may swap them.
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname))) {
+    throw invalid("must be https, or http on a loopback address");
+  }
+  const domain = decoded(/^\/domains\/([^/]+)\/?$/.exec(pathname)?.[1] ?? "");
+  if (username || password || search || hash || !/^[A-Za-z0-9._:@~-]+$/.test(domain)) {
+    throw invalid("must be of the form https://host/domains/name");
+  }
+  return { url: `${origin}/domains/${domain}`, domain, origin };
+}
+
+/** The `kid` of a domain's key: `{domain}/{keyVersion}`. */
+export function domainKeyId(domain: string, keyVersion: number): string {
+  return `${domain}/${keyVersion}`;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return "";
+  }
+}
+
+function invalid(problem: string): DeviceDomainError {
+  return new DeviceDomainError("INVALID_DOMAIN_URL", `The domain's URL ${problem}`);
+}

@@ -1,0 +1,97 @@
+/** The names of what can go wrong on the device's own side; branch on them, never on a message. */
+export type DeviceErrorName =
+  /** The URL is not that of a domain, or plain http to another machine. */
+  | "INVALID_DOMAIN_URL"
+  /** The machine GUID asked for is malformed, or the store holds a device with another one. */
+  | "MACHINE_GUID_CONFLICT"
+  /** The device has not joined, or has left. */
+  | "NOT_A_MEMBER"
+  /** A leave was begun whose outcome is not known: finish it with `leave()`. */
+  | "LEAVE_UNFINISHED"
+  /** The secret is for another domain, or for a key version the device does not hold (yet): renew. */
+  | "KEY_NOT_HELD"
+  /** The secret is no JWE that a domain's key opens. */
+  | "UNREADABLE_SECRET"
+  /** The server said something that does not hold up; nothing of it was stored. */
+  | "UNTRUSTED_ANSWER"
+  /** No whole answer came back; whether the server acted is not known. */
+  | "UNREACHABLE"
+  /** What the store holds of the device cannot be read; nothing of it was changed. */
+  | "STORE_MALFORMED"
+  /** The newest key may be in the hands of a device that left, and the next does not exist yet. */
+  | "ROLLOVER_DUE"
+  /** A domain token does not say what was asked of it, or is not the authority's. */
+  | "INVALID_DOMAIN_TOKEN";
+
+/** Something that went wrong on the device's own side: `error` says what, `retryable` whether to ask again later. */
+export class DeviceDomainError extends Error {
+  override readonly name = "DeviceDomainError";
+  readonly error: DeviceErrorName;
+  readonly retryable: boolean;
+
+  constructor(error: DeviceErrorName, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.error = error;
+    this.retryable = error === "UNREACHABLE" || error === "ROLLOVER_DUE";
+  }
+}
+
+/** What a server's refusal says besides its name. */
+export type ServerErrorDetails = Readonly<{
+  error: string;
+  status: number;
+  code: number | null;
+  title: string | null;
+  detail: string | null;
+  requestId: string | null;
+  retryAfter: number | null;
+  answeredAt: number | null;
+}>;
+
+/**
+ * A refusal by the server.
+ *
+ * @see RFC 9457, Problem Details for HTTP APIs, section 3
+ */
+export class DomainServerError extends Error {
+  override readonly name = "DomainServerError";
+  /** The stable name to branch on; `UNEXPECTED_ANSWER` if something else than the server refused. */
+  readonly error: string;
+  readonly status: number;
+  /** The number of the reference logic, for the errors that have one. */
+  readonly code: number | null;
+  readonly detail: string | null;
+  /** What the server's operator can find the request by. */
+  readonly requestId: string | null;
+  /** Whether the same request may be granted later, unchanged. */
+  readonly retryable: boolean;
+  /** How long the server asks to be left alone, in milliseconds. */
+  readonly retryAfter: number | null;
+  /** When it answered, by its own clock, in milliseconds since the Unix epoch. */
+  readonly answeredAt: number | null;
+
+  constructor({ error, status, code, title, detail, requestId, retryAfter, answeredAt }: ServerErrorDetails) {
+    super(detail ?? title ?? `The server answered with status ${status}`);
+    this.error = error;
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.requestId = requestId;
+    this.retryable = RETRYABLE.includes(status);
+    this.retryAfter = retryAfter;
+    this.answeredAt = answeredAt;
+  }
+}
+
+/** Too many requests, and the three that say that whoever should have answered could not (RFC 9110, section 15.6). */
+const RETRYABLE: readonly number[] = [429, 502, 503, 504];
+
+/** Whether the same may be asked again later. */
+export function isRetryable(error: unknown): error is DomainServerError | DeviceDomainError {
+  return (error instanceof DomainServerError || error instanceof DeviceDomainError) && error.retryable;
+}
+
+/** Whether the server has said no: what it was asked for did not happen. */
+export function isRefusal(error: unknown): error is DomainServerError {
+  return error instanceof DomainServerError && !error.retryable && error.status < 500;
+}

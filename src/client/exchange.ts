@@ -1,0 +1,95 @@
+import { DeviceDomainError, DomainServerError } from "./errors.ts";
+import { orAborted } from "./retries.ts";
+
+/** A request, as far as this client makes any. */
+export type ClientRequest = Readonly<{
+  method: "GET" | "POST";
+  url: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+}>;
+
+/** What the server granted: its JSON, and when it answered by its own clock, in milliseconds since the Unix epoch. */
+export type Answer = Readonly<{ body: unknown; answeredAt: number | null }>;
+
+/** How long a server may take over one answer: a try that hangs must not hang the device. */
+const TRY_MILLISECONDS = 30_000;
+
+/**
+ * Asks the server once.
+ *
+ * @throws DomainServerError what it refuses
+ * @throws DeviceDomainError `UNREACHABLE` if no whole answer comes back
+ */
+export async function exchange(
+  fetch: typeof globalThis.fetch,
+  { method, url, headers = {}, body }: ClientRequest,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const limit = AbortSignal.timeout(TRY_MILLISECONDS);
+  const either = signal ? AbortSignal.any([signal, limit]) : limit;
+  try {
+    const response = await orAborted(
+      fetch(url, {
+        method,
+        headers: { accept: "application/json", ...headers },
+        // A signed request is for one address; and whoever redirects must not be handed the auth token.
+        redirect: "manual",
+        signal: either,
+        ...(body === undefined ? {} : { body }),
+      }),
+      either,
+    );
+    const answeredAt = time(response.headers.get("date"));
+    const text = await orAborted(response.text(), either);
+    if (!response.ok) throw refusal(response, text, answeredAt);
+    // A cut answer is no JSON any more: as good as none.
+    return { body: JSON.parse(text), answeredAt };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof DomainServerError) throw error;
+    throw new DeviceDomainError("UNREACHABLE", `No answer came from ${new URL(url).origin}`, { cause: error });
+  }
+}
+
+function refusal(response: Response, text: string, answeredAt: number | null): DomainServerError {
+  const { headers, status } = response;
+  const problem = problemDocument(text);
+  return new DomainServerError({
+    error: textMember(problem, "error") ?? "UNEXPECTED_ANSWER",
+    status,
+    code: typeof problem.code === "number" ? problem.code : null,
+    title: textMember(problem, "title"),
+    detail: textMember(problem, "detail"),
+    requestId: headers.get("x-request-id"),
+    retryAfter: retryAfter(headers.get("retry-after"), answeredAt ?? Date.now()),
+    answeredAt,
+  });
+}
+
+function problemDocument(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function textMember(problem: Record<string, unknown>, name: string): string | null {
+  const value = problem[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** @see RFC 9110, HTTP Semantics, section 10.2.3: seconds, or a date */
+function retryAfter(header: string | null, now: number): number | null {
+  if (header === null) return null;
+  if (/^\d+$/.test(header)) return Number(header) * 1000;
+  const date = time(header);
+  return date === null ? null : Math.max(date - now, 0);
+}
+
+function time(header: string | null): number | null {
+  const date = Date.parse(header ?? "");
+  return Number.isNaN(date) ? null : date;
+}

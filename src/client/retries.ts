@@ -1,0 +1,73 @@
+import { DomainServerError, isRetryable } from "./errors.ts";
+
+/** Waits; rejects with the signal's reason as soon as that aborts. */
+export type Pause = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
+
+/** How a call is repeated. */
+export type RetryPolicy = Readonly<{
+  /** How many times after the first. */
+  retries: number;
+  pause: Pause;
+}>;
+
+const SHORTEST_MILLISECONDS = 500;
+const LONGEST_MILLISECONDS = 60_000;
+
+/** Four tries after the first, which take some ten seconds. */
+export const DEFAULT_RETRIES = 4;
+
+/** Does something that is safe to repeat, again as long as it fails in a way that may pass. */
+export async function withRetries<T>(
+  { retries, pause }: RetryPolicy,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt > retries || !isRetryable(error)) throw error;
+      await pause(retryDelay(attempt, error), signal);
+    }
+  }
+}
+
+/**
+ * How long to wait after a failed attempt, in milliseconds: exponentially longer, and at random, so that devices that
+ * failed together do not come back together. What the server asks for comes on top, within reason.
+ *
+ * @param attempt 1 for the first
+ */
+export function retryDelay(attempt: number, error: unknown = null): number {
+  const backoff = Math.min(SHORTEST_MILLISECONDS * 2 ** attempt, LONGEST_MILLISECONDS) * Math.random();
+  const asked = error instanceof DomainServerError ? (error.retryAfter ?? 0) : 0;
+  return Math.min(asked + backoff, LONGEST_MILLISECONDS);
+}
+
+/** Waits by the clock. */
+export const pauseByClock: Pause = (milliseconds, signal) => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  return orAborted(elapsed, signal).finally(() => clearTimeout(timer));
+};
+
+/** A promise, unless the signal aborts first: then rejects with the signal's reason. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  // Nobody looks at it any more once the signal won.
+  promise.catch(() => {});
+  signal.throwIfAborted();
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (stop) signal.removeEventListener("abort", stop);
+  }
+}
