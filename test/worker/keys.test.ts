@@ -34,7 +34,7 @@ function newWriter(domain: string, config: Partial<Config> = {}): DomainWriter {
 
 /** Takes commands through a writer as one group, and gives what came of each. */
 async function outcomes(writer: DomainWriter, ...commands: Command[]) {
-  return (await writer.run(commands.map((command) => request(command)))).map(gist);
+  return (await writer.change(commands.map((command) => request(command)))).map(gist);
 }
 
 /** A registration of a device that holds the credentials up to a version. */
@@ -317,7 +317,7 @@ describe("a new key-encryption key put in front", () => {
     const before = await wrappedKeys(domain);
     const rotated = newWriter(domain, { keyEncryptionKeys: [fresh, old] });
     await outcomes(rotated, leaves(member));
-    const [result] = await rotated.run([request(joins(member))]);
+    const [result] = await rotated.change([request(joins(member))]);
     expect(result).toMatchObject({ credentials: [{ keyVersion: 1 }, { keyVersion: 2 }, { keyVersion: 3 }] });
 
     const after = await wrappedKeys(domain);
@@ -328,7 +328,7 @@ describe("a new key-encryption key put in front", () => {
   it("opens the same private keys as before", async () => {
     const { domain, member } = await newDomainWithMember({ keyEncryptionKeys: [old] });
     const privateKeys = async (keyEncryptionKeys: JWK[]) => {
-      const [result] = await newWriter(domain, { keyEncryptionKeys }).run([request(joins(member))]);
+      const [result] = await newWriter(domain, { keyEncryptionKeys }).change([request(joins(member))]);
       return result && "credentials" in result ? result.credentials.map(({ privateKey }) => privateKey) : [];
     };
     const before = await privateKeys([old]);
@@ -459,7 +459,7 @@ describe("a domain token", () => {
     const first = { ...(CONFIG.domainAuthorityKeys[0] as JWK), kid: "first" };
     const { domain, member } = await newDomainWithMember();
     const writer = newWriter(domain, { domainAuthorityKeys: [first, ...CONFIG.domainAuthorityKeys] });
-    const [result] = await writer.run([request(joins(member))]);
+    const [result] = await writer.change([request(joins(member))]);
     const tokens = result && "credentials" in result ? result.credentials.map(({ token }) => token) : [];
     expect(tokens.map((token) => decodeProtectedHeader(token).kid)).toEqual(["first", "first"]);
   });
