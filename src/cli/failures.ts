@@ -29,8 +29,16 @@ const REMEDIES: Readonly<Record<string, string>> = {
   INVALID_DOMAIN_URL: "It looks like https://host/domains/NAME.",
 };
 
+/** A file that was named cannot be read. */
+export class UnreadableFileError extends Error {
+  override readonly name = "UnreadableFileError";
+}
+
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
+  if (error instanceof UnreadableFileError) {
+    return { error: "UNREADABLE_FILE", sentence: error.message, exitCode: EXIT.usage };
+  }
   if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
     return { error: "FAILED", sentence: error instanceof Error ? error.message : String(error), exitCode: EXIT.failed };
   }

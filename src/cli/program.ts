@@ -6,7 +6,7 @@ import type { DeviceState } from "../client/device-state.ts";
 import { domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { FileStore } from "../client/file-store.ts";
-import { EXIT, failureOf } from "./failures.ts";
+import { EXIT, failureOf, UnreadableFileError } from "./failures.ts";
 import { Home } from "./home.ts";
 
 /** What a run of the command line works with. */
@@ -135,7 +135,7 @@ function programOf(surroundings: Surroundings): Command {
     "decrypt <file>",
     "open what was encrypted to the domain (- for standard input)",
     async (device, file: string) => {
-      const jwe = (file === "-" ? await text(surroundings.input) : await readFile(file, "utf8")).trim();
+      const jwe = (file === "-" ? await text(surroundings.input) : await contentOf(file)).trim();
       const { domain } = await device.current();
       return { bytes: await domain.decrypt(jwe) };
     },
@@ -153,6 +153,14 @@ function programOf(surroundings: Surroundings): Command {
   });
 
   return program;
+}
+
+async function contentOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UnreadableFileError(`${file} cannot be read; give the file that holds the secret.`, { cause });
+  }
 }
 
 /** This machine, as the options of a command have it. */

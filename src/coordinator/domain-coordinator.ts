@@ -4,6 +4,7 @@ import type { Deregistration, DeregistrationGrant } from "../domain/deregistrati
 import type { DomainError, Refusal } from "../domain/errors.ts";
 import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
+import type { Rollover, RolloverGrant } from "../domain/rollover.ts";
 import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
 import { errorFields, log } from "../log.ts";
 import { d1Advice } from "../storage/d1-errors.ts";
@@ -51,6 +52,11 @@ export class DomainCoordinator extends DurableObject<Env> {
   /** Replaces or merges the settings of the domain. */
   async changeSettings(change: SettingsChange, context: CallContext): Promise<Answer<SettingsGrant>> {
     return this.#submit(change, context, (grant: SettingsGrant) => grant);
+  }
+
+  /** Makes a new domain key, or has the next registration make it. */
+  async rollOver(rollover: Rollover, context: CallContext): Promise<Answer<RolloverGrant>> {
+    return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
   }
 
   async #submit<C extends Command, Grant>(

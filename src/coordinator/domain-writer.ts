@@ -51,7 +51,7 @@ export class DomainWriter implements Ways<Request, Result> {
 
   /** Who holds a key already renews, most likely; who holds none joins. A wrong guess costs time and nothing else. */
   laneOf({ command, repeated }: Request): Lane {
-    if (repeated || command.type === "settings") return "change";
+    if (repeated || command.type === "settings" || command.type === "rollover") return "change";
     if (command.type === "deregister") return command.preview ? "read" : "change";
     // Answered in the clear, a signed request is put on record: that is a change.
     if (command.proof && !command.sealed) return "change";
@@ -256,11 +256,11 @@ export class DomainWriter implements Ways<Request, Result> {
 }
 
 function machineGuidOf(command: Command): readonly string[] {
-  return command.type === "settings" ? [] : [command.machineGuid];
+  return "machineGuid" in command ? [command.machineGuid] : [];
 }
 
 function proofOf(command: Command): DeviceProof | null {
-  return command.type === "settings" ? null : command.proof;
+  return "proof" in command ? command.proof : null;
 }
 
 function isNewMember(outcome: AnyOutcome): boolean {

@@ -50,6 +50,9 @@ const settings = {
 /** The body that replaces a domain's settings; what it leaves out takes its default. */
 export const settingsBody = z.strictObject(settings).partial();
 
+/** The body of a rollover. */
+export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });
+
 const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
   settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
 
