@@ -47,23 +47,38 @@ export function parsedJson(text: string): unknown {
   }
 }
 
-/** Reads a body as UTF-8, and stops as soon as it is too large, whatever its length was said to be. */
+/** Reads a body as UTF-8. @throws Problem 413 if it is too large, 400 if it is no UTF-8 */
 export async function bodyText(request: Request): Promise<string> {
+  const bytes = await bodyBytes(request);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw invalidRequest({ field: "body", detail: "must be UTF-8" });
+  }
+}
+
+async function bodyBytes(request: Request): Promise<ArrayBuffer> {
+  const announced = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (announced > MAX_BODY_BYTES) throw tooLarge();
+  if (announced >= 0) {
+    const bytes = await request.arrayBuffer();
+    if (bytes.byteLength > MAX_BODY_BYTES) throw tooLarge();
+    return bytes;
+  }
+  // Of unknown length: stop as soon as it is too large.
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) {
-      const fault = { field: "body", detail: `must have at most ${MAX_BODY_BYTES} bytes` };
-      throw new Problem("INVALID_REQUEST", { status: 413, errors: [fault] });
-    }
+    if (size > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);
   }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(await new Blob(chunks).arrayBuffer());
-  } catch {
-    throw invalidRequest({ field: "body", detail: "must be UTF-8" });
-  }
+  return new Blob(chunks).arrayBuffer();
+}
+
+function tooLarge(): Problem {
+  const fault = { field: "body", detail: `must have at most ${MAX_BODY_BYTES} bytes` };
+  return new Problem("INVALID_REQUEST", { status: 413, errors: [fault] });
 }
 
 /** One problem per member. The value at fault is never repeated: it may be a secret in the wrong place. */
