@@ -192,7 +192,8 @@ export class DeviceDomain {
    *
    * @throws DeviceDomainError `NOT_A_MEMBER`, `KEY_NOT_HELD` or `UNREADABLE_SECRET`
    */
-  async decrypt(jwe: string): Promise<Uint8Array> {
+  async decrypt(jwe: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
+    signal?.throwIfAborted();
     const { credentials } = this.#state;
     if (credentials.length === 0) throw notAMember();
     const kid = keyIdOf(jwe);
