@@ -157,3 +157,25 @@ describe("two programs on one store", () => {
     expect(one.status).toBe("left");
   });
 });
+
+describe("a store that can keep others out", () => {
+  it("has every change to itself, and none while a call waits for its turn", async () => {
+    const store = new MemoryStore();
+    const held: string[] = [];
+    const exclusively = async <T>(url: string, _: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
+      held.push(`take ${url}`);
+      const result = await work();
+      held.push(`give back, ${(await store.load(url))?.status}`);
+      return result;
+    };
+    const locking = Object.assign(store, { exclusively });
+    const device = await DeviceDomain.open(FAKE_DOMAIN_URL, { store: locking, fetch: server.fetch });
+    await Promise.all([device.join(), device.leave()]);
+    expect(held).toEqual([
+      `take ${FAKE_DOMAIN_URL}`,
+      "give back, member",
+      `take ${FAKE_DOMAIN_URL}`,
+      "give back, left",
+    ]);
+  });
+});

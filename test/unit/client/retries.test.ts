@@ -117,6 +117,18 @@ describe("a call", () => {
     await expect(device.join({ signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
   });
 
+  it("takes a server that never answers for one that cannot be reached", async () => {
+    const device = await open();
+    const limit = new AbortController();
+    vi.spyOn(AbortSignal, "timeout").mockReturnValueOnce(limit.signal);
+    server.fates.push((pass, init) => {
+      queueMicrotask(() => limit.abort(new DOMException("", "TimeoutError")));
+      return hang(pass, init);
+    });
+    expect((await device.join()).newMember).toBe(true);
+    expect(pauses).toHaveLength(1);
+  });
+
   it("ends during a pause when its signal says so", async () => {
     const controller = new AbortController();
     const device = await open({
