@@ -192,7 +192,8 @@ export class DeviceDomain {
    *
    * @throws DeviceDomainError `NOT_A_MEMBER`, `KEY_NOT_HELD` or `UNREADABLE_SECRET`
    */
-  async decrypt(jwe: string): Promise<Uint8Array> {
+  async decrypt(jwe: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
+    signal?.throwIfAborted();
     const { credentials } = this.#state;
     if (credentials.length === 0) throw notAMember();
     const kid = keyIdOf(jwe);
@@ -300,11 +301,15 @@ export class DeviceDomain {
 
   /** Runs a call once all before it are done, on what the store holds by then: another program may share it. */
   #exclusively<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const { url } = this.#address;
     const turn = this.#lastCall;
+    const onLatestState = async () => {
+      this.#state = (await this.#store.load(url)) ?? this.#state;
+      return work();
+    };
     const call = (async () => {
       await orAborted(turn, signal);
-      this.#state = (await this.#store.load(this.#address.url)) ?? this.#state;
-      return work();
+      return this.#store.exclusively?.(url, signal, onLatestState) ?? onLatestState();
     })();
     this.#lastCall = Promise.allSettled([turn, call]);
     return call;

@@ -55,14 +55,18 @@ export async function isPair(privateKey: CryptoKey, publicJwk: JWK): Promise<boo
   const third = (await crypto.subtle.generateKey(algorithm, false, ["deriveBits"])) as CryptoKeyPair;
   const publicKey = await crypto.subtle.importKey("jwk", publicMembers(publicJwk) as JsonWebKey, algorithm, true, []);
   const [one, other] = await Promise.all([
-    crypto.subtle.deriveBits({ name: "ECDH", public: third.publicKey }, privateKey, 256),
-    crypto.subtle.deriveBits({ name: "ECDH", public: publicKey }, third.privateKey, 256),
+    crypto.subtle.deriveBits(agreementWith(third.publicKey), privateKey, 256),
+    crypto.subtle.deriveBits(agreementWith(publicKey), third.privateKey, 256),
   ]);
   const otherBytes = new Uint8Array(other);
   return new Uint8Array(one).every((byte, index) => byte === otherBytes[index]);
 }
 
+function agreementWith(publicKey: CryptoKey) {
+  return { name: "ECDH", public: publicKey };
+}
+
 async function exported(privateKey: CryptoKey, publicJwk: JWK): Promise<JWK> {
-  const { d } = await crypto.subtle.exportKey("jwk", privateKey);
+  const { d } = (await crypto.subtle.exportKey("jwk", privateKey)) as JWK;
   return { ...publicJwk, d } as JWK;
 }

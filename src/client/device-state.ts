@@ -42,6 +42,11 @@ export interface DeviceStore {
   load(domainUrl: string): Promise<DeviceState | null>;
   /** Saves a device. Once this resolves, it must survive whatever the store is meant to survive. */
   save(domainUrl: string, state: DeviceState): Promise<void>;
+  /**
+   * Runs work while no other program that shares the store runs any for the same domain URL. A store without it is for
+   * one program at a time.
+   */
+  exclusively?<T>(domainUrl: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T>;
 }
 
 const STATUSES: readonly unknown[] = ["new", "member", "leaving", "left"] satisfies DeviceStatus[];

@@ -9,17 +9,26 @@ export type DomainAddress = Readonly<{ url: string; domain: string; origin: stri
  * @throws DeviceDomainError `INVALID_DOMAIN_URL`
  */
 export function domainAddress(text: string | URL): DomainAddress {
-  if (!URL.canParse(text)) throw invalid("is not a URL");
-  const { protocol, hostname, origin, pathname, username, password, search, hash } = new URL(text);
-  // The keys that everything else is checked with come from there: nobody on the way may swap them.
-  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname))) {
-    throw invalid("must be https, or http on a loopback address");
-  }
+  const origin = serverOrigin(text);
+  const { pathname, username, password, search, hash } = new URL(text);
   const domain = decoded(/^\/domains\/([^/]+)\/?$/.exec(pathname)?.[1] ?? "");
   if (username || password || search || hash || !/^[A-Za-z0-9._:@~-]+$/.test(domain)) {
     throw invalid("must be of the form https://host/domains/name");
   }
   return { url: `${origin}/domains/${domain}`, domain, origin };
+}
+
+/**
+ * The origin of a server's URL.
+ *
+ * @throws DeviceDomainError `INVALID_DOMAIN_URL`
+ */
+export function serverOrigin(text: string | URL): string {
+  if (!URL.canParse(text)) throw invalid("is not a URL");
+  const { protocol, hostname, origin } = new URL(text);
+  // The keys that everything else is checked with come from there: nobody on the way may swap them.
+  if (protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) return origin;
+  throw invalid("must be https, or http on a loopback address");
 }
 
 /** The `kid` of a domain's key: `{domain}/{keyVersion}`. */
@@ -40,5 +49,5 @@ function decoded(segment: string): string {
 }
 
 function invalid(problem: string): DeviceDomainError {
-  return new DeviceDomainError("INVALID_DOMAIN_URL", `The domain's URL ${problem}`);
+  return new DeviceDomainError("INVALID_DOMAIN_URL", `The URL ${problem}`);
 }

@@ -5,7 +5,10 @@ import type { DeviceState, DeviceStore } from "./device-state.ts";
 import { isDeviceState } from "./device-state.ts";
 import { DeviceDomainError } from "./errors.ts";
 
-/** Keeps devices in a folder, one file for each domain URL, for the eyes of its owner alone. Needs Node. */
+/**
+ * Keeps devices in a folder, one file for each domain URL, for the eyes of its owner alone. Needs Node, and is for one
+ * program at a time.
+ */
 export class FileStore implements DeviceStore {
   readonly keepsCryptoKeys = false;
   readonly #directory: string;

@@ -23,6 +23,13 @@ export class IndexedDbStore implements DeviceStore {
     await completed(transaction);
   }
 
+  /** Keeps the tabs of a browser from changing one device at the same time. */
+  async exclusively<T>(domainUrl: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    // An old browser, or a page that did not come over TLS, has no locks.
+    if (!navigator.locks) return work();
+    return navigator.locks.request(`${this.#name} ${domainUrl}`, signal ? { signal } : {}, work);
+  }
+
   /** Closes the connection; the next use opens another. */
   async close(): Promise<void> {
     const connection = this.#connection;

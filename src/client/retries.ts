@@ -10,10 +10,10 @@ export type RetryPolicy = Readonly<{
   pause: Pause;
 }>;
 
-const SHORTEST_MILLISECONDS = 500;
+const FIRST_MILLISECONDS = 1_000;
 const LONGEST_MILLISECONDS = 60_000;
 
-/** Four tries after the first, which take some ten seconds. */
+/** Four tries after the first: together they take some seconds, of which a server that is replaced needs few. */
 export const DEFAULT_RETRIES = 4;
 
 /** Does something that is safe to repeat, again as long as it fails in a way that may pass. */
@@ -40,14 +40,14 @@ export async function withRetries<T>(
  * @param attempt 1 for the first
  */
 export function retryDelay(attempt: number, error: unknown = null): number {
-  const backoff = Math.min(SHORTEST_MILLISECONDS * 2 ** attempt, LONGEST_MILLISECONDS) * Math.random();
+  const backoff = Math.min(FIRST_MILLISECONDS * 2 ** (attempt - 1), LONGEST_MILLISECONDS) * Math.random();
   const asked = error instanceof DomainServerError ? (error.retryAfter ?? 0) : 0;
   return Math.min(asked + backoff, LONGEST_MILLISECONDS);
 }
 
 /** Waits by the clock. */
 export const pauseByClock: Pause = (milliseconds, signal) => {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setTimeout>;
   const elapsed = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, milliseconds);
   });

@@ -1,4 +1,5 @@
 import { CompactEncrypt, type JWK } from "jose";
+import { publicMembers } from "../client/device-keys.ts";
 import { type DomainAddress, domainAddress, domainKeyId } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { type ClientRequest, exchange } from "../client/exchange.ts";
@@ -75,16 +76,14 @@ async function readCurrentKey(address: DomainAddress, options: EncryptionOptions
   const { keys, currentKeyVersion } = (body ?? {}) as { keys?: unknown; currentKeyVersion?: unknown };
   if (currentKeyVersion === null && Array.isArray(keys)) return null;
   const kid = domainKeyId(domain, Number(currentKeyVersion));
-  const key = Array.isArray(keys) ? (keys as JWK[]).find((each) => each?.kid === kid) : undefined;
-  if (!key || !(await isDomainKey(key))) {
-    throw new DeviceDomainError("UNTRUSTED_ANSWER", "The server's answer is refused: it has no usable current key");
-  }
-  return key;
+  const found = Array.isArray(keys) ? (keys as JWK[]).find((each) => each?.kid === kid) : undefined;
+  const key = publicMembers(found ?? {});
+  if (await isUsable(key)) return { ...key, kid };
+  throw new DeviceDomainError("UNTRUSTED_ANSWER", "The server's answer is refused: it has no usable current key");
 }
 
-async function isDomainKey({ kty, crv, x, y }: JWK): Promise<boolean> {
-  const jwk = { kty, crv, x, y } as JsonWebKey;
-  return crypto.subtle.importKey("jwk", jwk, { name: "ECDH", namedCurve: "P-256" }, false, []).then(
+async function isUsable(key: JWK): Promise<boolean> {
+  return crypto.subtle.importKey("jwk", key as JsonWebKey, { name: "ECDH", namedCurve: "P-256" }, false, []).then(
     () => true,
     () => false,
   );

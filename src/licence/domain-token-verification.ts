@@ -1,5 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { authorityKeys, checkDomainToken, type DomainTokenClaims } from "../client/domain-tokens.ts";
+import { serverOrigin } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { orAborted } from "../client/retries.ts";
 
@@ -24,11 +25,12 @@ const CLOCK_TOLERANCE_SECONDS = 60;
  * Checks a domain token that a device shows. All members of a domain hold the same: it proves what the domain's key is,
  * and nothing of who shows it.
  *
- * @throws DeviceDomainError `INVALID_DOMAIN_TOKEN`, or `UNREACHABLE` if the authority's keys cannot be had
+ * @throws DeviceDomainError `INVALID_DOMAIN_TOKEN`, `INVALID_DOMAIN_URL`, or `UNREACHABLE` if the authority's keys cannot
+ *   be had
  */
 export async function verifyDomainToken(token: string, options: VerificationOptions): Promise<DomainTokenClaims> {
   const { authority, domain, minimumKeyVersion = 1, signal } = options;
-  const origin = typeof authority === "string" || authority instanceof URL ? new URL(authority).origin : undefined;
+  const origin = typeof authority === "string" || authority instanceof URL ? serverOrigin(authority) : undefined;
   const keys = origin === undefined ? createLocalJWKSet(authority as JSONWebKeySet) : keptKeys(origin, options.fetch);
   const expectations = {
     issuer: options.issuer ?? origin,

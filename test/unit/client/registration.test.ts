@@ -1,0 +1,308 @@
+import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { beforeEach, describe, expect, it } from "vitest";
+import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
+import { generateDomainKeyPair } from "../../../src/crypto/key-pairs.ts";
+import {
+  cut,
+  type Draft,
+  FAKE_DOMAIN_URL,
+  FakeServer,
+  type Fate,
+  newAuthorityKey,
+  unreached,
+} from "../../support/fake-server.ts";
+
+let server: FakeServer;
+let store: MemoryStore;
+let device: DeviceDomain;
+
+const open = () => DeviceDomain.open(FAKE_DOMAIN_URL, { store, fetch: server.fetch, pause: async () => {} });
+
+beforeEach(async () => {
+  server = await FakeServer.start();
+  store = new MemoryStore();
+  device = await open();
+});
+
+describe("a registration", () => {
+  it("joins, and is remembered", async () => {
+    expect(device).toMatchObject({ status: "new", currentKeyVersion: null, domainToken: null });
+    expect(await device.join()).toEqual({ newMember: true, keyVersion: 1 });
+    expect(device).toMatchObject({ status: "member", currentKeyVersion: 1 });
+    const again = await open();
+    expect(again).toMatchObject({ status: "member", currentKeyVersion: 1, machineGuid: device.machineGuid });
+    expect(again.domainToken).toBe(device.domainToken);
+  });
+
+  it("saves a device before the server hears of it", async () => {
+    expect((await store.load(FAKE_DOMAIN_URL))?.machineGuid).toBe(device.machineGuid);
+    expect(server.seen).toEqual([]);
+  });
+
+  it("renews from the version it holds, and joins from the first", async () => {
+    await device.join();
+    await server.rollOver();
+    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 2 });
+    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 2 });
+    expect(await device.join()).toEqual({ newMember: false, keyVersion: 2 });
+    expect(server.seen.map(({ payload }) => payload.afterKeyVersion)).toEqual([0, 1, 2, 0]);
+    expect((await store.load(FAKE_DOMAIN_URL))?.credentials.map(({ keyVersion }) => keyVersion)).toEqual([1, 2]);
+  });
+
+  it("renews tokens in their last day, and the keys from there on", async () => {
+    server.spoil.statements = ({ statements }) => {
+      for (const [index, statement] of statements.entries()) {
+        statements[index] = { ...statement, lifetimeSeconds: statement.keyVersion === 2 ? 3_600 : 1_000_000 };
+      }
+    };
+    await server.rollOver();
+    await server.rollOver();
+    await server.rollOver();
+    await device.join();
+    await device.renew();
+    expect(server.seen.map(({ payload }) => payload.afterKeyVersion)).toEqual([0, 1]);
+    expect(device.currentKeyVersion).toBe(3);
+  });
+
+  it("makes a member that was removed a member again, and says so", async () => {
+    await device.join();
+    server.evict(device.machineGuid);
+    expect(await device.renew()).toEqual({ newMember: true, keyVersion: 2 });
+  });
+
+  it("is refused as a renewal before it was one", async () => {
+    await expect(device.renew()).rejects.toMatchObject({ error: "NOT_A_MEMBER", retryable: false });
+    expect(server.seen).toEqual([]);
+  });
+
+  it("has keys that no script can read out, in a store that keeps them so", async () => {
+    await device.join();
+    const state = await store.load(FAKE_DOMAIN_URL);
+    const keys = [state?.signingKey, state?.sealingKey, ...(state?.credentials ?? [])].map((each) => each?.privateKey);
+    expect(keys).toHaveLength(3);
+    for (const key of keys) {
+      expect(key).toMatchObject({ type: "private", extractable: false });
+      await expect(crypto.subtle.exportKey("jwk", key as CryptoKey)).rejects.toThrow();
+    }
+  });
+
+  it("carries the auth token, asked for anew before each try", async () => {
+    let count = 0;
+    const authToken = async () => `token-${++count}`;
+    device = await DeviceDomain.open(FAKE_DOMAIN_URL, {
+      fetch: server.fetch,
+      pause: async () => {},
+      authToken,
+    });
+    server.fates.push(cut);
+    await device.join();
+    expect(server.seen.map(({ headers }) => headers.get("authorization"))).toEqual([
+      "Bearer token-1",
+      "Bearer token-2",
+    ]);
+  });
+
+  it("asks for the authority's keys again if they did not come, and for the registration no more", async () => {
+    const fates: Fate[] = [unreached, async () => new Response("", { status: 503 }), cut];
+    server.keySetFate = (pass, init) => (fates.shift() ?? ((go) => go()))(pass, init);
+    expect(await device.join()).toEqual({ newMember: true, keyVersion: 1 });
+    expect(server.seen).toHaveLength(1);
+    expect(server.keySetReads).toBe(4);
+  });
+
+  it("keeps nothing if the authority's keys cannot be had", async () => {
+    server.keySetFate = unreached;
+    await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE", retryable: true });
+    expect(device).toMatchObject({ status: "new", currentKeyVersion: null });
+  });
+});
+
+/** Replaces the newest statement's parts. */
+const statement =
+  (change: object) =>
+  ({ statements }: Draft) => {
+    const last = statements.length - 1;
+    statements[last] = { ...(statements[last] as Draft["statements"][0]), ...change };
+  };
+
+const answer = (change: object) => (draft: Draft) => {
+  Object.assign(draft.answer, change);
+};
+
+const otherKey = await newAuthorityKey();
+const otherPair = await generateDomainKeyPair("den", 2);
+
+/** The newest of some. */
+function newest<T>(items: readonly T[]): T {
+  return items.at(-1) as T;
+}
+
+/** Replaces parts of the newest private key. */
+const privateKey =
+  (change: JWK) =>
+  ({ privateKeys }: Draft) => {
+    privateKeys.push({ ...(privateKeys.pop() as JWK), ...change });
+  };
+
+/** The newest token, signed with other claims or another header than its own. */
+async function resign(draft: Draft, header: object, change: object, key: JWK | Uint8Array = draft.tokenKey) {
+  const [, payload] = newest(draft.tokens).split(".");
+  const claims = { ...JSON.parse(Buffer.from(payload as string, "base64url").toString()), ...change };
+  const token = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "ES256", typ: "domain-token+jwt", kid: "authority", ...header })
+    .sign(key);
+  replaceToken(draft, token);
+}
+
+function replaceToken(draft: Draft, token: string) {
+  newest(draft.answer.credentials as { token: string }[]).token = token;
+}
+
+const UNTRUSTED: Record<string, FakeServer["spoil"]> = {
+  "a token signed with another key": {
+    statements: (draft) => {
+      draft.tokenKey = { ...otherKey, kid: "authority" };
+    },
+  },
+  "a token of a key the authority does not have": {
+    statements: (draft) => {
+      draft.tokenKey = { ...otherKey, kid: "unknown" };
+    },
+  },
+  "a token of another domain": { statements: statement({ domain: "attic" }) },
+  "a token of another issuer": { statements: statement({ issuer: "https://elsewhere.example" }) },
+  "a token of another version": { statements: statement({ keyVersion: 7 }) },
+  "a token that ended": { statements: statement({ lifetimeSeconds: -400 }) },
+  "a token of another type": { answer: (draft) => resign(draft, { typ: "JWT" }, {}) },
+  "a token without an end": { answer: (draft) => resign(draft, {}, { exp: undefined }) },
+  "a token without a key": { answer: (draft) => resign(draft, {}, { cnf: {} }) },
+  "a token whose version is no number": { answer: (draft) => resign(draft, {}, { key_version: "2" }) },
+  "a token signed with a shared secret": {
+    answer: (draft) => resign(draft, { alg: "HS256" }, {}, new TextEncoder().encode(JSON.stringify(draft.tokenKey))),
+  },
+  "a token signed with another curve": {
+    answer: async (draft) => {
+      const { privateKey } = await generateKeyPair("Ed25519", { extractable: true });
+      await resign(draft, { alg: "Ed25519" }, {}, await exportJWK(privateKey));
+    },
+  },
+  "a token that is not signed": {
+    answer: (draft) => {
+      const [, payload] = newest(draft.tokens).split(".");
+      const header = Buffer.from('{"alg":"none","typ":"domain-token+jwt"}').toString("base64url");
+      replaceToken(draft, `${header}.${payload}.`);
+    },
+  },
+  "a token that is none": {
+    answer: async (draft) => {
+      const jws = new CompactSign(new TextEncoder().encode("hello")).setProtectedHeader({
+        alg: "ES256",
+        typ: "domain-token+jwt",
+        kid: "authority",
+      });
+      replaceToken(draft, await jws.sign(draft.tokenKey));
+    },
+  },
+  "a private key of other coordinates": { answer: privateKey({ ...otherPair.privateJwk, kid: "den/2" }) },
+  "a private key whose coordinates belong to another": { answer: privateKey({ d: otherPair.privateJwk.d as string }) },
+  "a private key too few": {
+    answer: ({ privateKeys }) => {
+      privateKeys.pop();
+    },
+  },
+  "a private key too many": {
+    answer: ({ privateKeys }) => {
+      privateKeys.push(otherPair.privateJwk);
+    },
+  },
+  "the private key of another version": { answer: privateKey({ kid: "den/9" }) },
+  "keys sealed without wrapping": {
+    answer: ({ sealing }) => {
+      sealing.alg = "ECDH-ES";
+    },
+  },
+  "keys sealed with another cipher": {
+    answer: ({ sealing }) => {
+      sealing.enc = "A128GCM";
+    },
+  },
+  "sealed keys that do not say what they are": {
+    answer: ({ sealing }) => {
+      delete sealing.cty;
+    },
+  },
+  "sealed keys that are no JWE": { answer: answer({ sealedKeys: "..." }) },
+  "keys in the clear": { answer: answer({ sealedKeys: 7 }) },
+  "a missing version": {
+    answer: (draft) => {
+      (draft.answer.credentials as unknown[]).pop();
+      draft.privateKeys.pop();
+    },
+  },
+  "a gap in the versions": {
+    answer: (draft) => {
+      draft.answer.keyVersion = 3;
+      newest(draft.answer.credentials as { keyVersion: number }[]).keyVersion = 3;
+    },
+  },
+  "more versions than it says": { answer: answer({ keyVersion: 1 }) },
+  "versions that go back": { answer: answer({ keyVersion: 0, credentials: [] }) },
+  "no credentials": { answer: answer({ credentials: undefined }) },
+  "a credential that is none": { answer: answer({ credentials: [null] }) },
+  "another domain": { answer: answer({ domain: "attic" }) },
+  "another device": { answer: answer({ machineGuid: crypto.randomUUID() }) },
+};
+
+describe("a registration that brings", () => {
+  it.each(Object.entries(UNTRUSTED))("%s is refused, and nothing of it is kept", async (_, spoil) => {
+    await server.rollOver();
+    await device.join();
+    await server.rollOver();
+    const before = await store.load(FAKE_DOMAIN_URL);
+
+    server.spoil = spoil;
+    await expect(device.renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER", retryable: false });
+    expect(await store.load(FAKE_DOMAIN_URL)).toBe(before);
+    expect(device).toMatchObject({ status: "member", currentKeyVersion: 1 });
+    expect(server.seen).toHaveLength(2);
+
+    server.spoil = {};
+    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 2 });
+  });
+
+  it.each(["null", "[]", "7", '"hello"', "{}"])("%s is refused by a new device, which stays new", async (text) => {
+    server.fates.push(async () => new Response(text));
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(device).toMatchObject({ status: "new", currentKeyVersion: null });
+  });
+
+  it("another key for a version that is held is refused", async () => {
+    await device.join();
+    server.spoil.statements = statement({ publicJwk: otherPair.publicJwk });
+    server.spoil.answer = ({ privateKeys }) => {
+      privateKeys[0] = { ...otherPair.privateJwk, kid: "den/1" };
+    };
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect((await open()).domainToken).toBe(device.domainToken);
+  });
+
+  it("all of a domain that went back is refused", async () => {
+    await device.join();
+    await server.rollOver();
+    await device.renew();
+    server.spoil.answer = (draft) => {
+      (draft.answer.credentials as unknown[]).pop();
+      draft.privateKeys.pop();
+      draft.answer.keyVersion = 1;
+    };
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(device.currentKeyVersion).toBe(2);
+  });
+
+  it("tokens of the name that the server goes by, and was given, is accepted", async () => {
+    server.issuer = "https://public.example";
+    await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_PROOF_INVALID" });
+    device = await DeviceDomain.open(FAKE_DOMAIN_URL, { fetch: server.fetch, issuer: server.issuer });
+    expect(await device.join()).toEqual({ newMember: true, keyVersion: 1 });
+  });
+});

@@ -1,0 +1,113 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FileStore } from "../../../src/client/file-store.ts";
+import { DeviceDomain } from "../../../src/client/index.ts";
+import { encryptToDomain } from "../../../src/licence/index.ts";
+import { FAKE_DOMAIN_URL, FakeServer, lost } from "../../support/fake-server.ts";
+
+let server: FakeServer;
+let parent: string;
+let directory: string;
+
+const open = (url = FAKE_DOMAIN_URL) =>
+  DeviceDomain.open(url, { store: new FileStore(directory), fetch: server.fetch, retries: 0 });
+
+const file = async () => join(directory, (await readdir(directory))[0] as string);
+
+beforeEach(async () => {
+  server = await FakeServer.start();
+  parent = await mkdtemp(join(tmpdir(), "device-store-"));
+  directory = join(parent, "devices");
+});
+afterEach(() => rm(parent, { recursive: true }));
+
+describe("a device in files", () => {
+  it("is found again by the next program, with all it had", async () => {
+    const device = await open();
+    await device.join();
+    const secret = await encryptToDomain(FAKE_DOMAIN_URL, "a secret", { fetch: server.fetch });
+    const next = await open();
+    expect(next).toMatchObject({ status: "member", currentKeyVersion: 1, machineGuid: device.machineGuid });
+    expect(new TextDecoder().decode(await next.decrypt(secret))).toBe("a secret");
+    expect(await next.renew()).toEqual({ newMember: false, keyVersion: 1 });
+    await next.leave();
+    expect(await open()).toMatchObject({ status: "left", currentKeyVersion: null });
+  });
+
+  it("finishes a leave that the last program began", async () => {
+    const device = await open();
+    await device.join();
+    server.fates.push(lost);
+    await expect(device.leave()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    const next = await open();
+    expect(next.status).toBe("leaving");
+    await next.leave();
+    expect(await open()).toMatchObject({ status: "left" });
+    const [first, second] = server.seen.filter(({ action }) => action === "deregister");
+    expect(first?.proof.requestKey).toBe(second?.proof.requestKey);
+  });
+
+  it("has one file for each domain, and nothing else lies about", async () => {
+    await open();
+    await open(`${new URL(FAKE_DOMAIN_URL).origin}/domains/attic`);
+    const names = await readdir(directory);
+    expect(names).toHaveLength(2);
+    for (const name of names) expect(name).toMatch(/^[0-9a-f]{64}\.json$/);
+  });
+
+  it("is for the eyes of its owner alone", async () => {
+    await (await open()).join();
+    expect((await stat(directory)).mode & 0o777).toBe(0o700);
+    expect((await stat(await file())).mode & 0o777).toBe(0o600);
+  });
+
+  it("leaves no private key of the domain behind when it leaves", async () => {
+    const device = await open();
+    await device.join();
+    const { credentials } = JSON.parse(await readFile(await file(), "utf8"));
+    await device.leave();
+    const text = await readFile(await file(), "utf8");
+    expect(credentials).toHaveLength(1);
+    expect(text).not.toContain(credentials[0].privateKey.d);
+    expect(text).not.toContain(credentials[0].token);
+  });
+
+  it.each<[string, (text: string) => string]>([
+    ["cut", (text) => text.slice(0, -20)],
+    ["empty", () => ""],
+    ["null", () => "null"],
+    ["of another domain", (text) => text.replace("/domains/den", "/domains/attic")],
+    ["of a later version", (text) => text.replace('"version": 1', '"version": 2')],
+    ["without its device key", (text) => text.replace('"signingKey"', '"signing"')],
+    ["without its status", (text) => text.replace('"member"', '"guest"')],
+    ["with a gap in its keys", (text) => text.replace('"keyVersion": 1', '"keyVersion": 2')],
+    ["without a domain's key", (text) => text.replace('"privateKey": {\n        "kty"', '"private": {\n        "kty"')],
+    ["in a leave that it does not know", (text) => text.replace('"member"', '"leaving"')],
+    ["at no time", (text) => text.replace('"leftAt": null', '"leftAt": "now"')],
+  ])("is not touched if its file is %s; the error names the file", async (_, spoil) => {
+    await (await open()).join();
+    const path = await file();
+    const text = spoil(await readFile(path, "utf8"));
+    await writeFile(path, text);
+    await expect(open()).rejects.toMatchObject({ error: "STORE_MALFORMED", message: expect.stringContaining(path) });
+    expect(await readFile(path, "utf8")).toBe(text);
+    expect(await readdir(directory)).toHaveLength(1);
+  });
+
+  it("is not opened anew where its file cannot be read", async () => {
+    await writeFile(directory, "a file in the way");
+    await expect(open()).rejects.toMatchObject({ code: "ENOTDIR" });
+  });
+
+  it("keeps the old file, and no other, if the new one cannot be written", async () => {
+    const store = new FileStore(directory);
+    await open();
+    const before = await readFile(await file(), "utf8");
+    // JSON has no such numbers.
+    await expect(store.save(FAKE_DOMAIN_URL, { version: 1n } as never)).rejects.toThrow(TypeError);
+    expect(await readdir(directory)).toHaveLength(1);
+    expect(await readFile(await file(), "utf8")).toBe(before);
+  });
+});

@@ -1,0 +1,91 @@
+import type { JSONWebKeySet } from "jose";
+import { beforeEach, describe, expect, it } from "vitest";
+import { DeviceDomain } from "../../../src/client/index.ts";
+import { type VerificationOptions, verifyDomainToken } from "../../../src/licence/index.ts";
+import {
+  FAKE_DOMAIN_URL,
+  FAKE_ORIGIN,
+  FakeServer,
+  hang,
+  newAuthorityKey,
+  unreached,
+} from "../../support/fake-server.ts";
+
+let server: FakeServer;
+let token: string;
+
+const verify = (options: Partial<VerificationOptions> = {}) =>
+  verifyDomainToken(token, { authority: FAKE_ORIGIN, fetch: server.fetch, ...options });
+const keySet = async () => (await (await server.fetch(`${FAKE_ORIGIN}/.well-known/jwks.json`)).json()) as JSONWebKeySet;
+
+beforeEach(async () => {
+  server = await FakeServer.start();
+  await server.rollOver();
+  const device = await DeviceDomain.open(FAKE_DOMAIN_URL, { fetch: server.fetch });
+  await device.join();
+  await server.rollOver();
+  await device.renew();
+  token = device.domainToken as string;
+  server.keySetReads = 0;
+});
+
+describe("a domain token", () => {
+  it("says what the key of a domain is", async () => {
+    const claims = await verify();
+    expect(claims).toMatchObject({ iss: FAKE_ORIGIN, sub: "den", key_version: 2 });
+    expect(claims.cnf.jwk).toMatchObject({ kty: "EC", crv: "P-256", kid: "den/2" });
+  });
+
+  it("is checked with keys that are fetched once", async () => {
+    await Promise.all([verify(), verify(), verify({ authority: new URL(FAKE_DOMAIN_URL) })]);
+    await verify({ domain: "den", minimumKeyVersion: 2 });
+    expect(server.keySetReads).toBe(1);
+  });
+
+  it("is checked with keys that are given, and then with no other", async () => {
+    const authority = await keySet();
+    expect((await verify({ authority, issuer: FAKE_ORIGIN })).key_version).toBe(2);
+    server.keySetReads = 0;
+    const { d, ...other } = await newAuthorityKey();
+    await expect(verify({ authority: { keys: [other] } as JSONWebKeySet })).rejects.toMatchObject({
+      error: "INVALID_DOMAIN_TOKEN",
+    });
+    expect(server.keySetReads).toBe(0);
+  });
+
+  it.each<[string, Partial<VerificationOptions>]>([
+    ["of another domain", { domain: "attic" }],
+    ["of too low a version", { minimumKeyVersion: 3 }],
+    ["of another issuer", { issuer: "https://elsewhere.example" }],
+  ])("does not pass as one %s", async (_, options) => {
+    await expect(verify(options)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN", retryable: false });
+  });
+
+  it.each([
+    ["text", () => "hello"],
+    ["changed", (text: string) => `${text.slice(0, -6)}AAAAAA`],
+  ])("that is %s does not pass", async (_, spoil) => {
+    token = spoil(token);
+    await expect(verify()).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
+  });
+
+  it("is told apart from keys that cannot be had", async () => {
+    server.keySetFate = unreached;
+    await expect(verify()).rejects.toMatchObject({ error: "UNREACHABLE", retryable: true });
+  });
+
+  it("is not waited for longer than the signal says", async () => {
+    const controller = new AbortController();
+    server.keySetFate = (pass, init) => {
+      queueMicrotask(() => controller.abort());
+      return hang(pass, init);
+    };
+    await expect(verify({ signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
+  });
+
+  it("is checked with no keys that anybody on the way could swap", async () => {
+    await expect(verify({ authority: "http://domains.example" })).rejects.toMatchObject({
+      error: "INVALID_DOMAIN_URL",
+    });
+  });
+});
