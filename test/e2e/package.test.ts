@@ -54,7 +54,7 @@ for (const store of stores) {
 
 /** What a module may import: Node's own modules where it cannot do without, and commander at the command line. */
 function allowedImports(name: string): RegExp {
-  if (name.includes("cli")) return /^(\.|node:|commander$)/;
+  if (name.split(/[\\/]/).includes("cli")) return /^(\.|node:|commander$)/;
   return name.endsWith("file-store.js") ? /^(\.|node:)/ : /^(\.|jose$)/;
 }
 
