@@ -7,7 +7,7 @@ import { admin } from "./http/routes/admin.ts";
 import { devices } from "./http/routes/devices.ts";
 import { reads } from "./http/routes/reads.ts";
 import { errorFields, log } from "./log.ts";
-import { type D1Failure, d1Failure } from "./storage/d1-errors.ts";
+import { type D1Failure, d1Advice, d1Failure } from "./storage/d1-errors.ts";
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {
@@ -28,11 +28,10 @@ export function createApp(): Hono<AppEnv> {
 }
 
 function answer(c: Context<AppEnv>, problem: Problem): Response {
+  const requestId = c.get("requestId");
   const { reason } = problem.details;
-  if (reason !== undefined) {
-    log("info", "refused", { requestId: c.get("requestId"), error: problem.problem, reason });
-  }
-  return problem.response(problemOrigin(c));
+  if (reason !== undefined) log("info", "refused", { requestId, error: problem.problem, reason });
+  return problem.response(problemOrigin(c), requestId);
 }
 
 /** Where problem types are described, even when it is the configuration that is the problem. */
@@ -58,10 +57,9 @@ function unexpected(error: Error, c: Context<AppEnv>): Problem {
   log("error", error instanceof ConfigError ? "the configuration is at fault" : "a request failed", {
     requestId: c.get("requestId"),
     ...errorFields(error),
+    ...d1Advice(error),
   });
-  return new Problem(BY_D1_FAILURE[d1Failure(error)] ?? "INTERNAL_ERROR", {
-    detail: `Ask the operator about request ${c.get("requestId")}.`,
-  });
+  return new Problem(BY_D1_FAILURE[d1Failure(error)] ?? "INTERNAL_ERROR");
 }
 
 const BY_D1_FAILURE: { readonly [Failure in D1Failure]?: "OVERLOADED" | "TEMPORARILY_UNAVAILABLE" } = {

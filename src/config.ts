@@ -84,7 +84,7 @@ const trustedIssuer = z
     /** How long after a fetch an unknown `kid` does not cause another. */
     cooldownSeconds: z.number().min(0).default(30),
     /** How long a fetch of the keys may take. */
-    timeoutSeconds: z.number().positive().max(30).default(5),
+    timeoutSeconds: z.number().min(0.001).max(30).default(5),
   })
   .refine((issuer) => (issuer.namespace === undefined) !== (issuer.namespaceClaim === undefined), {
     error: "needs either namespace or namespaceClaim",
@@ -102,7 +102,14 @@ const serverUrl = z
 const VARIABLES = {
   KEY_ENCRYPTION_KEYS: { secret: true, json: true, shape: keySet(symmetricKey) },
   DOMAIN_AUTHORITY_KEYS: { secret: true, json: true, shape: keySet(authorityKey) },
-  ADMIN_TOKEN: { secret: true, json: false, shape: z.string().min(32, "must have at least 32 characters") },
+  ADMIN_TOKEN: {
+    secret: true,
+    json: false,
+    shape: z
+      .string()
+      .min(32, "must have at least 32 characters")
+      .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only"),
+  },
   DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverUrl },
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },

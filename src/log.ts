@@ -7,7 +7,8 @@ export function log(level: "info" | "warn" | "error", message: string, fields: R
 export function errorFields(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: String(error) };
   return {
-    error: `${error.name}: ${error.message}`,
+    // Drizzle adds the parameters of a failed query to its message; a machine GUID may be among them.
+    error: `${error.name}: ${error.message.split("\nparams:", 1)[0]}`,
     ...(error.cause === undefined ? {} : { cause: errorFields(error.cause) }),
   };
 }

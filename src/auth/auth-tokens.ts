@@ -1,8 +1,10 @@
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
+  customFetch,
   decodeJwt,
   errors,
+  type FetchImplementation,
   type JWTPayload,
   type JWTVerifyGetKey,
   jwtVerify,
@@ -52,9 +54,11 @@ export class AuthTokenVerifier {
     const authorities = this.#authorities.filter(({ issuer }) => issuer.issuer === claimedIssuer(token));
     let evidence: AuthEvidence = { kind: "invalid", reason: "the token is of no trusted issuer" };
     for (const authority of authorities) {
-      evidence = await verifyWith(authority, token);
+      const next = await verifyWith(authority, token);
       // Several entries may share an issuer and differ in audience; one that fits is enough.
-      if (evidence.kind === "verified") break;
+      if (next.kind === "verified") return next;
+      // An entry whose keys cannot be had may be the one that fits: what the others say is not final then.
+      if (evidence.kind !== "unavailable") evidence = next;
     }
     return evidence;
   }
@@ -125,5 +129,21 @@ function keySource(issuer: TrustedIssuer): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL(issuer.jwksUri as string), {
     cooldownDuration: Math.round(issuer.cooldownSeconds * 1000),
     timeoutDuration: Math.round(issuer.timeoutSeconds * 1000),
+    [customFetch]: restingAfterFailure(issuer.cooldownSeconds * 1000),
   });
+}
+
+/**
+ * Fetches, but not for a while after a failure: anyone may send a token that has its issuer asked for its keys, and an
+ * issuer that is down would have each such request wait for as long as a fetch may take.
+ */
+function restingAfterFailure(milliseconds: number): FetchImplementation {
+  let restUntil = 0;
+  return async (url, options) => {
+    if (Date.now() < restUntil) throw new Error("the issuer's keys could not be fetched a moment ago");
+    const response = await fetch(url, options).catch(() => null);
+    if (response?.status === 200) return response;
+    restUntil = Date.now() + milliseconds;
+    throw new Error("the issuer's keys could not be fetched");
+  };
 }

@@ -4,13 +4,14 @@ import type { Deregistration, DeregistrationGrant } from "../domain/deregistrati
 import type { DomainError, Refusal } from "../domain/errors.ts";
 import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
+import type { Rollover, RolloverGrant } from "../domain/rollover.ts";
 import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
 import { errorFields, log } from "../log.ts";
-import { d1Failure } from "../storage/d1-errors.ts";
+import { d1Advice } from "../storage/d1-errors.ts";
 import { DomainStore, StorageUnavailableError } from "../storage/domain-store.ts";
 import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
-import { GroupCommit, QueueFullError } from "./group-commit.ts";
 import { type Credential, Keyring } from "./keyring.ts";
+import { Lanes, QueueFullError } from "./lanes.ts";
 
 /** What the object answers: plain data, because error classes do not survive the way back to the Worker. */
 export type Answer<Grant> =
@@ -36,7 +37,7 @@ export type CredentialsGrant = RegistrationGrant & Readonly<{ credentials: reado
  * truth, and an object that is replaced in mid-work leaves nothing behind that its successor needs.
  */
 export class DomainCoordinator extends DurableObject<Env> {
-  #queue: GroupCommit<Request, Result> | undefined;
+  #lanes: Lanes<Request, Result> | undefined;
 
   /** Registers a device: a join or a renewal. */
   async register(registration: Registration, context: CallContext): Promise<Answer<CredentialsGrant>> {
@@ -53,14 +54,19 @@ export class DomainCoordinator extends DurableObject<Env> {
     return this.#submit(change, context, (grant: SettingsGrant) => grant);
   }
 
+  /** Makes a new domain key, or has the next registration make it. */
+  async rollOver(rollover: Rollover, context: CallContext): Promise<Answer<RolloverGrant>> {
+    return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
+  }
+
   async #submit<C extends Command, Grant>(
     command: C,
     { issuer, repeated }: CallContext,
     complete: (grant: GrantOf[C["type"]], credentials: readonly Credential[]) => Grant,
   ): Promise<Answer<Grant>> {
     try {
-      this.#queue ??= this.#startQueue(configOf(this.env));
-      const result = await this.#queue.submit({ command, repeated, issuer });
+      this.#lanes ??= this.#newLanes(configOf(this.env));
+      const result = await this.#lanes.submit({ command, repeated, issuer });
       if ("fault" in result) throw result.fault;
       const { outcome, credentials } = result;
       return outcome.granted
@@ -71,22 +77,20 @@ export class DomainCoordinator extends DurableObject<Env> {
     }
   }
 
-  #startQueue(config: Config): GroupCommit<Request, Result> {
+  #newLanes(config: Config): Lanes<Request, Result> {
     const domain = this.ctx.id.name;
     if (domain === undefined) throw new Error("a coordinator must be addressed by its domain's name");
-    const writer = new DomainWriter(domain, new DomainStore(this.env.DB), new Keyring(domain, config));
-    return new GroupCommit((requests) => writer.run(requests));
+    return new Lanes(new DomainWriter(domain, new DomainStore(this.env.DB), new Keyring(domain, config)));
   }
 }
 
 /** What to answer when a command could not be decided or committed; the cause goes to the log alone. */
 function failure(error: unknown, { requestId }: Command): { error: CoordinatorError; reason: string } {
   const name = failureName(error);
-  const advice = d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
   log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
     requestId,
     ...errorFields(error),
-    ...advice,
+    ...d1Advice(error),
   });
   return { error: name, reason: error instanceof Error ? error.name : "unknown" };
 }

@@ -1,8 +1,9 @@
 import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { type AnyOutcome, type Command, decideGroup, type GroupDecision } from "../domain/group.ts";
-import type { DomainState } from "../domain/types.ts";
+import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
 import type { DomainStore } from "../storage/domain-store.ts";
-import type { Credential, Keyring, VersionRange } from "./keyring.ts";
+import type { Credential, Keyring, NewKey, VersionRange } from "./keyring.ts";
+import type { Lane, Ways } from "./lanes.ts";
 
 /** A command on its way through the queue. */
 export type Request = Readonly<{
@@ -29,13 +30,18 @@ const COMMIT_TRIES = 12;
 /**
  * Takes groups of requests for one domain through load, decide and commit.
  *
- * It keeps no state but keys, which never change; should two writers serve one domain at once, the fence in the log
- * lets one of them through and has the other decide again.
+ * What it remembers is never the truth. Keys do not change; and the state after its last commit is only assumed to
+ * hold: a commit made on it carries it along, and D1 undoes the commit if it is not so. Should two writers serve one
+ * domain at once, the fence lets one of them through and has the other decide again.
  */
-export class DomainWriter {
+export class DomainWriter implements Ways<Request, Result> {
   readonly #domain: string;
   readonly #store: DomainStore;
   readonly #keyring: Keyring;
+  /** The state to assume for the next join; null where nothing is known. */
+  #assumed: DomainState | null = null;
+  /** Whether registrations without a key version turned out to be joins, or renewals by devices that do not say. */
+  #strangersJoin = true;
 
   constructor(domain: string, store: DomainStore, keyring: Keyring) {
     this.#domain = domain;
@@ -43,13 +49,86 @@ export class DomainWriter {
     this.#keyring = keyring;
   }
 
+  /** Who holds a key already renews, most likely; who holds none joins. A wrong guess costs time and nothing else. */
+  laneOf({ command, repeated }: Request): Lane {
+    if (repeated || command.type === "settings" || command.type === "rollover") return "change";
+    if (command.type === "deregister") return command.preview ? "read" : "change";
+    // Answered in the clear, a signed request is put on record: that is a change.
+    if (command.proof && !command.sealed) return "change";
+    return command.afterKeyVersion > 0 || !this.#strangersJoin ? "read" : "join";
+  }
+
   /**
-   * Decides and commits one group.
+   * Answers the requests that change nothing, on one reading of the domain; null for those that do.
+   *
+   * @throws StorageUnavailableError
+   */
+  async read(requests: readonly Request[]): Promise<readonly (Result | null)[]> {
+    const state = await this.#load(requests);
+    const now = Date.now();
+    const decisions = requests.map(({ command }) => decideGroup(state, [command], now));
+    const quiet = requests.filter((_, index) => decisions[index]?.events.length === 0);
+    const outcomes = decisions.flatMap(({ events, outcomes }) => (events.length === 0 ? outcomes : []));
+    const faults = new Map(await this.#unanswerable(quiet, outcomes));
+    const results = await this.#results(quiet, outcomes, faults, now, []);
+    if (faults.size > 0) this.#keyring.forget();
+    this.#learn(
+      requests,
+      decisions.flatMap(({ outcomes }) => outcomes),
+    );
+    return requests.map((request) => results.get(request) ?? null);
+  }
+
+  /**
+   * Makes all of them new members, assuming that they are none yet and that the domain is as this writer's last commit
+   * left it. Decides at once, so that the next group can be decided on what this one will leave.
+   *
+   * @returns null if nothing can be assumed; a promise of null if the assumption did not hold, and nothing was done
+   * @throws StorageUnavailableError
+   */
+  join(requests: readonly Request[]): Promise<readonly Result[] | null> | null {
+    const before = this.#assumed;
+    if (!before || before.keyRolloverRequired) return null;
+    if (!this.#keyring.isOpen({ after: 0, upTo: before.keyVersion })) return null;
+    const now = Date.now();
+    const decision = decideGroup(
+      before,
+      requests.map(({ command }) => command),
+      now,
+    );
+    if (!decision.outcomes.every(isNewMember)) return null;
+    this.#assumed = withoutDevices(decision.state);
+    return this.#commitJoins(requests, before, decision, now);
+  }
+
+  async #commitJoins(
+    requests: readonly Request[],
+    before: DomainState,
+    decision: GroupDecision,
+    now: number,
+  ): Promise<readonly Result[] | null> {
+    try {
+      // Signed and made while the commit is on its way; given to nobody before it is there.
+      const results = this.#results(requests, decision.outcomes, new Map(), now, []);
+      const signers = requests.flatMap(({ command }) => (proofOf(command) ? machineGuidOf(command) : []));
+      const [outcome, ready] = await Promise.all([this.#commit(before, decision, now, [], signers), results]);
+      if (outcome === "committed") return requests.map((request) => ready.get(request) as Result);
+      this.#assumed = null;
+      return null;
+    } catch (error) {
+      this.#assumed = null;
+      throw error;
+    }
+  }
+
+  /**
+   * Decides and commits one group of whatever requests.
    *
    * @returns one result for each request, in order
    * @throws StorageUnavailableError, ContentionError
    */
-  async run(requests: readonly Request[]): Promise<readonly Result[]> {
+  async change(requests: readonly Request[]): Promise<readonly Result[]> {
+    this.#assumed = null;
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
       const results = await this.#attempt(requests);
       if (results) return results;
@@ -63,44 +142,80 @@ export class DomainWriter {
     const alreadyDone = await this.#alreadyDone(requests);
     const now = Date.now();
 
+    // Keys are opened before anything is committed: who cannot be answered must not be made a member. Setting one
+    // request aside may grant another what it was refused, which may then need a key as well; hence again.
     const faults = new Map<Request, unknown>();
-    const decide = () => {
-      const sound = requests.filter((request) => !faults.has(request));
-      const commands = sound.map(({ command }) => command);
-      return { sound, decision: decideGroup(before, commands, now, alreadyDone) };
-    };
-    let { sound, decision } = decide();
-    // Keys are opened before anything is committed: who cannot be answered must not be made a member.
-    for (const [request, fault] of await this.#unanswerable(sound, decision)) faults.set(request, fault);
-    if (faults.size > 0) ({ sound, decision } = decide());
+    let sound = requests;
+    let decision = decideGroup(before, commandsOf(sound), now, alreadyDone);
+    for (;;) {
+      const unanswerable = await this.#unanswerable(sound, decision.outcomes);
+      if (unanswerable.length === 0) break;
+      for (const [request, fault] of unanswerable) faults.set(request, fault);
+      sound = requests.filter((request) => !faults.has(request));
+      decision = decideGroup(before, commandsOf(sound), now, alreadyDone);
+    }
 
     const made = await this.#keyring.make(
       decision.events.flatMap((event) => (event.type === "key-made" ? [event.keyVersion] : [])),
     );
-    const results = new Map<Request, Result>(
-      await Promise.all(
-        sound.map(async (request, index) => {
-          const outcome = decision.outcomes[index] as AnyOutcome;
-          const range = credentialRange(outcome);
-          const credentials = range ? await this.#keyring.credentials(range, request.issuer, now, made) : [];
-          return [request, { outcome, credentials }] as const;
-        }),
-      ),
-    );
+    const results = await this.#results(sound, decision.outcomes, faults, now, made);
     if (decision.events.length > 0) {
-      const committed = await this.#store.commit({
-        domain: this.#domain,
-        commitId: crypto.randomUUID(),
-        committedAt: now,
-        before,
-        after: decision.state,
-        events: decision.events,
-        newKeys: made.map(({ stored }) => stored),
-      });
-      if (committed === "superseded") return null;
+      if ((await this.#commit(before, decision, now, made, [])) === "superseded") return null;
       this.#keyring.adopt(made);
     }
-    return requests.map((request) => results.get(request) ?? { fault: faults.get(request) });
+    this.#assumed = decision.state.revision > 0 ? withoutDevices(decision.state) : null;
+    this.#learn(sound, decision.outcomes);
+    // An operator may mend a row that did not open; an object that is never idle would not see it otherwise.
+    if (faults.size > 0) this.#keyring.forget();
+    return requests.map((request) => results.get(request) as Result);
+  }
+
+  /** Takes note of what the devices were that did not say whether they hold a key. */
+  #learn(requests: readonly Request[], outcomes: readonly AnyOutcome[]): void {
+    for (const [index, { command }] of requests.entries()) {
+      const outcome = outcomes[index] as AnyOutcome;
+      if (command.type !== "register" || command.afterKeyVersion > 0 || !outcome.granted) continue;
+      this.#strangersJoin = isNewMember(outcome);
+    }
+  }
+
+  #commit(
+    before: DomainState,
+    { state, events }: GroupDecision,
+    now: number,
+    made: readonly NewKey[],
+    assumedStayed: readonly string[],
+  ): Promise<"committed" | "superseded"> {
+    return this.#store.commit({
+      domain: this.#domain,
+      commitId: crypto.randomUUID(),
+      committedAt: now,
+      before,
+      after: state,
+      events,
+      newKeys: made.map(({ stored }) => stored),
+      assumedStayed,
+    });
+  }
+
+  /** What each request is answered with. */
+  async #results(
+    requests: readonly Request[],
+    outcomes: readonly AnyOutcome[],
+    faults: ReadonlyMap<Request, unknown>,
+    now: number,
+    made: readonly NewKey[],
+  ): Promise<ReadonlyMap<Request, Result>> {
+    const results = new Map<Request, Result>();
+    for (const [request, fault] of faults) results.set(request, { fault });
+    for (const [index, request] of requests.entries()) {
+      if (faults.has(request)) continue;
+      const outcome = outcomes[index] as AnyOutcome;
+      const range = credentialRange(outcome);
+      const credentials = range ? await this.#keyring.credentials(range, request.issuer, now, made) : [];
+      results.set(request, { outcome, credentials });
+    }
+    return results;
   }
 
   async #load(requests: readonly Request[]): Promise<DomainState> {
@@ -109,7 +224,7 @@ export class DomainWriter {
     for (;;) {
       const keysFrom = Math.max(1, this.#keyring.highest);
       const { state, keys } = await this.#store.load(this.#domain, { machineGuids, requestKeys, keysFrom });
-      if (this.#keyring.take(keys)) return state;
+      if (this.#keyring.take(keys, keysFrom)) return state;
     }
   }
 
@@ -123,7 +238,7 @@ export class DomainWriter {
   /** The granted registrations that need a key that does not open, each with the reason. */
   async #unanswerable(
     requests: readonly Request[],
-    { outcomes }: GroupDecision,
+    outcomes: readonly AnyOutcome[],
   ): Promise<readonly (readonly [Request, KeyWrappingError])[]> {
     const needs = requests.flatMap((request, index) => {
       const range = credentialRange(outcomes[index] as AnyOutcome);
@@ -141,13 +256,30 @@ export class DomainWriter {
 }
 
 function machineGuidOf(command: Command): readonly string[] {
-  return command.type === "settings" ? [] : [command.machineGuid];
+  return "machineGuid" in command ? [command.machineGuid] : [];
+}
+
+function proofOf(command: Command): DeviceProof | null {
+  return "proof" in command ? command.proof : null;
+}
+
+function isNewMember(outcome: AnyOutcome): boolean {
+  return outcome.granted && "newMember" in outcome.grant && outcome.grant.newMember;
+}
+
+/** The part of a state that is the domain's own, and that a later group can be decided on. */
+function withoutDevices(state: DomainState): DomainState {
+  return { ...state, members: NEWBORN.members, records: NEWBORN.records, signedLeaves: NEWBORN.signedLeaves };
 }
 
 /** The keys under which a command may be on record. */
 function requestKeysOf(command: Command): readonly string[] {
   if (command.type === "register") return command.proof ? [command.proof.requestKey] : [];
   return command.type === "deregister" && command.requestKey !== null ? [command.requestKey] : [];
+}
+
+function commandsOf(requests: readonly Request[]): readonly Command[] {
+  return requests.map(({ command }) => command);
 }
 
 /** Which credentials a request is answered with; null if with none. */

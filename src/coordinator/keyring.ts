@@ -36,17 +36,23 @@ export class Keyring {
   }
 
   /**
-   * Takes in stored keys, which begin with the highest one held already (with version 1 if none is).
+   * Takes in stored keys from a version on, which is held already (or is 1).
    *
    * @returns false, and forgets everything, if that one is not what is held: the database went back in time
    */
-  take(stored: readonly StoredKey[]): boolean {
-    const known = this.#keys.get(this.highest);
-    if (known && known.stored.publicJwk !== stored[0]?.publicJwk) {
+  take(stored: readonly StoredKey[], from: number): boolean {
+    const known = this.#keys.get(from);
+    if ((known && known.stored.publicJwk !== stored[0]?.publicJwk) || (!known && from > 1)) {
       this.#keys.clear();
       return false;
     }
-    for (const each of known ? stored.slice(1) : stored) this.#hold(each);
+    for (const each of stored) if (!this.#keys.has(each.keyVersion)) this.#hold(each);
+    return true;
+  }
+
+  /** Whether every key of a range is held and was opened. */
+  isOpen({ after, upTo }: VersionRange): boolean {
+    for (let version = after + 1; version <= upTo; version++) if (!this.#keys.get(version)?.open) return false;
     return true;
   }
 
@@ -64,6 +70,11 @@ export class Keyring {
         return new DomainKey(this.#domain, stored, this.#config, privateJwk);
       }),
     );
+  }
+
+  /** Forgets everything, so that the next group reads it again. */
+  forget(): void {
+    this.#keys.clear();
   }
 
   /** Takes in keys that were made here and are committed. */
@@ -136,14 +147,26 @@ class DomainKey {
     this.#privateKey = privateKey;
   }
 
+  /** Whether its private half was opened already. */
+  get open(): boolean {
+    return this.#privateKey !== undefined;
+  }
+
   async privateKey(): Promise<JWK> {
-    const { keyVersion, wrappedPrivateJwk } = this.stored;
-    this.#privateKey ??= await unwrapPrivateKey(
-      wrappedPrivateJwk,
-      { domain: this.#domain, keyVersion },
-      this.#config.keyEncryptionKeys,
-    );
+    this.#privateKey ??= await this.#open();
     return this.#privateKey;
+  }
+
+  async #open(): Promise<JWK> {
+    const { keyVersion, publicJwk, wrappedPrivateJwk } = this.stored;
+    const place = { domain: this.#domain, keyVersion };
+    const privateJwk = await unwrapPrivateKey(wrappedPrivateJwk, place, this.#config.keyEncryptionKeys);
+    // The public half rests in the open. Whoever can write to the database must not get the authority to sign theirs.
+    const { d, ...publicHalf } = privateJwk;
+    if (JSON.stringify(publicHalf) !== publicJwk) {
+      throw new KeyWrappingError(`the public half of key ${keyVersion} of domain ${this.#domain} is another key's`);
+    }
+    return privateJwk;
   }
 
   async credential(issuer: string, now: number): Promise<Credential> {

@@ -27,7 +27,9 @@ export async function isSealingKey({ kty, crv, x, y }: SealingKey): Promise<bool
   try {
     const key = await crypto.subtle.importKey("jwk", { kty, crv, x, ...(y ? { y } : {}) }, algorithm, false, []);
     if (kty === "EC") return true;
-    const shared = await crypto.subtle.deriveBits({ name: "X25519", $public: key }, await probeKey(), 256);
+    // The generated types call the member `$public`; the runtime, as the specification, calls it `public`.
+    const agreement = { name: "X25519", public: key } as unknown as Parameters<typeof crypto.subtle.deriveBits>[0];
+    const shared = await crypto.subtle.deriveBits(agreement, await probeKey(), 256);
     return new Uint8Array(shared).some((byte) => byte !== 0);
   } catch {
     return false;

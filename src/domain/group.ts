@@ -1,16 +1,18 @@
 import { type Deregistration, type DeregistrationGrant, decideDeregistration } from "./deregistration.ts";
 import { decideRegistration, type Registration, type RegistrationGrant } from "./registration.ts";
+import { decideRollover, type Rollover, type RolloverGrant } from "./rollover.ts";
 import { decideSettings, type SettingsChange, type SettingsGrant } from "./settings.ts";
 import type { Decision, DomainEvent, DomainState, Membership, Outcome, RequestRecord } from "./types.ts";
 
 /** Everything that can be asked of a domain. */
-export type Command = Registration | Deregistration | SettingsChange;
+export type Command = Registration | Deregistration | SettingsChange | Rollover;
 
 /** What each command grants. */
 export type GrantOf = {
   register: RegistrationGrant;
   deregister: DeregistrationGrant;
   settings: SettingsGrant;
+  rollover: RolloverGrant;
 };
 
 /** The outcome of a command, whichever it was. */
@@ -67,6 +69,8 @@ function decide(
       return decideDeregistration(state, command, alreadyDone.has(command.requestId));
     case "settings":
       return decideSettings(state, command);
+    case "rollover":
+      return decideRollover(state, command);
   }
 }
 
@@ -103,6 +107,8 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
     case "request-used":
       draft.records.set(event.requestKey, { action: "register", here: true, machineGuid: event.machineGuid });
       return state;
+    case "rollover-required":
+      return { ...state, keyRolloverRequired: true };
     case "key-made":
       return { ...state, keyVersion: event.keyVersion, keyRolloverRequired: false };
     case "settings-changed":

@@ -1,4 +1,21 @@
-import type { DomainEvent, DomainState } from "./types.ts";
+import { type Decision, type DomainEvent, type DomainState, granted, refused } from "./types.ts";
+
+/** An operator wants a new domain key: at once, or made by the next registration. */
+export type Rollover = Readonly<{ type: "rollover"; requestId: string; when: "now" | "next-registration" }>;
+
+/** The key version that is the highest from now on. */
+export type RolloverGrant = Readonly<{ keyVersion: number }>;
+
+/** Decides an operator's rollover; one that is due already is not made due twice. */
+export function decideRollover(state: DomainState, { when }: Rollover): Decision<RolloverGrant> {
+  const { revision, keyVersion, keyRolloverRequired } = state;
+  if (revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to roll over" });
+  if (when === "now") {
+    const next = keyVersion + 1;
+    return granted({ keyVersion: next }, [{ type: "key-made", keyVersion: next }]);
+  }
+  return granted({ keyVersion }, keyRolloverRequired ? [] : [{ type: "rollover-required" }]);
+}
 
 /** The new domain key, one version above the highest, if a rollover is due; else nothing. */
 export function rolloverEvents(state: DomainState): readonly DomainEvent[] {

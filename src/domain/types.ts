@@ -89,6 +89,7 @@ export type DomainEvent =
     }>
   /** A signed request was answered in the clear, which happens once for each. */
   | Readonly<{ type: "request-used"; machineGuid: string; requestId: string; requestKey: string }>
+  | Readonly<{ type: "rollover-required" }>
   | Readonly<{ type: "key-made"; keyVersion: number }>
   | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings }>;
 

@@ -5,6 +5,8 @@ import { invalidRequest, Problem } from "./problems.ts";
 
 /** The largest request body, in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
+/** The most members an error names: enough to mend a request, and no answer that outgrows it. */
+const MAX_FIELD_ERRORS = 16;
 
 /**
  * Reads and checks a JSON body.
@@ -32,7 +34,7 @@ export function mediaType(c: Context, types: readonly string[]): string {
 /** A value as its schema gives it. @throws Problem 400 naming each member at fault */
 export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value);
-  if (!result.success) throw invalidRequest(...result.error.issues.flatMap(fieldErrors));
+  if (!result.success) throw invalidRequest(...fieldErrors(result.error.issues));
   return result.data;
 }
 
@@ -45,27 +47,48 @@ export function parsedJson(text: string): unknown {
   }
 }
 
-/** Reads a body as UTF-8, and stops as soon as it is too large, whatever its length was said to be. */
+/** Reads a body as UTF-8. @throws Problem 413 if it is too large, 400 if it is no UTF-8 */
 export async function bodyText(request: Request): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) {
-      const fault = { field: "body", detail: `must have at most ${MAX_BODY_BYTES} bytes` };
-      throw new Problem("INVALID_REQUEST", { status: 413, errors: [fault] });
-    }
-    chunks.push(chunk);
-  }
+  const bytes = await bodyBytes(request);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(await new Blob(chunks).arrayBuffer());
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     throw invalidRequest({ field: "body", detail: "must be UTF-8" });
   }
 }
 
+async function bodyBytes(request: Request): Promise<ArrayBuffer> {
+  const announced = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (announced > MAX_BODY_BYTES) throw tooLarge();
+  if (announced >= 0) {
+    const bytes = await request.arrayBuffer();
+    if (bytes.byteLength > MAX_BODY_BYTES) throw tooLarge();
+    return bytes;
+  }
+  // Of unknown length: stop as soon as it is too large.
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > MAX_BODY_BYTES) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return new Blob(chunks).arrayBuffer();
+}
+
+function tooLarge(): Problem {
+  const fault = { field: "body", detail: `must have at most ${MAX_BODY_BYTES} bytes` };
+  return new Problem("INVALID_REQUEST", { status: 413, errors: [fault] });
+}
+
 /** One problem per member. The value at fault is never repeated: it may be a secret in the wrong place. */
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+function fieldErrors(issues: readonly z.core.$ZodIssue[]): readonly FieldError[] {
+  const errors = issues.flatMap(errorsOf);
+  const first = errors.filter(({ field }, index) => errors.findIndex((each) => each.field === field) === index);
+  return first.slice(0, MAX_FIELD_ERRORS);
+}
+
+function errorsOf(issue: z.core.$ZodIssue): FieldError[] {
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({ field: fieldName([...path, key]), detail: "is not a known member" }));
@@ -75,9 +98,13 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
 
 function issueDetail(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_type") return `must be ${article(issue.expected)}`;
-  if (issue.code === "too_small") return `must be at least ${issue.minimum}`;
-  if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
+  if (issue.code === "too_small") return `must ${measure(issue.origin)} at least ${issue.minimum}`;
+  if (issue.code === "too_big") return `must ${measure(issue.origin)} at most ${issue.maximum}`;
   return issue.message;
+}
+
+function measure(origin: string): string {
+  return origin === "string" ? "have a length of" : "be";
 }
 
 function article(type: string): string {

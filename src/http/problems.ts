@@ -73,11 +73,14 @@ export class Problem extends Error {
    * The answer itself.
    *
    * @param origin where the problem types are described
+   * @param requestId what to ask the operator about, should the server have failed
    * @see RFC 9457, Problem Details for HTTP APIs, section 3
    */
-  response(origin: string): Response {
+  response(origin: string, requestId: string): Response {
     const type: ProblemType = PROBLEMS[this.problem];
-    const { errors, detail = errors && describe(errors), status = type.status, headers } = this.details;
+    const { errors, status = type.status, headers } = this.details;
+    const fallback = status === 500 ? `Ask the operator about request ${requestId}.` : undefined;
+    const detail = this.details.detail ?? (errors ? describe(errors) : fallback);
     const body = {
       type: `${origin}/problems/${this.problem.toLowerCase().replaceAll("_", "-")}`,
       title: type.title,

@@ -1,6 +1,6 @@
 /** What a failed D1 call means for whoever made it. */
 export type D1Failure =
-  /** Another commit took the revision, or the request key, of this one; the whole batch was undone. */
+  /** The domain, a device or a request key is not what this commit took it to be; the whole batch was undone. */
   | "superseded"
   /** D1 took on too much and did not run the call. */
   | "overloaded"
@@ -13,7 +13,10 @@ export type D1Failure =
 
 // D1 reports every failure as a message. These are the ones that its documentation lists and says what to do about.
 const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
-  ["superseded", /UNIQUE constraint failed: domain_(log|requests)\./i],
+  [
+    "superseded",
+    /UNIQUE constraint failed: domain_(log|requests|membership)\.|NOT NULL constraint failed: domain_log\./i,
+  ],
   ["overloaded", /overloaded|Too many requests queued/i],
   ["unmigrated", /no such (table|column)/i],
   [
@@ -30,6 +33,11 @@ const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
 export function d1Failure(error: unknown): D1Failure {
   const message = messages(error);
   return SIGNS.find(([, sign]) => sign.test(message))?.[0] ?? "permanent";
+}
+
+/** What an operator can do about a D1 error, as a log field; nothing where only waiting or mending code helps. */
+export function d1Advice(error: unknown): { advice?: string } {
+  return d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
 }
 
 /** The messages of an error and of everything that caused it. */

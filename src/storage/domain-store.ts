@@ -29,6 +29,8 @@ export type Commit = Readonly<{
   after: DomainState;
   events: readonly DomainEvent[];
   newKeys: readonly StoredKey[];
+  /** Devices of which it is assumed, not known, that no leave of theirs is on record. */
+  assumedStayed: readonly string[];
 }>;
 
 /** Storage could not say, in the tries it was given, whether it did what was asked; ask again later. */
@@ -161,13 +163,14 @@ export class DomainStore {
   }
 
   /**
-   * Writes a commit in one transaction whose first statement takes the next revision of the domain.
+   * Writes a commit in one transaction whose first statement takes the next revision of the domain, if the domain is
+   * still in the state that the commit was decided on: so that state may as well be an assumption.
    *
    * A try that failed may have happened all the same. It is repeated unchanged, so that whichever try takes the
    * revision, it is the same commit; and once another holds the revision, no try of this one can land any more.
    *
-   * @returns "committed", or "superseded" if another writer took the revision (or, in another domain, one of the
-   *   request keys), and nothing of this commit was written
+   * @returns "committed", or "superseded" if the domain is not in that state, a device that is new to the commit is a
+   *   member, or a request key is in use; then nothing of this commit was written
    * @throws StorageUnavailableError if it stays unknown whether the commit happened
    */
   async commit(commit: Commit): Promise<"committed" | "superseded"> {
@@ -181,11 +184,12 @@ export class DomainStore {
       } catch (error) {
         failure = error;
       }
+      const kind = d1Failure(failure);
+      // A first try that clashed cannot have clashed with itself.
+      if (kind === "superseded" && attempt === 0) return "superseded";
       const holder = await this.#holder(domain, after.revision);
       if (holder === commitId) return "committed";
-      if (holder !== null) return "superseded";
-      const kind = d1Failure(failure);
-      if (kind === "superseded") return "superseded";
+      if (holder !== null || kind === "superseded") return "superseded";
       if (kind === "permanent" || kind === "unmigrated") throw failure;
       if (kind === "overloaded") break;
     }
@@ -211,7 +215,7 @@ export class DomainStore {
     const { domain, commitId, committedAt, before, after, events, newKeys } = commit;
     const db = this.#db;
     const used = events.flatMap(requestRows);
-    const { written, removed } = membershipChanges(before.members, after.members);
+    const { added, changed, removed } = membershipChanges(before.members, after.members);
     const info = {
       ...after.settings,
       keyRolloverRequired: after.keyRolloverRequired,
@@ -220,21 +224,23 @@ export class DomainStore {
       updatedAt: committedAt,
     };
     return [
-      db
-        .insert(domainLog)
-        .values({ domain, revision: after.revision, commitId, committedAt, changes: JSON.stringify(events) }),
+      db.insert(domainLog).values({
+        domain,
+        revision: before.revision === 0 ? after.revision : revisionAfter(commit),
+        commitId,
+        committedAt,
+        changes: JSON.stringify(events),
+      }),
       before.revision === 0
         ? db.insert(domainServerInfo).values({ domain, ...info, createdAt: committedAt })
         : db.update(domainServerInfo).set(info).where(eq(domainServerInfo.domain, domain)),
-      ...(written.length === 0
+      ...(added.length === 0 ? [] : [db.insert(domainMembership).select(membershipRows(domain, added))]),
+      ...(changed.length === 0
         ? []
         : [
             db
               .insert(domainMembership)
-              .select(
-                sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
-                  from json_each(${JSON.stringify(written)}) where true`,
-              )
+              .select(membershipRows(domain, changed))
               .onConflictDoUpdate({
                 target: [domainMembership.domain, domainMembership.machineGuid],
                 set: { deviceKeyThumbprint: excluded("device_key_thumbprint"), joinedAt: excluded("joined_at") },
@@ -318,17 +324,53 @@ function excluded(column: string): SQL {
   return sql`excluded.${sql.identifier(column)}`;
 }
 
-/** The rows to write and to remove so that the members before become the members after. */
+type MembershipRow = Membership & Readonly<{ machineGuid: string }>;
+
+/** The rows to add, to change and to remove so that the members before become the members after. */
 function membershipChanges(
   before: ReadonlyMap<string, Membership>,
   after: ReadonlyMap<string, Membership>,
-): { written: readonly (Membership & { machineGuid: string })[]; removed: readonly string[] } {
-  // By identity, not by content: a device that left and came back within one group is a new membership.
-  const changed = [...after].filter(([machineGuid, membership]) => before.get(machineGuid) !== membership);
-  return {
-    written: changed.map(([machineGuid, membership]) => ({ machineGuid, ...membership })),
-    removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)),
-  };
+): { added: readonly MembershipRow[]; changed: readonly MembershipRow[]; removed: readonly string[] } {
+  const added: MembershipRow[] = [];
+  const changed: MembershipRow[] = [];
+  for (const [machineGuid, membership] of after) {
+    const known = before.get(machineGuid);
+    if (!known) added.push({ machineGuid, ...membership });
+    // By identity, not by content: a device that left and came back within one group is a new membership.
+    else if (known !== membership) changed.push({ machineGuid, ...membership });
+  }
+  return { added, changed, removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)) };
+}
+
+function membershipRows(domain: string, rows: readonly MembershipRow[]): SQL {
+  return sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
+    from json_each(${JSON.stringify(rows)}) where true`;
+}
+
+/**
+ * The revision after the one that a commit was decided on, or NULL, which no log row may have, if the domain is not in
+ * the state that the commit was decided on.
+ */
+function revisionAfter({ domain, before, assumedStayed }: Commit): SQL<number> {
+  const { settings, revision, keyRolloverRequired, memberCount, keyVersion } = before;
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
+  const info = domainServerInfo;
+  const flag = (value: boolean) => (value ? 1 : 0);
+  const stayed =
+    assumedStayed.length === 0
+      ? sql`true`
+      : sql`not exists (
+          select 1 from ${domainRequests} where ${domainRequests.domain} = ${domain}
+            and ${domainRequests.machineGuid} in ${each(assumedStayed)} and ${domainRequests.action} = 'deregister')`;
+  return sql<number>`(
+    select ${info.revision} + 1 from ${info}
+    where ${info.domain} = ${domain} and ${info.revision} = ${revision}
+      and ${info.authenticationRequired} = ${flag(authenticationRequired)} and ${info.authNamespace} is ${authNamespace}
+      and ${info.maxMembership} is ${maxMembership} and ${info.deviceKeyRequired} = ${flag(deviceKeyRequired)}
+      and ${info.keyRolloverRequired} = ${flag(keyRolloverRequired)} and ${info.memberCount} = ${memberCount}
+      and ${keyVersion} = (
+        select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys} where ${domainKeys.domain} = ${domain})
+      and ${stayed})`;
 }
 
 /** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */

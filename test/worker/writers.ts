@@ -1,16 +1,15 @@
 import { env } from "cloudflare:workers";
 import { configOf } from "../../src/config.ts";
 import { DomainWriter, type Request, type Result } from "../../src/coordinator/domain-writer.ts";
-import { GroupCommit } from "../../src/coordinator/group-commit.ts";
 import { Keyring } from "../../src/coordinator/keyring.ts";
+import { Lanes } from "../../src/coordinator/lanes.ts";
 import type { Command } from "../../src/domain/group.ts";
 import { DomainStore } from "../../src/storage/domain-store.ts";
 
 /** A queue with its own writer for a domain, as a second instance of the domain's object would have. */
-export function newQueue(domain: string, database: D1Database = env.DB): GroupCommit<Request, Result> {
+export function newQueue(domain: string, database: D1Database = env.DB): Lanes<Request, Result> {
   const store = new DomainStore(database, () => Promise.resolve());
-  const writer = new DomainWriter(domain, store, new Keyring(domain, configOf(env)));
-  return new GroupCommit((requests) => writer.run(requests));
+  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env))));
 }
 
 /** A command as it goes into a queue. */

@@ -8,7 +8,7 @@ import { jsonBody } from "../bodies.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { Problem } from "../problems.ts";
-import { settingsBody, settingsMergeBody } from "../schemas.ts";
+import { rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
 
 const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
 
@@ -22,7 +22,6 @@ const requireAdmin = createMiddleware<AppEnv>(async (c, next) => {
 
 /** What operators ask for. */
 export const admin = new Hono<AppEnv>()
-  .use("/admin", requireAdmin)
   .use("/admin/*", requireAdmin)
   .get("/admin/domains/:domain", async (c) => c.json(await overview(c, domainName(c))))
   .put("/admin/domains/:domain", async (c) => {
@@ -35,6 +34,16 @@ export const admin = new Hono<AppEnv>()
     const domain = domainName(c);
     const patch = await jsonBody(c, settingsMergeBody, MERGE_TYPES);
     await changeSettings(c, domain, "merge", patch);
+    return c.json(await overview(c, domain));
+  })
+  .post("/admin/domains/:domain/rollover", async (c) => {
+    const domain = domainName(c);
+    const { when } = await jsonBody(c, rolloverBody);
+    const issuer = serverUrl(c);
+    const requestId = c.get("requestId");
+    await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.rollOver({ type: "rollover", requestId, when }, { issuer, repeated }),
+    );
     return c.json(await overview(c, domain));
   });
 

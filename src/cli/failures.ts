@@ -1,0 +1,55 @@
+import { DeviceDomainError, DomainServerError } from "../client/errors.ts";
+
+/** What a script can tell by the exit code. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  notNow: 4,
+  notMember: 5,
+} as const;
+
+/** A failure as the command line reports it: a stable name, one sentence, and the exit code. */
+export type Failure = Readonly<{ error: string; sentence: string; exitCode: number }>;
+
+/** What to do about the errors that somebody at the command line can do something about. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  DOM_AUTHENTICATION_REQUIRED: "Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.",
+  DOM_LIMIT_REACHED: "Let another device leave first, or ask the operator for more room.",
+  DEREG_DENIED: "This device is no member any more; join to become one.",
+  DEVICE_PROOF_INVALID: "The membership is bound to another key, or this machine's clock is wrong.",
+  DEVICE_BANNED: "Ask the operator.",
+  DOMAIN_NOT_FOUND: "Check the URL; joining creates a domain.",
+  NOT_A_MEMBER: "Join the domain first: device-domain join URL.",
+  KEY_NOT_HELD: "Fetch the newer keys first: device-domain renew.",
+  LEAVE_UNFINISHED: "Finish the leave first: device-domain leave.",
+  UNREACHABLE: "Check the address and the network, and try again.",
+  UNTRUSTED_ANSWER: "Nothing was stored; make sure that the URL is the real server's.",
+  INVALID_DOMAIN_URL: "It looks like https://host/domains/NAME.",
+};
+
+/** A file that was named cannot be read. */
+export class UnreadableFileError extends Error {
+  override readonly name = "UnreadableFileError";
+}
+
+/** How to report an error. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof UnreadableFileError) {
+    return { error: "UNREADABLE_FILE", sentence: error.message, exitCode: EXIT.usage };
+  }
+  if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
+    return { error: "FAILED", sentence: error instanceof Error ? error.message : String(error), exitCode: EXIT.failed };
+  }
+  const remedy = REMEDIES[error.error] ?? (error.retryable ? "Try again later." : "");
+  const what = error.message.replace(/[.\s]*$/, ".");
+  return { error: error.error, sentence: `${what} ${remedy}`.trim(), exitCode: exitCode(error) };
+}
+
+function exitCode(error: DomainServerError | DeviceDomainError): number {
+  if (error.retryable) return EXIT.notNow;
+  if (error.error === "INVALID_DOMAIN_URL") return EXIT.usage;
+  if (["DEREG_DENIED", "NOT_A_MEMBER", "KEY_NOT_HELD", "LEAVE_UNFINISHED"].includes(error.error)) return EXIT.notMember;
+  return error instanceof DomainServerError ? EXIT.refused : EXIT.failed;
+}

@@ -1,0 +1,208 @@
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { Command, CommanderError } from "commander";
+import { DeviceDomain } from "../client/device-domain.ts";
+import type { DeviceState } from "../client/device-state.ts";
+import { domainAddress } from "../client/domain-url.ts";
+import { DeviceDomainError } from "../client/errors.ts";
+import { FileStore } from "../client/file-store.ts";
+import { EXIT, failureOf, UnreadableFileError } from "./failures.ts";
+import { Home } from "./home.ts";
+
+/** What a run of the command line works with. */
+export type Surroundings = Readonly<{
+  arguments: readonly string[];
+  environment: Readonly<Record<string, string | undefined>>;
+  input: NodeJS.ReadableStream;
+  output: NodeJS.WritableStream & { isTTY?: boolean };
+  errors: NodeJS.WritableStream;
+  signal?: AbortSignal;
+}>;
+
+type Options = { home?: string; json?: boolean; domain?: string; authToken?: string };
+
+/** What a command has to say: as a sentence for people, as JSON for programs, or as bytes for either. */
+type Said = { sentence: string; json: Record<string, unknown> } | { bytes: Uint8Array };
+
+const EXIT_CODES = `
+Exit codes:
+  ${EXIT.done}  done
+  ${EXIT.failed}  something unexpected failed
+  ${EXIT.usage}  the command was not given rightly
+  ${EXIT.refused}  the server refused
+  ${EXIT.notNow}  not now: the same command may succeed later
+  ${EXIT.notMember}  this device is no member, or lacks the key
+
+Environment:
+  DEVICE_DOMAIN_HOME        where devices are kept (--home); ~/.device-domain by default
+  DEVICE_DOMAIN_AUTH_TOKEN  an auth token (--auth-token)
+`;
+
+/** Runs the command line once. @returns the exit code */
+export async function run(surroundings: Surroundings): Promise<number> {
+  const program = programOf(surroundings);
+  try {
+    await program.parseAsync([...surroundings.arguments], { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    // Commander has said already what is wrong with the command, or has shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    const { error: name, sentence, exitCode } = failureOf(error);
+    const json = program.opts<Options>().json;
+    surroundings.errors.write(json ? `${JSON.stringify({ error: name, message: sentence })}\n` : `${sentence}\n`);
+    return exitCode;
+  }
+}
+
+function programOf(surroundings: Surroundings): Command {
+  const { output, errors, signal } = surroundings;
+  const program = new Command("device-domain")
+    .description(
+      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves.",
+    )
+    .option("--home DIRECTORY", "where to keep this device")
+    .option("--domain URL", "the domain to speak of; the one joined last by default")
+    .option("--auth-token TOKEN", "an auth token, for domains that require one")
+    .option("--json", "print JSON")
+    .configureOutput({ writeOut: (out) => output.write(out), writeErr: (err) => errors.write(err) })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", EXIT_CODES)
+    .exitOverride();
+
+  /** Adds a command that speaks of a device, and prints what it says. */
+  const command = (usage: string, description: string, act: (device: Device, ...args: never[]) => Promise<Said>) =>
+    program
+      .command(usage)
+      .description(description)
+      .action(async (...args: unknown[]) => {
+        const options = program.opts<Options>();
+        const device = new Device(surroundings, options);
+        say(await act(device, ...(args.slice(0, -1) as never[])), options.json ?? false);
+      });
+
+  const say = (said: Said, json: boolean) => {
+    if ("bytes" in said) output.write(said.bytes);
+    else output.write(json ? `${JSON.stringify(said.json)}\n` : `${emphasised(said.sentence, output)}\n`);
+  };
+
+  command("join <url>", "join a domain, such as https://host/domains/den", async (device, url: string) => {
+    const domain = await device.open(url);
+    const { newMember, keyVersion } = await domain.join({ signal });
+    await device.home.setCurrentDomain(domainAddress(url).url);
+    const sentence = `${newMember ? "Joined" : "Already a member of"} *${url}*, at key version ${keyVersion}.`;
+    return { sentence, json: { domain: url, machineGuid: domain.machineGuid, newMember, keyVersion } };
+  });
+
+  command("renew", "fetch the keys that were made since", async (device) => {
+    const { domain, url } = await device.current();
+    const before = domain.currentKeyVersion;
+    const { keyVersion } = await domain.renew({ signal });
+    const change = before === keyVersion ? "there is no newer key" : `the newest key is now version ${keyVersion}`;
+    return { sentence: `Renewed in *${url}*: ${change}.`, json: { domain: url, keyVersion, previous: before } };
+  });
+
+  command("leave", "leave the domain, and erase its keys here", async (device, { preview }: { preview?: boolean }) => {
+    const { domain, url } = await device.current();
+    if (preview) {
+      if (!(await domain.previewLeave({ signal }))) {
+        throw new DeviceDomainError("NOT_A_MEMBER", `The server knows no such member of ${url}`);
+      }
+      return {
+        sentence: `This device may leave *${url}*. It is still a member.`,
+        json: { domain: url, preview: true, left: false },
+      };
+    }
+    await domain.leave({ signal });
+    return { sentence: `Left *${url}*. Its keys are erased here.`, json: { domain: url, preview: false, left: true } };
+  }).option("--preview", "only ask whether it may leave");
+
+  command("status", "say where this device stands; asks no server", async (device) => {
+    const { url, state } = await device.remembered();
+    const keyVersion = state.credentials.at(-1)?.keyVersion ?? null;
+    const STANDINGS = {
+      new: "has not joined",
+      member: `is a member of *${url}*, at key version ${keyVersion}`,
+      leaving: `was leaving *${url}* when it was interrupted; finish with: device-domain leave`,
+      left: `has left *${url}*`,
+    };
+    return {
+      sentence: `The device ${state.machineGuid} ${STANDINGS[state.status]}.`,
+      json: { domain: url, machineGuid: state.machineGuid, status: state.status, keyVersion },
+    };
+  });
+
+  command(
+    "decrypt <file>",
+    "open what was encrypted to the domain (- for standard input)",
+    async (device, file: string) => {
+      const jwe = (file === "-" ? await text(surroundings.input) : await contentOf(file)).trim();
+      const { domain } = await device.current();
+      return { bytes: await domain.decrypt(jwe) };
+    },
+  );
+
+  command("token", "print the domain token of the newest key", async (device) => {
+    const { url, state } = await device.remembered();
+    const newest = state.credentials.at(-1);
+    if (!newest) throw new DeviceDomainError("NOT_A_MEMBER", "This device holds no domain token");
+    const { token, keyVersion, expiresAt } = newest;
+    return {
+      sentence: token,
+      json: { domain: url, keyVersion, token, expiresAt: new Date(expiresAt).toISOString() },
+    };
+  });
+
+  return program;
+}
+
+async function contentOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UnreadableFileError(`${file} cannot be read; give the file that holds the secret.`, { cause });
+  }
+}
+
+/** This machine, as the options of a command have it. */
+class Device {
+  readonly home: Home;
+  readonly #options: Options;
+  readonly #environment: Surroundings["environment"];
+
+  constructor({ environment }: Surroundings, options: Options) {
+    this.home = new Home(options.home, environment);
+    this.#options = options;
+    this.#environment = environment;
+  }
+
+  /** The device in the domain at `url`. */
+  open(url: string): Promise<DeviceDomain> {
+    const authToken = this.#options.authToken ?? this.#environment.DEVICE_DOMAIN_AUTH_TOKEN;
+    return DeviceDomain.open(url, { store: this.#store, ...(authToken ? { authToken } : {}) });
+  }
+
+  /** The device in the domain that is spoken of. */
+  async current(): Promise<{ url: string; domain: DeviceDomain }> {
+    const { url } = await this.remembered();
+    return { url, domain: await this.open(url) };
+  }
+
+  /** What is remembered of the device in the domain that is spoken of. */
+  async remembered(): Promise<{ url: string; state: DeviceState }> {
+    const url = this.#options.domain ?? (await this.home.currentDomain());
+    if (url === null) throw new DeviceDomainError("NOT_A_MEMBER", "This device has not joined a domain");
+    const state = await this.#store.load(domainAddress(url).url);
+    if (!state) throw new DeviceDomainError("NOT_A_MEMBER", `This device has not joined ${url}`);
+    return { url, state };
+  }
+
+  get #store(): FileStore {
+    return new FileStore(this.home.directory);
+  }
+}
+
+/** What stands between asterisks in bold on a terminal, and plain anywhere else. */
+function emphasised(sentence: string, output: Surroundings["output"]): string {
+  const [on, off] = output.isTTY && !process.env.NO_COLOR ? ["\u001b[1m", "\u001b[22m"] : ["", ""];
+  return sentence.replace(/\*([^*]+)\*/g, `${on}$1${off}`);
+}

@@ -1,0 +1,131 @@
+/** More requests wait than are taken on. */
+export class QueueFullError extends Error {
+  override readonly name = "QueueFullError";
+}
+
+/** The most requests that go together; keeps one commit well inside D1's limits on a statement's size. */
+const MAX_GROUP = 1_000;
+/** The most requests that wait; what comes on top of them is refused at once instead of too late. */
+const MAX_WAITING = 4_000;
+/** With a group under way, the next one sets out beside it once it has this many: small ones are cheaper together. */
+const WORTH_A_TRIP = 16;
+/** The most groups of a lane under way at once. */
+const MAX_TRIPS = 8;
+
+/** Which way a request is tried first. */
+export type Lane = "read" | "join" | "change";
+
+/** What the lanes lead to. Each way takes a group; a result of null sends the request on to be changed. */
+export type Ways<Request, Result> = Readonly<{
+  laneOf(request: Request): Lane;
+  /** Answers those that change nothing. */
+  read(requests: readonly Request[]): Promise<readonly (Result | null)[]>;
+  /** Commits all of them on an assumption; null at once if there is none to go by, null later if it did not hold. */
+  join(requests: readonly Request[]): Promise<readonly Result[] | null> | null;
+  /** Decides and commits any of them, whatever it takes. */
+  change(requests: readonly Request[]): Promise<readonly Result[]>;
+}>;
+
+type Waiting<Request, Result> = {
+  request: Request;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+};
+
+/**
+ * Runs requests in groups: while groups are under way, the next ones gather.
+ *
+ * There are three lanes. Reads go beside everything else, for they change nothing. Joins go one behind the other
+ * without waiting for each other's commits, each on the state that the one before will leave; the fence stops those
+ * behind one that failed. Changes go alone. Nobody waits for a group to fill: a lone request sets out at once.
+ *
+ * Requests that wait at the same time may overtake each other, as they may on the network. A request that comes after
+ * another was answered finds what that one did.
+ */
+export class Lanes<Request, Result> {
+  readonly #ways: Ways<Request, Result>;
+  readonly #waiting: Record<Lane, Waiting<Request, Result>[]> = { read: [], join: [], change: [] };
+  readonly #trips: Record<Lane, number> = { read: 0, join: 0, change: 0 };
+  /** How many groups of joins may be under way: fewer after one that failed, for it took those behind it along. */
+  #joinTrips = MAX_TRIPS;
+
+  constructor(ways: Ways<Request, Result>) {
+    this.#ways = ways;
+  }
+
+  /**
+   * The result of a request, once its group is read or committed.
+   *
+   * @throws QueueFullError, and whatever its group's way threw
+   */
+  submit(request: Request): Promise<Result> {
+    const { read, join, change } = this.#waiting;
+    if (read.length + join.length + change.length >= MAX_WAITING) {
+      return Promise.reject(new QueueFullError(`${MAX_WAITING} requests wait already`));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting[this.#ways.laneOf(request)].push({ request, resolve, reject });
+      this.#setOut();
+    });
+  }
+
+  /** Starts every group that may set out now. */
+  #setOut(): void {
+    const { read, join, change } = this.#waiting;
+    while (this.#mayGo("read")) this.#travel("read", take(read), (requests) => this.#ways.read(requests));
+    if (this.#trips.change > 0) return;
+    if (change.length > 0) {
+      // A change goes alone: it waits for the joins under way, and takes along those that wait.
+      if (this.#trips.join === 0) {
+        this.#travel("change", take(change, join), (requests) => this.#ways.change(requests));
+      }
+      return;
+    }
+    while (this.#mayGo("join")) {
+      const group = take(join);
+      const results = this.#ways.join(group.map(({ request }) => request));
+      if (!results) {
+        change.push(...group);
+        this.#setOut();
+        return;
+      }
+      this.#travel("join", group, () => results);
+    }
+  }
+
+  #mayGo(lane: Lane): boolean {
+    const waiting = this.#waiting[lane].length;
+    const underWay = this.#trips[lane];
+    if (underWay === 0) return waiting > 0;
+    return waiting >= WORTH_A_TRIP && underWay < (lane === "join" ? this.#joinTrips : MAX_TRIPS);
+  }
+
+  async #travel(
+    lane: Lane,
+    group: readonly Waiting<Request, Result>[],
+    way: (requests: readonly Request[]) => Promise<readonly (Result | null)[] | null>,
+  ): Promise<void> {
+    this.#trips[lane]++;
+    try {
+      const results = await way(group.map(({ request }) => request));
+      if (lane === "join") this.#joinTrips = results ? Math.min(MAX_TRIPS, this.#joinTrips + 1) : 1;
+      group.forEach((waiting, index) => {
+        const result = results?.[index] ?? null;
+        if (result !== null) waiting.resolve(result);
+        else this.#waiting.change.push(waiting);
+      });
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    } finally {
+      this.#trips[lane]--;
+      this.#setOut();
+    }
+  }
+}
+
+/** Takes a group out of the queues, in their order. */
+function take<T>(...queues: T[][]): T[] {
+  const group: T[] = [];
+  for (const queue of queues) group.push(...queue.splice(0, MAX_GROUP - group.length));
+  return group;
+}

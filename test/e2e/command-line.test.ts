@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.ts";
+import { encryptToDomain } from "../../src/licence/index.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+let directory: string;
+beforeAll(async () => {
+  server = await startServer();
+  directory = mkdtempSync(join(tmpdir(), "device-domain-"));
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Runs the command line as a device with a home of its own, and gives back what it printed. */
+async function commandLine(home: string, args: string, { input = "", terminal = false } = {}) {
+  const output = Object.assign(new PassThrough(), { isTTY: terminal });
+  const errors = new PassThrough();
+  const environment = { DEVICE_DOMAIN_HOME: join(directory, home) };
+  const running = run({ arguments: args.split(" "), environment, input: Readable.from([input]), output, errors });
+  const code = await running;
+  output.end();
+  errors.end();
+  return { code, out: (await buffer(output)).toString("utf8"), err: (await buffer(errors)).toString("utf8") };
+}
+
+const domainUrl = (name: string) => `${server.url}/domains/${name}`;
+
+describe("a device's life at the command line", () => {
+  it("joins, renews, opens, previews and leaves", async () => {
+    const url = domainUrl("den");
+    expect(await commandLine("tv", `join ${url}`)).toEqual({
+      code: 0,
+      out: `Joined ${url}, at key version 1.\n`,
+      err: "",
+    });
+    expect((await commandLine("tv", `join ${url}`)).out).toBe(`Already a member of ${url}, at key version 1.\n`);
+    expect((await commandLine("tv", "status")).out).toMatch(
+      /^The device [0-9a-f-]{36} is a member of .*, at key version 1\.\n$/,
+    );
+
+    await commandLine("phone", `join ${url}`);
+    expect((await commandLine("phone", "leave --preview")).out).toContain("It is still a member.");
+    expect((await commandLine("phone", "leave")).out).toBe(`Left ${url}. Its keys are erased here.\n`);
+    expect((await commandLine("tv", "renew")).out).toContain("the newest key is now version 2");
+
+    const secret = join(directory, "secret.jwe");
+    writeFileSync(secret, await encryptToDomain(url, "a licence"));
+    expect(await commandLine("tv", `decrypt ${secret}`)).toEqual({ code: 0, out: "a licence", err: "" });
+    const input = await encryptToDomain(url, "from a pipe");
+    expect((await commandLine("tv", "decrypt -", { input })).out).toBe("from a pipe");
+    expect((await commandLine("tv", "token")).out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  });
+
+  it("says the same as JSON", async () => {
+    const url = domainUrl("json");
+    const joined = JSON.parse((await commandLine("json", `--json join ${url}`)).out);
+    expect(joined).toEqual({ domain: url, machineGuid: expect.any(String), newMember: true, keyVersion: 1 });
+    const { machineGuid } = joined;
+    expect(JSON.parse((await commandLine("json", "status --json")).out)).toEqual({
+      domain: url,
+      machineGuid,
+      status: "member",
+      keyVersion: 1,
+    });
+    expect(JSON.parse((await commandLine("json", "token --json")).out)).toMatchObject({ keyVersion: 1 });
+    expect(JSON.parse((await commandLine("json", "leave --json --preview")).out)).toEqual({
+      domain: url,
+      preview: true,
+      left: false,
+    });
+    expect(JSON.parse((await commandLine("json", "leave --json")).out).left).toBe(true);
+    const failed = await commandLine("json", "renew --json");
+    expect(JSON.parse(failed.err)).toMatchObject({ error: "NOT_A_MEMBER" });
+    expect(failed.out).toBe("");
+  });
+
+  it("keeps what it knows where nobody else reads it", async () => {
+    await commandLine("private", `join ${domainUrl("private")}`);
+    expect(statSync(join(directory, "private")).mode & 0o777).toBe(0o700);
+  });
+
+  it("is bold on a terminal, and plain in a pipe", async () => {
+    const url = domainUrl("bold");
+    expect((await commandLine("bold", `join ${url}`, { terminal: true })).out).toContain(`\u001b[1m${url}\u001b[22m`);
+    expect((await commandLine("bold", "status")).out).not.toContain("\u001b");
+  });
+});
+
+describe("the exit code and the sentence of", () => {
+  it.each([
+    ["an unknown command", "frobnicate", 2, "unknown command"],
+    ["a missing argument", "join", 2, "missing required argument"],
+    ["a URL that is none", "join den", 2, "https://host/domains/NAME"],
+    ["plain http to elsewhere", "join http://example.com/domains/den", 2, "must be https"],
+    ["a file that is not there", "decrypt nothing.jwe", 2, "nothing.jwe cannot be read"],
+    ["a device without a domain", "renew", 5, "device-domain join URL"],
+    ["a status without a domain", "status", 5, "device-domain join URL"],
+  ])("%s", async (_, args, code, sentence) => {
+    const answer = await commandLine("nobody", args);
+    expect(answer.code).toBe(code);
+    expect(answer.err).toContain(sentence);
+    expect(answer.err.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+    expect(answer.out).toBe("");
+  });
+
+  it("a refusal, with the remedy", async () => {
+    const url = domainUrl("closed");
+    await fetch(`${server.url}/admin/domains/closed`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ authenticationRequired: true }),
+    });
+    const answer = await commandLine("closed", `join ${url}`);
+    expect(answer.code).toBe(3);
+    expect(answer.err).toBe(
+      "The domain requires a valid auth token. Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.\n",
+    );
+  });
+
+  it("help, which is no failure", async () => {
+    for (const args of ["--help", "join --help", "leave --help"]) {
+      const { code, out, err } = await commandLine("help", args);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect(out).toContain("Usage: device-domain");
+      expect(out).toContain("--json");
+    }
+  });
+});
