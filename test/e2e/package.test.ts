@@ -53,16 +53,18 @@ for (const store of stores) {
 `;
 
 describe("the package", () => {
-  it("brings the two halves, what they need, and nothing of the server", () => {
+  it("brings both halves and the command line, what they need, and nothing of the server", () => {
     expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
+      "commander",
       "device-domain-server",
       "jose",
     ]);
-    const outside = packed.filter(
-      (name) => !/^(dist(\/(client|licence)(\/.*)?)?|README.md|LICENSE|package.json)$/.test(name),
-    );
-    expect(outside).toEqual([]);
-    const modules = packed.filter((name) => name.endsWith(".js"));
+    const parts = /^(dist(\/(client|licence|cli)(\/.*)?)?|README.md|LICENSE|package.json)$/;
+    expect(packed.filter((name) => !parts.test(name))).toEqual([]);
+  });
+
+  it("has libraries that import jose alone, and Node only where that is said", () => {
+    const modules = packed.filter((name) => /^dist\/(client|licence)\/.*\.js$/.test(name));
     expect(modules.length).toBeGreaterThan(10);
     for (const name of modules) {
       const text = readFileSync(join(folder, "node_modules", "device-domain-server", name), "utf8");
@@ -73,6 +75,11 @@ describe("the package", () => {
         name,
       ).toEqual([]);
     }
+  });
+
+  it("has a command that runs", async () => {
+    const { stdout } = await run("npx", ["--no-install", "device-domain", "--help"], { cwd: folder });
+    expect(stdout).toContain("device-domain");
   });
 
   it("works against a running server", async () => {
