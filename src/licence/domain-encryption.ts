@@ -48,25 +48,30 @@ export async function encryptToDomain(
 
 /** The domain's current public key, once there is one. */
 async function currentKey(address: DomainAddress, options: EncryptionOptions): Promise<JWK> {
-  const { requestRollover, whenRolloverDue = "refuse", pause = pauseByClock, signal } = options;
-  let key = await readCurrentKey(address, options);
-  if (!key && requestRollover) {
-    await ask(rolloverRequest(address, requestRollover.adminToken), options);
-    key = await readCurrentKey(address, options);
-  }
+  const { whenRolloverDue = "refuse", retries = DEFAULT_RETRIES, pause = pauseByClock, signal } = options;
+  const find = () => withRetries({ retries, pause }, signal, () => findCurrentKey(address, options));
+  let key = await find();
   let left = whenRolloverDue === "wait" ? (options.waitMilliseconds ?? WAIT_MILLISECONDS) : 0;
   for (let attempt = 1; !key && left > 0; attempt++) {
     const delay = Math.min(retryDelay(attempt), left);
     await pause(delay, signal);
     // A delay of next to nothing counts as well: the loop must come to an end.
     left -= Math.max(delay, 1);
-    key = await readCurrentKey(address, options);
+    key = await find();
   }
   if (key) return key;
   throw new DeviceDomainError(
     "ROLLOVER_DUE",
     `A device left ${address.domain}, or none ever joined: the next registration makes the key to encrypt to`,
   );
+}
+
+/** One try to find it. A rollover whose answer was lost is not asked for again: the next try finds the key it made. */
+async function findCurrentKey(address: DomainAddress, options: EncryptionOptions): Promise<JWK | null> {
+  const key = await readCurrentKey(address, options);
+  if (key || !options.requestRollover) return key;
+  await ask(rolloverRequest(address, options.requestRollover.adminToken), options);
+  return readCurrentKey(address, options);
 }
 
 /** The key that the domain's key set calls current; null while it calls none so. */
@@ -98,10 +103,7 @@ function rolloverRequest({ origin, domain }: DomainAddress, adminToken: string):
   };
 }
 
-async function ask(request: ClientRequest, options: EncryptionOptions): Promise<unknown> {
-  const { fetch = globalThis.fetch, retries = DEFAULT_RETRIES, pause = pauseByClock, signal } = options;
-  const { body } = await withRetries({ retries, pause }, signal, () =>
-    exchange((input, init) => fetch(input, init), request, signal),
-  );
+async function ask(request: ClientRequest, { fetch = globalThis.fetch, signal }: EncryptionOptions): Promise<unknown> {
+  const { body } = await exchange((input, init) => fetch(input, init), request, signal);
   return body;
 }

@@ -159,13 +159,19 @@ describe("two devices and a licence server", () => {
       },
     });
     expect(await read(tv, sequel)).toBe("the next film's key");
+    await phone.join();
+    await phone.leave();
+    const last = await encryptToDomain(url, "the last", { requestRollover: { adminToken: server.adminToken } });
+    await expect(tv.decrypt(last)).rejects.toMatchObject({ error: "KEY_NOT_HELD" });
+    await tv.renew();
+    expect(await read(tv, last)).toBe("the last");
     await expect(phone.decrypt(sequel)).rejects.toMatchObject({ error: "NOT_A_MEMBER" });
     await expect(verifyDomainToken(phoneToken, { authority: server.url, minimumKeyVersion: 2 })).rejects.toMatchObject({
       error: "INVALID_DOMAIN_TOKEN",
     });
     expect(
       await verifyDomainToken(tv.domainToken as string, { authority: server.url, minimumKeyVersion: 2 }),
-    ).toMatchObject({ key_version: 2 });
+    ).toMatchObject({ key_version: 3 });
   });
 });
 

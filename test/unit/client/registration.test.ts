@@ -286,6 +286,15 @@ describe("a registration that brings", () => {
     expect((await open()).domainToken).toBe(device.domainToken);
   });
 
+  it("a token signed with a key of another kind, also if the authority publishes that, is refused", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("ES384", { extractable: true });
+    const [jwk, publicJwk] = await Promise.all([exportJWK(privateKey), exportJWK(publicKey)]);
+    server.keySetFate = async () => Response.json({ keys: [{ ...publicJwk, kid: "authority", alg: "ES384" }] });
+    server.spoil.answer = (draft) => resign(draft, { alg: "ES384" }, {}, jwk);
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(device.status).toBe("new");
+  });
+
   it("all of a domain that went back is refused", async () => {
     await device.join();
     await server.rollOver();

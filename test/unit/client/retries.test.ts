@@ -95,6 +95,17 @@ describe("a call", () => {
     expect(pauses).toEqual([milliseconds]);
   });
 
+  it("follows nobody to another address", async () => {
+    const device = await open({ authToken: "token" });
+    const seen: RequestInit[] = [];
+    server.fates.push(async (_, init) => {
+      seen.push(init);
+      return new Response(null, { status: 307, headers: { location: "https://elsewhere.example" } });
+    });
+    await expect(device.join()).rejects.toMatchObject({ error: "UNEXPECTED_ANSWER", status: 307, retryable: false });
+    expect(seen).toMatchObject([{ redirect: "manual" }]);
+  });
+
   it("ends during a request when its signal says so", async () => {
     const device = await open();
     const controller = new AbortController();

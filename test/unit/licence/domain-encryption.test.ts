@@ -105,6 +105,14 @@ describe("a secret for a domain", () => {
     expect(decodeProtectedHeader(jwe).kid).toBe("den/1");
   });
 
+  it("has it roll over once, also if the answer to that is lost", async () => {
+    await visit();
+    server.fates.push((pass) => pass(), lost);
+    const jwe = await encrypt({ requestRollover: { adminToken: "an-admin-token" } });
+    expect(decodeProtectedHeader(jwe).kid).toBe("den/2");
+    expect(server.state.keyVersion).toBe(2);
+  });
+
   it("is refused as the rollover is", async () => {
     await visit();
     server.fates.push((pass) => pass(), refuse(401, "ADMIN_AUTHENTICATION_REQUIRED"));

@@ -61,6 +61,17 @@ describe("a domain token", () => {
     await expect(verify(options)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN", retryable: false });
   });
 
+  it("is of the server that was asked for, unless another name is given for it", async () => {
+    server = new FakeServer(server.authorityKey);
+    server.issuer = "https://public.example";
+    const { issuer } = server;
+    const device = await DeviceDomain.open(FAKE_DOMAIN_URL, { fetch: server.fetch, issuer });
+    await device.join();
+    token = device.domainToken as string;
+    await expect(verify()).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
+    expect(await verify({ issuer })).toMatchObject({ iss: issuer });
+  });
+
   it.each([
     ["text", () => "hello"],
     ["changed", (text: string) => `${text.slice(0, -6)}AAAAAA`],
