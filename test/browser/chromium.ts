@@ -1,0 +1,36 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrowserContext, chromium } from "playwright-core";
+
+/** Where Debian's package puts it; `CHROMIUM` names another. */
+const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+const ARGUMENTS = [
+  ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+
+/** What a browser keeps between two starts. */
+export type Profile = { start(): Promise<BrowserContext>; remove(): void };
+
+/** An empty profile, to start a browser with, one at a time. */
+export function newProfile(): Profile {
+  if (!existsSync(EXECUTABLE)) {
+    throw new Error(`There is no ${EXECUTABLE}: install Chromium, or say in CHROMIUM where it is.`);
+  }
+  const directory = mkdtempSync(join(tmpdir(), "chromium-"));
+  return {
+    start: () => chromium.launchPersistentContext(directory, { executablePath: EXECUTABLE, args: ARGUMENTS }),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+/** Ends a browser in mid-air: nothing in it is given the time to finish. */
+export async function crash(browser: BrowserContext): Promise<void> {
+  const ended = new Promise((resolve) => browser.once("close", resolve));
+  const session = await browser.browser()?.newBrowserCDPSession();
+  // The answer to this never comes.
+  session?.send("Browser.crash").catch(() => {});
+  await ended;
+}

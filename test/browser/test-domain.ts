@@ -1,0 +1,62 @@
+import type { JWK } from "jose";
+import { encryptToDomain } from "../../src/licence/index.ts";
+import type { Hold } from "./hold.ts";
+import type { Site } from "./site.ts";
+
+/** What an operator sees of a domain, as far as tests look at it. */
+export type Overview = { memberCount: number; keyVersion: number; revision: number };
+
+/** A domain that no other test uses, with what its operator and its licence server do there. */
+export class TestDomain {
+  readonly name = `browser-${crypto.randomUUID()}`;
+  readonly url: string;
+  readonly #site: Site;
+
+  constructor(site: Site) {
+    this.#site = site;
+    this.url = `${site.url}/domains/${this.name}`;
+  }
+
+  /** Stops the next registration or leave in this domain: its request, or the answer to it. */
+  hold(action: "register" | "deregister", what: "request" | "answer"): Hold {
+    return this.#site.hold(`/domains/${this.name}/${action}`, what);
+  }
+
+  overview(): Promise<Overview> {
+    return this.#admin({});
+  }
+
+  /** Sets the rules of the domain, and creates it if need be. */
+  async configure(settings: object): Promise<void> {
+    await this.#admin({
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(settings),
+    });
+  }
+
+  /** Encrypts a secret to the domain, as a licence server does. */
+  encrypt(secret: string): Promise<string> {
+    return encryptToDomain(this.url, secret);
+  }
+
+  /** The domain's private keys, as a device gets them that asks for them in the clear. */
+  async privateKeys(): Promise<JWK[]> {
+    const response = await fetch(`${this.url}/register`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ machineGuid: crypto.randomUUID() }),
+    });
+    const { credentials }: { credentials: { privateKey: JWK }[] } = await response.json();
+    return credentials.map(({ privateKey }) => privateKey);
+  }
+
+  async #admin({ headers, ...request }: RequestInit): Promise<Overview> {
+    const response = await fetch(`${this.#site.url}/admin/domains/${this.name}`, {
+      ...request,
+      headers: { ...headers, authorization: `Bearer ${this.#site.adminToken}` },
+    });
+    if (!response.ok) throw new Error(`The operator is refused: ${await response.text()}`);
+    return response.json();
+  }
+}
