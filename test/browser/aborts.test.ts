@@ -43,6 +43,8 @@ describe("an abort signal in a page", () => {
       call = device.leave({ signal: controller.signal });
     });
     expect(await abortedWithReason(tab)).toBe(true);
+    // It did not take until the other was done, or given up.
+    await expect(domain.overview()).rejects.toThrow("DOMAIN_NOT_FOUND");
     request.release();
     expect(await joining).toEqual({ newMember: true, keyVersion: 1 });
     expect(await standing(tab)).toMatchObject({ status: "member" });

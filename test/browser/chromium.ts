@@ -12,17 +12,29 @@ const ARGUMENTS = [
 ];
 
 /** What a browser keeps between two starts. */
-export type Profile = { start(): Promise<BrowserContext>; remove(): void };
+export type Profile = {
+  /** Starts a browser with it; the one before must have ended. */
+  start(): Promise<BrowserContext>;
+  /** Ends the browser, and removes everything it kept. */
+  remove(): Promise<void>;
+};
 
-/** An empty profile, to start a browser with, one at a time. */
+/** An empty profile. */
 export function newProfile(): Profile {
   if (!existsSync(EXECUTABLE)) {
     throw new Error(`There is no ${EXECUTABLE}: install Chromium, or say in CHROMIUM where it is.`);
   }
   const directory = mkdtempSync(join(tmpdir(), "chromium-"));
+  let browser: BrowserContext | undefined;
   return {
-    start: () => chromium.launchPersistentContext(directory, { executablePath: EXECUTABLE, args: ARGUMENTS }),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    async start() {
+      browser = await chromium.launchPersistentContext(directory, { executablePath: EXECUTABLE, args: ARGUMENTS });
+      return browser;
+    },
+    async remove() {
+      await browser?.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }
 

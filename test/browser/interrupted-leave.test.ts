@@ -1,7 +1,7 @@
 import { decodeJwt } from "jose";
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
-import { crash, newProfile } from "./chromium.ts";
+import { crash } from "./chromium.ts";
 import { test } from "./stage.ts";
 import { storeContents } from "./stored-keys.ts";
 import { openDevice, openTab, standing } from "./tabs.ts";
@@ -76,30 +76,23 @@ describe("a leave whose tab is closed is finished by the next page", () => {
     expect(await next.evaluate(() => device.renew())).toEqual({ newMember: false, keyVersion: 2 });
   });
 
-  test("when the whole browser crashed", async ({ site, domain }) => {
-    const profile = newProfile();
-    try {
-      const first = await profile.start();
-      const tab = await openTab(first, site);
-      await openDevice(tab, domain);
-      await tab.evaluate(() => device.join());
-      const answer = domain.hold("deregister", "answer");
-      beginToLeave(tab);
-      await answer.reached;
-      await crash(first);
-      answer.lose();
-      const after = await domain.overview();
+  test("when the whole browser crashed", async ({ site, domain, profile }) => {
+    const first = await profile.start();
+    const tab = await openTab(first, site);
+    await openDevice(tab, domain);
+    await tab.evaluate(() => device.join());
+    const answer = domain.hold("deregister", "answer");
+    beginToLeave(tab);
+    await answer.reached;
+    await crash(first);
+    answer.lose();
+    const after = await domain.overview();
 
-      const second = await profile.start();
-      const next = await openTab(second, site);
-      await openDevice(next, domain);
-      expect(await standing(next)).toMatchObject({ status: "leaving" });
-      expect(await finished(next, domain)).toEqual({ value: undefined });
-      expect(await domain.overview()).toEqual(after);
-      await second.close();
-    } finally {
-      profile.remove();
-    }
+    const next = await openTab(await profile.start(), site);
+    await openDevice(next, domain);
+    expect(await standing(next)).toMatchObject({ status: "leaving" });
+    expect(await finished(next, domain)).toEqual({ value: undefined });
+    expect(await domain.overview()).toEqual(after);
   });
 
   test("and until then it does nothing else", async ({ domain, openDeviceTab }) => {

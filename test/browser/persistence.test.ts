@@ -1,7 +1,7 @@
 import { decodeJwt } from "jose";
 import type { BrowserContext } from "playwright-core";
 import { describe, expect } from "vitest";
-import { crash, newProfile } from "./chromium.ts";
+import { crash } from "./chromium.ts";
 import { test } from "./stage.ts";
 import { storeContents } from "./stored-keys.ts";
 import { decrypted, openDevice, openTab, standing } from "./tabs.ts";
@@ -25,28 +25,21 @@ describe("a device in IndexedDB", () => {
   test.for([
     ["was closed", (browser: BrowserContext) => browser.close()],
     ["crashed", crash],
-  ] as const)("is the same after the browser %s and started again", async ([, end], { site, domain }) => {
-    const profile = newProfile();
-    try {
-      const first = await profile.start();
-      const tab = await openTab(first, site);
-      await openDevice(tab, domain);
-      await tab.evaluate(() => device.join());
-      const before = await standing(tab);
-      const secret = await domain.encrypt("a film");
-      await end(first);
+  ] as const)("is the same after the browser %s and started again", async ([, end], { site, domain, profile }) => {
+    const first = await profile.start();
+    const tab = await openTab(first, site);
+    await openDevice(tab, domain);
+    await tab.evaluate(() => device.join());
+    const before = await standing(tab);
+    const secret = await domain.encrypt("a film");
+    await end(first);
 
-      const second = await profile.start();
-      const again = await openTab(second, site);
-      await openDevice(again, domain);
-      expect(await standing(again)).toEqual(before);
-      expect(await decrypted(again, secret)).toBe("a film");
-      await again.evaluate(() => device.leave());
-      expect(await domain.overview()).toMatchObject({ memberCount: 0 });
-      await second.close();
-    } finally {
-      profile.remove();
-    }
+    const again = await openTab(await profile.start(), site);
+    await openDevice(again, domain);
+    expect(await standing(again)).toEqual(before);
+    expect(await decrypted(again, secret)).toBe("a film");
+    await again.evaluate(() => device.leave());
+    expect(await domain.overview()).toMatchObject({ memberCount: 0 });
   });
 
   test("has keys that no script can export, and no key in any other form", async ({ domain, openDeviceTab }) => {

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noEmptyPattern: by its pattern a fixture says which others it needs
 import type { Page } from "playwright-core";
 import { expect, test as plainTest } from "vitest";
 import { newProfile } from "./chromium.ts";
@@ -7,21 +8,20 @@ import { TestDomain } from "./test-domain.ts";
 
 /** A test with a site and a browser, both shared by all, and with a domain of its own. */
 export const test = plainTest
-  // biome-ignore lint/correctness/noEmptyPattern: by the pattern vitest sees that it needs no other fixture
   .extend("site", { scope: "worker" }, async ({}, { onCleanup }) => {
     const site = await startSite();
     onCleanup(() => site.stop());
     return site;
   })
-  // biome-ignore lint/correctness/noEmptyPattern: as above
-  .extend("browser", { scope: "worker" }, async ({}, { onCleanup }) => {
+  .extend("browser", { scope: "worker" }, ({}, { onCleanup }) => {
     const profile = newProfile();
-    const browser = await profile.start();
-    onCleanup(async () => {
-      await browser.close();
-      profile.remove();
-    });
-    return browser;
+    onCleanup(() => profile.remove());
+    return profile.start();
+  })
+  .extend("profile", ({}, { onCleanup }) => {
+    const profile = newProfile();
+    onCleanup(() => profile.remove());
+    return profile;
   })
   .extend("domain", ({ site }) => new TestDomain(site))
   .extend("openDeviceTab", async ({ site, browser, domain }, { onCleanup }) => {

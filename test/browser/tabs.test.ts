@@ -135,6 +135,8 @@ describe("two tabs with one device, at once", () => {
     });
     await waiting(other);
     expect(await abortedWithReason(other)).toBe(true);
+    // It did not take until the other was done, or given up.
+    await expect(domain.overview()).rejects.toThrow("DOMAIN_NOT_FOUND");
     request.release();
     expect(await joining).toEqual({ newMember: true, keyVersion: 1 });
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });
