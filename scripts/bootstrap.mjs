@@ -4,7 +4,7 @@
 // usage: node scripts/bootstrap.mjs PROGRAM [ARGUMENT...]
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,8 +13,9 @@ process.chdir(root);
 install();
 run(process.argv.slice(2));
 
-/** Installs exactly what the lock file says, unless that was done already. */
+/** Installs exactly what the lock file says, unless that was done already, or somebody linked another's modules. */
 function install() {
+  if (lstatSync("node_modules", { throwIfNoEntry: false })?.isSymbolicLink()) return;
   const stamp = join("node_modules", ".installed");
   const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;

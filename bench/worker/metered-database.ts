@@ -1,12 +1,4 @@
-/** What the calls to a metered database came to, and how late it answers them. */
-export type Meter = {
-  /** How many milliseconds late each call is answered, a batch as a single statement. */
-  delayMilliseconds: number;
-  calls: number;
-  statements: number;
-  rowsRead: number;
-  rowsWritten: number;
-};
+import type { Meter } from "../meter.ts";
 
 /**
  * A D1 database whose calls are counted and answered late. In production D1 is a network away; here it is in the same

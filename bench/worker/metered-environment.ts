@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { type Meter, meteredDatabase } from "./metered-database.ts";
+import type { Meter } from "../meter.ts";
+import { meteredDatabase } from "./metered-database.ts";
 
 const meter: Meter = { delayMilliseconds: 0, calls: 0, statements: 0, rowsRead: 0, rowsWritten: 0 };
 const meteredOf = new WeakMap<object, Env>();
