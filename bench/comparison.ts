@@ -1,14 +1,12 @@
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { CONNECTIONS, measure, type Round, type Summary, summary } from "./measuring.ts";
 import { populate } from "./population.ts";
-import { peakMemoryBytes, resetPeakMemory } from "./processes.ts";
 import type { BenchServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 
 /** What one variant did under one workload. */
-export type Row = Summary &
-  Readonly<{ workload: WorkloadKey; variant: Variant; delayMilliseconds: number; peakMemoryBytes: number }>;
+export type Row = Summary & Readonly<{ workload: WorkloadKey; variant: Variant; delayMilliseconds: number }>;
 
 /** How often and how long to measure. */
 export type Effort = Readonly<{ rounds: number; seconds: number }>;
@@ -39,10 +37,7 @@ export async function compare(
     done: [] as Round[],
     expected: 0,
   }));
-  for (const { server } of contestants) {
-    await server.setDelay(delayMilliseconds);
-    resetPeakMemory(server.pid);
-  }
+  for (const { server } of contestants) await server.setDelay(delayMilliseconds);
   for (let round = 0; round <= rounds; round++) {
     for (const contestant of contestants) {
       const { server, slow, done, expected } = contestant;
@@ -61,12 +56,11 @@ export async function compare(
       if (!warmUp) done.push(measured);
     }
   }
-  return contestants.map(({ variant, server, done }) => ({
+  return contestants.map(({ variant, done }) => ({
     workload: key,
     variant,
     delayMilliseconds,
     ...summary(done),
-    peakMemoryBytes: peakMemoryBytes(server.pid),
   }));
 }
 

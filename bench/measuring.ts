@@ -1,6 +1,6 @@
 import type { Job, Measurement, Traffic } from "./load/jobs.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
-import { cpuSeconds } from "./processes.ts";
+import { cpuSeconds, peakMemoryBytes, resetPeakMemory } from "./processes.ts";
 import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 
@@ -8,7 +8,7 @@ import { median } from "./statistics.ts";
 export const CONNECTIONS = 64;
 
 /** One round of load on one server. */
-export type Round = Measurement & Readonly<{ requests: number; cpuSeconds: number }>;
+export type Round = Measurement & Readonly<{ requests: number; cpuSeconds: number; peakMemoryBytes: number }>;
 
 /** What several rounds came to; times in milliseconds. */
 export type Summary = Readonly<{
@@ -21,6 +21,8 @@ export type Summary = Readonly<{
   p99: number;
   answerBytes: number;
   cpuMillisecondsPerRequest: number;
+  /** The most memory the server held at once. */
+  peakMemoryBytes: number;
   /** The share of a processor that the load generator was busy with: near 1, it is the generator that was measured. */
   generatorBusy: number;
 }>;
@@ -28,14 +30,20 @@ export type Summary = Readonly<{
 /** Puts a server under load once, and reads what that cost it. */
 export async function measure(
   generator: LoadGenerator,
-  server: BenchServer,
+  server: Pick<BenchServer, "origin" | "pid">,
   traffic: Traffic,
   requests: number,
   pace: Job["pace"] = { connections: CONNECTIONS },
 ): Promise<Round> {
+  resetPeakMemory(server.pid);
   const before = cpuSeconds(server.pid);
   const measurement = await generator.run({ origin: server.origin, traffic, amount: requests, pace });
-  return { ...measurement, requests, cpuSeconds: cpuSeconds(server.pid) - before };
+  return {
+    ...measurement,
+    requests,
+    cpuSeconds: cpuSeconds(server.pid) - before,
+    peakMemoryBytes: peakMemoryBytes(server.pid),
+  };
 }
 
 /** Puts rounds together. */
@@ -52,6 +60,7 @@ export function summary(rounds: readonly Round[]): Summary {
     p99: median(all(({ p99 }) => p99)),
     answerBytes: median(all(({ answerBytes }) => answerBytes)),
     cpuMillisecondsPerRequest: (1000 * sum((round) => round.cpuSeconds)) / sum(({ requests }) => requests),
+    peakMemoryBytes: Math.max(...all((round) => round.peakMemoryBytes)),
     generatorBusy: median(all(({ generatorBusy }) => generatorBusy)),
   };
 }
