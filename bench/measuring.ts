@@ -1,0 +1,66 @@
+import type { Job, Measurement, Traffic } from "./load/jobs.ts";
+import type { LoadGenerator } from "./load/load-generator.ts";
+import { cpuSeconds, peakMemoryBytes, resetPeakMemory } from "./processes.ts";
+import type { BenchServer } from "./server.ts";
+import { median } from "./statistics.ts";
+
+/** Requests in flight, unless a measurement says otherwise. */
+export const CONNECTIONS = 64;
+
+/** One round of load on one server. */
+export type Round = Measurement & Readonly<{ requests: number; cpuSeconds: number; peakMemoryBytes: number }>;
+
+/** What several rounds came to; times in milliseconds. */
+export type Summary = Readonly<{
+  rounds: number;
+  /** The median of the rounds, and the least and most of them. */
+  perSecond: number;
+  least: number;
+  most: number;
+  p50: number;
+  p99: number;
+  answerBytes: number;
+  cpuMillisecondsPerRequest: number;
+  /** The most memory the server held at once. */
+  peakMemoryBytes: number;
+  /** The share of a processor that the load generator was busy with: near 1, it is the generator that was measured. */
+  generatorBusy: number;
+}>;
+
+/** Puts a server under load once, and reads what that cost it. */
+export async function measure(
+  generator: LoadGenerator,
+  server: Pick<BenchServer, "origin" | "pid">,
+  traffic: Traffic,
+  requests: number,
+  pace: Job["pace"] = { connections: CONNECTIONS },
+): Promise<Round> {
+  resetPeakMemory(server.pid);
+  const before = cpuSeconds(server.pid);
+  const measurement = await generator.run({ origin: server.origin, traffic, amount: requests, pace });
+  return {
+    ...measurement,
+    requests,
+    cpuSeconds: cpuSeconds(server.pid) - before,
+    peakMemoryBytes: peakMemoryBytes(server.pid),
+  };
+}
+
+/** Puts rounds together. */
+export function summary(rounds: readonly Round[]): Summary {
+  const all = (of: (round: Round) => number) => rounds.map(of);
+  const sum = (of: (round: Round) => number) => all(of).reduce((total, each) => total + each, 0);
+  const perSecond = all((round) => round.perSecond);
+  return {
+    rounds: rounds.length,
+    perSecond: median(perSecond),
+    least: Math.min(...perSecond),
+    most: Math.max(...perSecond),
+    p50: median(all(({ p50 }) => p50)),
+    p99: median(all(({ p99 }) => p99)),
+    answerBytes: median(all(({ answerBytes }) => answerBytes)),
+    cpuMillisecondsPerRequest: (1000 * sum((round) => round.cpuSeconds)) / sum(({ requests }) => requests),
+    peakMemoryBytes: Math.max(...all((round) => round.peakMemoryBytes)),
+    generatorBusy: median(all(({ generatorBusy }) => generatorBusy)),
+  };
+}
