@@ -1,0 +1,38 @@
+import { type Line, startFaultProxy } from "./fault-proxy.ts";
+import { freePort, startServer } from "./server.ts";
+
+/** What the operator sees of a domain. */
+export type Overview = { revision: number; memberCount: number; keyVersion: number };
+
+/** A real server that knows itself by the address of the proxy in front of it. */
+export type FaultyServer = {
+  /** A domain's URL, through the proxy: a request for it must come by a line. */
+  domainUrl(domain: string): string;
+  /** A domain's URL past the proxy, for those who look on. */
+  plainUrl(domain: string): string;
+  line(): Line;
+  overview(domain: string): Promise<Overview>;
+  stop(): Promise<void>;
+};
+
+/** Starts a server behind a proxy that can make requests fail. */
+export async function startFaultyServer(): Promise<FaultyServer> {
+  const port = await freePort();
+  const proxy = await startFaultProxy(`http://127.0.0.1:${port}`);
+  const server = await startServer({ port, vars: { DOMAIN_SERVER_URL: proxy.url } });
+  return {
+    domainUrl: (domain) => `${proxy.url}/domains/${domain}`,
+    plainUrl: (domain) => `${server.url}/domains/${domain}`,
+    line: proxy.line,
+    async overview(domain) {
+      const headers = { authorization: `Bearer ${server.adminToken}` };
+      const response = await fetch(`${server.url}/admin/domains/${domain}`, { headers });
+      if (!response.ok) throw new Error(`${domain}: ${response.status} ${await response.text()}`);
+      return (await response.json()) as Overview;
+    },
+    async stop() {
+      await server.stop();
+      await proxy.stop();
+    },
+  };
+}
