@@ -46,6 +46,20 @@ export async function measure(
   };
 }
 
+/** How often and how long to measure. */
+export type Effort = Readonly<{ rounds: number; seconds: number }>;
+
+/**
+ * Tells whether rounds have taken so much longer than meant that those done must do: a machine that is busy with
+ * other things makes the bench rougher, not longer.
+ *
+ * @param contestants how many take part in each round
+ */
+export function patience({ rounds, seconds }: Effort, contestants: number): () => boolean {
+  const end = performance.now() + 2_000 * rounds * seconds * contestants;
+  return () => performance.now() > end;
+}
+
 /** Puts rounds together. */
 export function summary(rounds: readonly Round[]): Summary {
   const all = (of: (round: Round) => number) => rounds.map(of);
