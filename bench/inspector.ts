@@ -4,7 +4,7 @@ import { once } from "node:events";
 export type CpuProfile = Readonly<{
   nodes: readonly Readonly<{
     id: number;
-    callFrame: Readonly<{ functionName: string; url: string; lineNumber: number }>;
+    callFrame: Readonly<{ functionName: string; url: string; lineNumber: number; columnNumber: number }>;
     children?: readonly number[];
   }>[];
   /** The node of each sample, and the microseconds since the one before. */

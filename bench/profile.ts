@@ -1,6 +1,7 @@
 // `npm run bench:profile -- WORKLOAD [VARIANT]`: says which functions a Worker's processor time goes to under a
 // workload, and keeps the profile for a browser's developer tools.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { SourceMap } from "node:module";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorkers } from "./bundles.ts";
@@ -13,55 +14,58 @@ import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 import { Workshop } from "./workshop.ts";
 
-const USAGE = `usage: npm run bench:profile -- ${Object.keys(WORKLOADS).join("|")} [${VARIANTS.join("|")}] [--seconds 5]`;
+const USAGE = `usage: npm run bench:profile -- ${Object.keys(WORKLOADS).join("|")} [${VARIANTS.join("|")}] [--isolate worker|d1] [--seconds 5]`;
 const FOLDER = "bench/results";
-/** The isolates of the process that matter: the Worker with its Durable Objects, and what Miniflare plays D1 with. */
-const ISOLATES = [
-  { name: "worker", isolate: "core:user:bench" },
-  { name: "d1-entry", isolate: "d1:db:entry" },
-  { name: "d1", isolate: "d1:db" },
-] as const;
+/** The isolates that matter: the Worker with its Durable Objects, and the one that Miniflare plays D1 with. */
+const ISOLATES = { worker: "core:user:bench", d1: "d1:db" } as const;
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "5" } },
+  options: { seconds: { type: "string", default: "5" }, isolate: { type: "string", default: "worker" } },
   allowPositionals: true,
   strict: true,
 });
 const [key, variant = "ours"] = positionals as [WorkloadKey, Variant?];
 const workload: Workload | undefined = WORKLOADS[key];
-if (!workload || !VARIANTS.includes(variant)) {
+const isolate = Object.entries(ISOLATES).find(([name]) => name === values.isolate)?.[1];
+if (!workload || !isolate || !VARIANTS.includes(variant)) {
   console.error(USAGE);
   process.exit(1);
 }
 
-await Workshop.run((workshop) => profile(workshop, workload));
+await Workshop.run((workshop) => profile(workshop, workload, isolate));
 
-async function profile(workshop: Workshop, { traffic, members, warmUp, amount }: Workload): Promise<void> {
+async function profile(
+  workshop: Workshop,
+  { traffic, members, warmUp, amount }: Workload,
+  isolate: string,
+): Promise<void> {
   const { generator, folder } = workshop;
   const { code } = await buildWorkers(join(folder, "build"));
   const server = await workshop.start(code[variant], true);
   if (members !== undefined) await populate(server, "profiled", members);
   const { perSecond } = await measure(generator, server, traffic("profiled"), warmUp ?? 1_500);
 
-  const inspectors = await Promise.all(
-    ISOLATES.map(({ isolate }) => Inspector.of(server.inspectorUrl as URL, isolate)),
-  );
+  const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
   const requests = amount ?? Math.ceil(perSecond * Number(values.seconds));
-  for (const inspector of inspectors) await inspector.startProfile();
+  await inspector.startProfile();
   const round = await measure(generator, server, traffic("profiled"), requests);
-  const microseconds = (1_000_000 * round.cpuSeconds) / requests;
-  console.log(
-    `${WORKLOADS[key].name}, ${variant}: ${requests} requests, ${figure(round.perSecond)}/s with the profiler on, ` +
-      `${figure(microseconds)} µs of CPU each.`,
-  );
+  const taken = await inspector.stopProfile();
+  inspector.close();
+
   mkdirSync(FOLDER, { recursive: true });
-  for (const [index, { name, isolate }] of ISOLATES.entries()) {
-    const inspector = inspectors[index] as Inspector;
-    const taken = await inspector.stopProfile();
-    inspector.close();
-    const file = join(FOLDER, `${key}-${variant}-${name}.cpuprofile`);
-    writeFileSync(file, JSON.stringify(taken));
-    console.log(`\n${isolate}: ${figure(busyMicroseconds(taken) / requests)} µs a request; kept in ${file}.\n`);
-    console.log(hottest(taken, requests));
-  }
+  const file = join(FOLDER, `${key}-${variant}-${values.isolate}.cpuprofile`);
+  writeFileSync(file, JSON.stringify(taken));
+  console.log(
+    [
+      `${WORKLOADS[key].name}, ${variant}: ${requests} requests, ${figure(round.perSecond)}/s with the profiler on,`,
+      `${figure((1_000_000 * round.cpuSeconds) / requests)} µs of CPU each in all of workerd,`,
+      `of which ${figure(busyMicroseconds(taken) / requests)} µs in the code of ${isolate}. Kept in ${file}.`,
+      "",
+      hottest(
+        taken,
+        requests,
+        new SourceMap(JSON.parse(readFileSync(join(folder, "build", variant, `${variant}.js.map`), "utf8"))),
+      ),
+    ].join("\n"),
+  );
 }

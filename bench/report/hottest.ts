@@ -1,3 +1,4 @@
+import type { SourceMap, SourceMapping } from "node:module";
 import type { CpuProfile } from "../inspector.ts";
 import { figure, markdownTable } from "./table.ts";
 
@@ -12,7 +13,7 @@ export function busyMicroseconds({ nodes, samples, timeDeltas }: CpuProfile): nu
 }
 
 /** The functions that a profile spent most time in, for each request in microseconds: in themselves, and with callees. */
-export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: number): string {
+export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: number, map: SourceMap): string {
   const own = new Map<number, number>();
   samples.forEach((id, index) => {
     own.set(id, (own.get(id) ?? 0) + (timeDeltas[index] ?? 0));
@@ -22,8 +23,7 @@ export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: nu
   const walk = (id: number, within: ReadonlySet<string>): number => {
     const node = byId.get(id);
     if (!node) return 0;
-    const { functionName, url, lineNumber } = node.callFrame;
-    const name = `${functionName || "(anonymous)"} ${url.split("/").at(-1)}:${lineNumber + 1}`;
+    const name = `${node.callFrame.functionName || "(anonymous)"} ${placeOf(node.callFrame, map)}`;
     const entry = totals.get(name) ?? { self: 0, total: 0 };
     totals.set(name, entry);
     const inside = new Set([...within, name]);
@@ -41,4 +41,18 @@ export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: nu
     .slice(0, SHOWN)
     .map(([name, { self, total }]) => [name, figure(self / requests), figure(total / requests)]);
   return markdownTable(["function", "self µs/request", "with callees"], rows);
+}
+
+/** Where a function was written, if it is the Worker's own, or else where it runs from. */
+function placeOf(frame: CpuProfile["nodes"][number]["callFrame"], map: SourceMap): string {
+  const { url, lineNumber, columnNumber } = frame;
+  if (url === "") return "";
+  const file = url.split("/").at(-1);
+  const entry = file?.startsWith("script-") ? map.findEntry(lineNumber, columnNumber) : null;
+  if (!entry || !isMapped(entry)) return `${file}:${lineNumber + 1}`;
+  return `${entry.originalSource.replace(/^.*(node_modules|\.\.)\//, "")}:${entry.originalLine + 1}`;
+}
+
+function isMapped(entry: object): entry is SourceMapping {
+  return "originalSource" in entry;
 }
