@@ -4,9 +4,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort } from "../test/support/server.ts";
-import type { Effort } from "./comparison.ts";
-import type { LoadGenerator } from "./load/load-generator.ts";
-import { CONNECTIONS, measure, type Round, type Summary, summary } from "./measuring.ts";
+import { CONNECTIONS, type Effort, measure, type Round, type Summary, summary } from "./measuring.ts";
+import type { Workshop } from "./workshop.ts";
 
 const HOST = "127.0.0.1";
 const START_TRIES = 200;
@@ -17,14 +16,11 @@ const START_TRIES = 200;
  *
  * @returns null if there is no cfssl on the path
  */
-export async function certificates(
-  generator: LoadGenerator,
-  folder: string,
-  { rounds, seconds }: Effort,
-): Promise<Summary | null> {
+export async function certificates(workshop: Workshop, { rounds, seconds }: Effort): Promise<Summary | null> {
   if (spawnSync("cfssl", ["version"]).status !== 0) return null;
   const port = await freePort();
-  const server = startAuthority(folder, port);
+  const server = startAuthority(join(workshop.folder, "cfssl"), port);
+  workshop.keep({ pid: server.pid as number });
   try {
     const target = { origin: `http://${HOST}:${port}`, pid: server.pid as number };
     await untilListening(target.origin, server);
@@ -32,7 +28,7 @@ export async function certificates(
     let expected: number = CONNECTIONS;
     for (let round = 0; round <= rounds; round++) {
       const amount = Math.max(CONNECTIONS, Math.ceil(expected * seconds));
-      const measured = await measure(generator, target, { kind: "certificates" }, amount);
+      const measured = await measure(workshop.generator, target, { kind: "certificates" }, amount);
       expected = measured.perSecond;
       if (round > 0) done.push(measured);
     }

@@ -1,5 +1,5 @@
 import type { LoadGenerator } from "./load/load-generator.ts";
-import { CONNECTIONS, measure, type Round, type Summary, summary } from "./measuring.ts";
+import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
 import { populate } from "./population.ts";
 import type { BenchServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
@@ -7,9 +7,6 @@ import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 
 /** What one variant did under one workload. */
 export type Row = Summary & Readonly<{ workload: WorkloadKey; variant: Variant; delayMilliseconds: number }>;
-
-/** How often and how long to measure. */
-export type Effort = Readonly<{ rounds: number; seconds: number }>;
 
 /** Which variants to measure under which workload, and how late D1 is to answer. */
 export type Comparison = Readonly<{ workload: WorkloadKey; delayMilliseconds: number; variants: readonly Variant[] }>;
@@ -26,7 +23,7 @@ export async function compare(
   generator: LoadGenerator,
   servers: Readonly<Record<Variant, BenchServer>>,
   comparison: Comparison,
-  { rounds, seconds }: Effort,
+  effort: Effort,
 ): Promise<readonly Row[]> {
   const { delayMilliseconds, workload: key, variants } = comparison;
   const workload: Workload = WORKLOADS[key];
@@ -38,7 +35,8 @@ export async function compare(
     expected: 0,
   }));
   for (const { server } of contestants) await server.setDelay(delayMilliseconds);
-  for (let round = 0; round <= rounds; round++) {
+  const outOfPatience = patience(effort, contestants.length);
+  for (let round = 0; round <= effort.rounds && !(round > 1 && outOfPatience()); round++) {
     for (const contestant of contestants) {
       const { server, slow, done, expected } = contestant;
       const warmUp = round === 0;
@@ -50,7 +48,7 @@ export async function compare(
         ? (workload.warmUp ?? WARM_UP)
         : slow
           ? CONNECTIONS
-          : (workload.amount ?? Math.max(CONNECTIONS, Math.ceil(expected * seconds)));
+          : (workload.amount ?? Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds)));
       const measured = await measure(generator, server, workload.traffic(place), requests);
       contestant.expected = measured.perSecond;
       if (!warmUp) done.push(measured);

@@ -13,8 +13,8 @@ export type DatabaseUse = Readonly<{
 /** The cost of a join that comes alone, and of one that comes with others. */
 export type JoinCosts = Readonly<{ alone: DatabaseUse; inBurst: DatabaseUse }>;
 
-const LONE_JOINS = 50;
-const BURSTS = 10;
+const LONE_JOINS = 20;
+const BURSTS = 4;
 
 /** Counts what joins into a domain that exists cost at D1: one after the other, and 64 at once. */
 export async function joinCosts(generator: LoadGenerator, server: BenchServer): Promise<JoinCosts> {
@@ -22,9 +22,12 @@ export async function joinCosts(generator: LoadGenerator, server: BenchServer): 
   await server.setDelay(0);
   await measure(generator, server, joins, 1);
   await server.readMeter();
-  await measure(generator, server, joins, LONE_JOINS, { connections: 1 });
+  const join = { origin: server.origin, traffic: joins };
+  await generator.run({ ...join, amount: LONE_JOINS, pace: { connections: 1 } });
   const alone = await useOf(server, LONE_JOINS);
-  for (let burst = 0; burst < BURSTS; burst++) await measure(generator, server, joins, CONNECTIONS);
+  for (let burst = 0; burst < BURSTS; burst++) {
+    await generator.run({ ...join, amount: CONNECTIONS, pace: { connections: CONNECTIONS } });
+  }
   return { alone, inBurst: await useOf(server, BURSTS * CONNECTIONS) };
 }
 

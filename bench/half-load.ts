@@ -1,5 +1,5 @@
 import type { LoadGenerator } from "./load/load-generator.ts";
-import { measure } from "./measuring.ts";
+import { type Effort, measure } from "./measuring.ts";
 import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 
@@ -11,7 +11,7 @@ export async function halfLoad(
   generator: LoadGenerator,
   server: BenchServer,
   peakPerSecond: number,
-  { rounds, seconds }: { rounds: number; seconds: number },
+  { rounds, seconds }: Effort,
 ): Promise<HalfLoad> {
   await server.setDelay(0);
   const perSecond = peakPerSecond / 2;

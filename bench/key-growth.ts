@@ -1,14 +1,13 @@
 import type { JWK } from "jose";
 import { generateDomainKeyPair } from "../src/crypto/key-pairs.ts";
 import { wrapPrivateKey } from "../src/crypto/key-wrapping.ts";
-import type { Effort } from "./comparison.ts";
-import type { Fleet } from "./fleet.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { memberGuid } from "./load/member-guids.ts";
-import { CONNECTIONS, measure, type Round, type Summary, summary } from "./measuring.ts";
+import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
 import { populate, registerOnce } from "./population.ts";
 import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
+import type { Workshop } from "./workshop.ts";
 
 /** Renewals of devices that hold the same keys: under load, and one alone with an object that holds nothing yet. */
 export type RenewalPoint = Readonly<{
@@ -31,21 +30,21 @@ const WARM_UP = 1_500;
 
 /** Measures renewals at several numbers of key versions, in rounds. */
 export async function keyGrowth(
-  generator: LoadGenerator,
-  fleet: Fleet,
+  workshop: Workshop,
   code: string,
   keyVersions: readonly number[],
   effort: Effort,
 ): Promise<readonly KeyPoint[]> {
-  const server = await fleet.start(code);
+  const { generator } = workshop;
+  const server = await workshop.start(code);
   await measure(generator, server, { kind: "joins", domain: "warm-up" }, WARM_UP);
   for (const versions of keyVersions) {
     await populate(server, domainWith(versions), MEMBERS);
-    await addKeys(server, domainWith(versions), versions, keyEncryptionKeys(fleet));
+    await addKeys(server, domainWith(versions), versions, keyEncryptionKeys(workshop));
   }
   const holding = await renewals(generator, server, keyVersions, true, effort);
   const asking = await renewals(generator, server, keyVersions, false, effort);
-  await fleet.stop([server]);
+  await workshop.stop([server]);
   return keyVersions.map((versions, index) => ({
     keyVersions: versions,
     holding: holding[index] as RenewalPoint,
@@ -58,7 +57,7 @@ async function renewals(
   server: BenchServer,
   keyVersions: readonly number[],
   holdAll: boolean,
-  { rounds, seconds }: Effort,
+  effort: Effort,
 ): Promise<readonly RenewalPoint[]> {
   const points = keyVersions.map((versions) => ({
     domain: domainWith(versions),
@@ -67,11 +66,12 @@ async function renewals(
     expected: CONNECTIONS,
   }));
   // The first round is the warm-up.
-  for (let round = 0; round <= rounds; round++) {
+  const outOfPatience = patience(effort, points.length);
+  for (let round = 0; round <= effort.rounds && !(round > 1 && outOfPatience()); round++) {
     for (const point of points) {
       const { domain, afterKeyVersion, done, expected } = point;
       const traffic = { kind: "renewals", domain, members: MEMBERS, afterKeyVersion } as const;
-      const amount = Math.max(CONNECTIONS, Math.ceil(expected * seconds));
+      const amount = Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds));
       const measured = await measure(generator, server, traffic, amount);
       point.expected = measured.perSecond;
       if (round > 0) done.push(measured);
@@ -105,7 +105,7 @@ function domainWith(versions: number): string {
   return `keys-${versions}`;
 }
 
-function keyEncryptionKeys({ secrets }: Fleet): readonly JWK[] {
+function keyEncryptionKeys({ secrets }: Workshop): readonly JWK[] {
   return (JSON.parse(secrets.KEY_ENCRYPTION_KEYS as string) as { keys: JWK[] }).keys;
 }
 

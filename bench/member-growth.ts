@@ -1,8 +1,6 @@
-import type { Effort } from "./comparison.ts";
-import type { Fleet } from "./fleet.ts";
-import type { LoadGenerator } from "./load/load-generator.ts";
-import { CONNECTIONS, measure, type Round, type Summary, summary } from "./measuring.ts";
+import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
 import { populate } from "./population.ts";
+import type { Workshop } from "./workshop.ts";
 
 /** How fast a domain with so many members is joined and renewed in. */
 export type MemberPoint = Readonly<{ members: number; joins: Summary; renewals: Summary }>;
@@ -15,21 +13,22 @@ const WARM_UP = 1_500;
 
 /** Measures joins and renewals at several sizes of a domain, each in a database of its own, in rounds. */
 export async function memberGrowth(
-  generator: LoadGenerator,
-  fleet: Fleet,
+  workshop: Workshop,
   code: string,
   sizes: readonly number[],
-  { rounds, seconds }: Effort,
+  effort: Effort,
 ): Promise<readonly MemberPoint[]> {
+  const { generator } = workshop;
   const points = [];
   for (const members of sizes) {
-    const server = await fleet.start(code);
+    const server = await workshop.start(code);
     await measure(generator, server, { kind: "joins", domain: "warm-up" }, WARM_UP);
     if (members > SMALL) await populate(server, "large", members);
     points.push({ members, server, joins: [] as Round[], renewals: [] as Round[] });
   }
-  let [joins, renewals] = [WARM_UP * seconds, WARM_UP * seconds];
-  for (let round = 0; round < rounds; round++) {
+  const outOfPatience = patience(effort, 2 * points.length);
+  let [joins, renewals] = [WARM_UP * effort.seconds, WARM_UP * effort.seconds];
+  for (let round = 0; round < effort.rounds && !(round > 0 && outOfPatience()); round++) {
     for (const point of points) {
       const { members, server } = point;
       const domain = members > SMALL ? "large" : `small-${round}`;
@@ -49,7 +48,7 @@ export async function memberGrowth(
         renewals,
       );
       point.renewals.push(renewed);
-      [joins, renewals] = [Math.ceil(joined.perSecond * seconds), Math.ceil(renewed.perSecond * seconds)];
+      [joins, renewals] = [Math.ceil(joined.perSecond * effort.seconds), Math.ceil(renewed.perSecond * effort.seconds)];
     }
   }
   const result = points.map(({ members, joins, renewals }) => ({
@@ -57,6 +56,6 @@ export async function memberGrowth(
     joins: summary(joins),
     renewals: summary(renewals),
   }));
-  await fleet.stop(points.map(({ server }) => server));
+  await workshop.stop(points.map(({ server }) => server));
   return result;
 }

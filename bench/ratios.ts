@@ -1,5 +1,6 @@
-import type { Row } from "./comparison.ts";
+import type { Summary } from "./measuring.ts";
 import type { Results } from "./results.ts";
+import { median } from "./statistics.ts";
 import type { Variant } from "./variants.ts";
 import type { WorkloadKey } from "./workloads.ts";
 
@@ -15,41 +16,23 @@ export type Ratio = Readonly<{
 
 /** The ratios to reach, in the order of the table. */
 export function ratiosOf(results: Results): readonly Ratio[] {
-  const { memberGrowth, keyGrowth, halfLoad, joinCosts, compressedBytes } = results;
-  const rate = (workload: WorkloadKey, variant: Variant, delay = 0) =>
-    results.rows.find(
-      (row: Row) => row.workload === workload && row.variant === variant && row.delayMilliseconds === delay,
-    )?.perSecond;
-  const joinsAt = (members: number) => memberGrowth.find((point) => point.members === members)?.joins.perSecond;
-  const holdingAt = (versions: number) =>
-    keyGrowth.find(({ keyVersions }) => keyVersions === versions)?.holding.load.perSecond;
-  const atLeast = (what: string, against: string, target: number, measured: number | null) =>
-    ({ what, against, bound: "at least", target, unit: "×", measured }) as const;
+  const { rows, memberGrowth, keyGrowth, halfLoad, joinCosts, compressedBytes } = results;
+  const of = (workload: WorkloadKey, variant: Variant, delay = 0) =>
+    rows.find((row) => row.workload === workload && row.variant === variant && row.delayMilliseconds === delay);
+  const joinsAt = (members: number) => memberGrowth.find((point) => point.members === members)?.joins;
+  const holdingAt = (versions: number) => keyGrowth.find((point) => point.keyVersions === versions)?.holding.load;
+  const joins = of("joins", "ours");
+  const lateJoins = of("joins", "ours", 25);
   return [
-    atLeast("new joins, one domain, D1 at 0 ms", "empty", 0.75, over(rate("joins", "ours"), rate("joins", "empty"))),
-    atLeast(
-      "renewals, one domain, D1 at 0 ms",
-      "empty",
-      0.9,
-      over(rate("renewals", "ours"), rate("renewals", "empty")),
-    ),
-    atLeast("new joins, one domain, D1 at 0 ms", "literal", 10, over(rate("joins", "ours"), rate("joins", "literal"))),
-    atLeast(
-      "new joins, one domain, D1 at 25 ms",
-      "literal at 25 ms",
-      100,
-      over(rate("joins", "ours", 25), rate("joins", "literal", 25)),
-    ),
-    atLeast(
-      "new joins, one domain, D1 at 25 ms",
-      "itself at 0 ms",
-      0.6,
-      over(rate("joins", "ours", 25), rate("joins", "ours")),
-    ),
-    atLeast("joins over 1,000 domains", "literal", 3, over(rate("spread", "ours"), rate("spread", "literal"))),
-    atLeast("joins at 1 million members", "at none", 0.95, over(joinsAt(1_000_000), joinsAt(0))),
-    atLeast("renewals at 1,000 key versions, holding them", "at 1 version", 0.9, over(holdingAt(1_000), holdingAt(1))),
-    atLeast("signed and sealed joins", "plain joins", 0.6, over(rate("signed", "ours"), rate("joins", "ours"))),
+    times("new joins, one domain, D1 at 0 ms", "empty", 0.75, inTurn(joins, of("joins", "empty"))),
+    times("renewals, one domain, D1 at 0 ms", "empty", 0.9, inTurn(of("renewals", "ours"), of("renewals", "empty"))),
+    times("new joins, one domain, D1 at 0 ms", "literal", 10, inTurn(joins, of("joins", "literal"))),
+    times("new joins, one domain, D1 at 25 ms", "literal at 25 ms", 100, over(lateJoins, of("joins", "literal", 25))),
+    times("new joins, one domain, D1 at 25 ms", "itself at 0 ms", 0.6, over(lateJoins, joins)),
+    times("joins over 1,000 domains", "literal", 3, inTurn(of("spread", "ours"), of("spread", "literal"))),
+    times("joins at 1 million members", "at none", 0.95, inTurn(joinsAt(1_000_000), joinsAt(0))),
+    times("renewals at 1,000 key versions, holding them", "at 1 version", 0.9, inTurn(holdingAt(1_000), holdingAt(1))),
+    times("signed and sealed joins", "plain joins", 0.6, over(of("signed", "ours"), joins)),
     {
       what: "p99 at half load, new joins",
       against: "its p50",
@@ -92,6 +75,16 @@ export function isReached({ bound, target, measured }: Ratio): boolean | null {
   return bound === "at most" ? measured <= target : measured < target;
 }
 
-function over(measured: number | undefined, reference: number | undefined): number | null {
-  return measured === undefined || reference === undefined ? null : measured / reference;
+function times(what: string, against: string, target: number, measured: number | null): Ratio {
+  return { what, against, bound: "at least", target, unit: "×", measured };
+}
+
+/** What one makes of another that took part in the same rounds: each is held against its neighbour in time. */
+function inTurn(measured: Summary | undefined, reference: Summary | undefined): number | null {
+  if (!measured || !reference || measured.rates.length !== reference.rates.length) return over(measured, reference);
+  return median(measured.rates.map((rate, round) => rate / (reference.rates[round] as number)));
+}
+
+function over(measured: Summary | undefined, reference: Summary | undefined): number | null {
+  return measured && reference ? measured.perSecond / reference.perSecond : null;
 }

@@ -1,17 +1,13 @@
 // `npm run bench`: measures the built Worker beside one that does nothing and a literal one; `--quick` measures less.
 // The full run also writes its tables and charts into docs/performance.md.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
 import { compare, type Row } from "./comparison.ts";
 import { joinCosts } from "./database-use.ts";
-import { Fleet } from "./fleet.ts";
 import { halfLoad } from "./half-load.ts";
 import { keyGrowth } from "./key-growth.ts";
-import { LoadGenerator } from "./load/load-generator.ts";
 import { thisMachine } from "./machine.ts";
 import { measure } from "./measuring.ts";
 import { memberGrowth } from "./member-growth.ts";
@@ -22,35 +18,27 @@ import type { Results } from "./results.ts";
 import type { BenchServer } from "./server.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS } from "./workloads.ts";
-
-/** Joins that each server is sent before anything counts: workerd compiles what is hot on the way. */
-const WARM_UP = 1_500;
+import { Workshop } from "./workshop.ts";
 
 const { quick } = parseArgs({ options: { quick: { type: "boolean", default: false } }, strict: true }).values;
 const start = performance.now();
-const folder = mkdtempSync(join(tmpdir(), "device-domains-bench-"));
-const generator = new LoadGenerator();
-const fleet = await Fleet.withNewSecrets(folder);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(1));
-try {
-  const results = await bench(quick ? QUICK : FULL);
+
+await Workshop.run(async (workshop) => {
+  const results = await bench(workshop, quick ? QUICK : FULL);
   writeResults(results);
   if (!quick) writeDocument(results);
   console.log(`${report(results)}\n\nKept in ${RESULTS_FILE}.`);
-  await end(0);
-} catch (error) {
-  console.error(error);
-  await end(1);
-}
+});
 
-async function bench(plan: Plan): Promise<Results> {
+async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
+  const { generator, folder } = workshop;
   const machine = thisMachine();
   say("building the Workers");
   const { code, compressedBytes } = await buildWorkers(join(folder, "build"));
   const servers = {} as Record<Variant, BenchServer>;
   for (const variant of VARIANTS) {
-    servers[variant] = await fleet.start(code[variant]);
-    const requests = variant === "literal" ? WARM_UP / 10 : WARM_UP;
+    servers[variant] = await workshop.start(code[variant]);
+    const requests = variant === "literal" ? plan.warmUp / 10 : plan.warmUp;
     await measure(generator, servers[variant], { kind: "joins", domain: "warm-up" }, requests);
   }
   const rows: Row[] = [];
@@ -65,15 +53,17 @@ async function bench(plan: Plan): Promise<Results> {
     ours: await joinCosts(generator, servers.ours),
     literal: await joinCosts(generator, servers.literal),
   };
-  await fleet.stop();
+  await workshop.stop(Object.values(servers));
   say("growing domains");
-  const members = await memberGrowth(generator, fleet, code.ours, plan.members, plan.memberEffort);
+  const members = await memberGrowth(workshop, code.ours, plan.members, plan.memberEffort);
   say("growing numbers of key versions");
-  const keys = await keyGrowth(generator, fleet, code.ours, plan.keyVersions, plan.keyEffort);
+  const keys = await keyGrowth(workshop, code.ours, plan.keyVersions, plan.keyEffort);
   say("certificates");
+  const issued = await certificates(workshop, plan.certificates);
   return {
     takenAt: new Date().toISOString(),
     quick,
+    tookSeconds: (performance.now() - start) / 1000,
     machine,
     compressedBytes,
     rows,
@@ -81,19 +71,11 @@ async function bench(plan: Plan): Promise<Results> {
     joinCosts: costs,
     memberGrowth: members,
     keyGrowth: keys,
-    certificates: await certificates(generator, join(folder, "cfssl"), plan.certificates),
-    tookSeconds: (performance.now() - start) / 1000,
+    certificates: issued,
   };
 }
 
 /** Tells whoever waits what is going on, apart from the results. */
 function say(what: string): void {
   console.error(`${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s  ${what}`);
-}
-
-/** Ends the program, with everything it started and every file it made beside its results. */
-async function end(code: number): Promise<never> {
-  await Promise.allSettled([generator.stop(), fleet.stop()]);
-  rmSync(folder, { recursive: true, force: true });
-  process.exit(code);
 }

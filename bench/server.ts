@@ -17,6 +17,8 @@ export type BenchServer = Readonly<{
   /** The process id of its workerd. */
   pid: number;
   database: Database;
+  /** Where its isolates can be inspected; null if it was not started for that. */
+  inspectorUrl: URL | null;
   /** What its D1 calls came to since the last reading. */
   readMeter(): Promise<Meter>;
   /** Has its D1 answer that many milliseconds late. */
@@ -31,11 +33,16 @@ const NAME = "bench";
 const CLASS = "DomainCoordinator";
 const CONTROL = "MeterControl";
 
-/** Starts a built Worker in a workerd of its own, with an empty, migrated database in a folder. */
+/**
+ * Starts a built Worker in a workerd of its own, with an empty, migrated database in a folder.
+ *
+ * @param inspected whether its inspector is on, which slows it down
+ */
 export async function startServer(
   code: string,
   folder: string,
   secrets: Readonly<Record<string, string>>,
+  inspected = false,
 ): Promise<BenchServer> {
   const before = childrenNamed("workerd");
   const miniflare = new Miniflare(
@@ -58,6 +65,7 @@ export async function startServer(
         { host: HOST, port: 0 },
         { host: HOST, port: 0, entrypoint: CONTROL },
       ],
+      ...(inspected ? { inspectorPort: 0 } : {}),
       host: HOST,
       port: 0,
       cf: false,
@@ -76,6 +84,7 @@ export async function startServer(
       origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,
       pid,
       database,
+      inspectorUrl: inspected ? await miniflare.getInspectorURL() : null,
       readMeter: async () => (await (await fetch(control)).json()) as Meter,
       setDelay: async (delayMilliseconds) => {
         await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();

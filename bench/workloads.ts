@@ -18,7 +18,17 @@ export type Workload = Readonly<{
 }>;
 
 const MEMBERS = 2_000;
-const SPREAD_DOMAINS = 1_000;
+
+function spreadOver(domains: number) {
+  return {
+    name: `joins over ${domains.toLocaleString("en")} domains`,
+    traffic: (prefix: string) => ({ kind: "spread", prefix, domains }) as const,
+    oneDomain: false,
+    placePerRound: false,
+    // One for each, so that all of them have their first key.
+    warmUp: domains,
+  };
+}
 
 /** Everything the variants are compared under. */
 export const WORKLOADS = {
@@ -52,14 +62,8 @@ export const WORKLOADS = {
     // Every leave is a key more for later joins to get: so each round has the same number of them.
     amount: 1_000,
   },
-  spread: {
-    name: "joins over 1,000 domains",
-    traffic: (prefix) => ({ kind: "spread", prefix, domains: SPREAD_DOMAINS }),
-    oneDomain: false,
-    placePerRound: false,
-    // One for each, so that all of them have their first key.
-    warmUp: SPREAD_DOMAINS,
-  },
+  spread: spreadOver(1_000),
+  spreadThin: spreadOver(100),
   newborn: {
     name: "first joins of newborn domains",
     traffic: (prefix) => ({ kind: "newborn", prefix }),

@@ -48,15 +48,8 @@ function ratioTable(results: Results): string {
 function comparisonTable({ rows }: Results): string {
   return markdownTable(
     [
-      "workload",
-      "D1 late by",
-      "Worker",
-      "requests/s",
-      "least to most",
-      "p50 ms",
-      "p99 ms",
-      "CPU ms/request",
-      "peak MB",
+      ...["workload", "D1 late by", "Worker", "requests/s", "least to most", "p50 ms", "p99 ms"],
+      ...["CPU ms/request", "D1 calls/request", "peak MB"],
     ],
     rows.map((row) => [
       WORKLOADS[row.workload].name,
@@ -67,6 +60,7 @@ function comparisonTable({ rows }: Results): string {
       figure(row.p50),
       figure(row.p99),
       figure(row.cpuMillisecondsPerRequest),
+      figure(row.d1CallsPerRequest),
       figure(row.peakMemoryBytes / 1e6),
     ]),
     3,
