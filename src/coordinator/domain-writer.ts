@@ -1,5 +1,5 @@
 import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
-import { type AnyOutcome, type Command, decideGroup, type GroupDecision } from "../domain/group.ts";
+import { type AnyOutcome, type Command, decide, decideGroup, type GroupDecision } from "../domain/group.ts";
 import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
 import type { DomainStore } from "../storage/domain-store.ts";
 import type { Credential, Keyring, NewKey, VersionRange } from "./keyring.ts";
@@ -66,15 +66,15 @@ export class DomainWriter implements Ways<Request, Result> {
   async read(requests: readonly Request[]): Promise<readonly (Result | null)[]> {
     const state = await this.#load(requests);
     const now = Date.now();
-    const decisions = requests.map(({ command }) => decideGroup(state, [command], now));
+    const decisions = requests.map(({ command }) => decide(state, command));
     const quiet = requests.filter((_, index) => decisions[index]?.events.length === 0);
-    const outcomes = decisions.flatMap(({ events, outcomes }) => (events.length === 0 ? outcomes : []));
+    const outcomes = decisions.flatMap(({ events, outcome }) => (events.length === 0 ? [outcome] : []));
     const faults = new Map(await this.#unanswerable(quiet, outcomes));
     const results = await this.#results(quiet, outcomes, faults, now, []);
     if (faults.size > 0) this.#keyring.forget();
     this.#learn(
       requests,
-      decisions.flatMap(({ outcomes }) => outcomes),
+      decisions.map(({ outcome }) => outcome),
     );
     return requests.map((request) => results.get(request) ?? null);
   }
@@ -221,11 +221,12 @@ export class DomainWriter implements Ways<Request, Result> {
   async #load(requests: readonly Request[]): Promise<DomainState> {
     const machineGuids = [...new Set(requests.flatMap(({ command }) => machineGuidOf(command)))];
     const requestKeys = [...new Set(requests.flatMap(({ command }) => requestKeysOf(command)))];
-    for (;;) {
-      const keysFrom = Math.max(1, this.#keyring.highest);
-      const { state, keys } = await this.#store.load(this.#domain, { machineGuids, requestKeys, keysFrom });
-      if (this.#keyring.take(keys, keysFrom)) return state;
-    }
+    const held = this.#keyring.newest;
+    const { state, intact, keys } = await this.#store.load(this.#domain, { machineGuids, requestKeys, held });
+    // Keys never change: a key that is not there any more says that the database went back in time.
+    if (!intact) this.#keyring.forget();
+    this.#keyring.take(keys);
+    return state;
   }
 
   /** Which repeated requests find their change in the log. Asked after the load, so that it misses no commit of it. */

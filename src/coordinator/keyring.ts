@@ -35,19 +35,14 @@ export class Keyring {
     return this.#keys.size;
   }
 
-  /**
-   * Takes in stored keys from a version on, which is held already (or is 1).
-   *
-   * @returns false, and forgets everything, if that one is not what is held: the database went back in time
-   */
-  take(stored: readonly StoredKey[], from: number): boolean {
-    const known = this.#keys.get(from);
-    if ((known && known.stored.publicJwk !== stored[0]?.publicJwk) || (!known && from > 1)) {
-      this.#keys.clear();
-      return false;
-    }
+  /** The highest key held, as it is stored; null if none is. */
+  get newest(): StoredKey | null {
+    return this.#keys.get(this.highest)?.stored ?? null;
+  }
+
+  /** Takes in stored keys. */
+  take(stored: readonly StoredKey[]): void {
     for (const each of stored) if (!this.#keys.has(each.keyVersion)) this.#hold(each);
-    return true;
   }
 
   /** Whether every key of a range is held and was opened. */

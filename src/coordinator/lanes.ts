@@ -11,6 +11,11 @@ const MAX_WAITING = 4_000;
 const WORTH_A_TRIP = 16;
 /** The most groups of a lane under way at once. */
 const MAX_TRIPS = 8;
+/** From this size on, a group is a crowd, and the next one waits a little for as many. */
+const CROWD = 4;
+/** How many it waits for at the most, and how long. */
+const MOST_EXPECTED = 32;
+const GATHERING_MILLISECONDS = 2;
 
 /** Which way a request is tried first. */
 export type Lane = "read" | "join" | "change";
@@ -37,7 +42,8 @@ type Waiting<Request, Result> = {
  *
  * There are three lanes. Reads go beside everything else, for they change nothing. Joins go one behind the other
  * without waiting for each other's commits, each on the state that the one before will leave; the fence stops those
- * behind one that failed. Changes go alone. Nobody waits for a group to fill: a lone request sets out at once.
+ * behind one that failed. Changes go alone. A lone request sets out at once; in a crowd, a group waits for as many as
+ * the last one had, though for moments only: those who were just answered are about to ask again.
  *
  * Requests that wait at the same time may overtake each other, as they may on the network. A request that comes after
  * another was answered finds what that one did.
@@ -46,6 +52,9 @@ export class Lanes<Request, Result> {
   readonly #ways: Ways<Request, Result>;
   readonly #waiting: Record<Lane, Waiting<Request, Result>[]> = { read: [], join: [], change: [] };
   readonly #trips: Record<Lane, number> = { read: 0, join: 0, change: 0 };
+  /** How many to wait for before a lane's next group sets out. */
+  readonly #expected: Record<Lane, number> = { read: 1, join: 1, change: 1 };
+  readonly #gathering: Record<Lane, boolean> = { read: false, join: false, change: false };
   /** How many groups of joins may be under way: fewer after one that failed, for it took those behind it along. */
   #joinTrips = MAX_TRIPS;
 
@@ -96,8 +105,22 @@ export class Lanes<Request, Result> {
   #mayGo(lane: Lane): boolean {
     const waiting = this.#waiting[lane].length;
     const underWay = this.#trips[lane];
-    if (underWay === 0) return waiting > 0;
+    if (underWay === 0) {
+      if (waiting > 0 && waiting < this.#expected[lane]) this.#gather(lane);
+      return waiting > 0 && waiting >= this.#expected[lane];
+    }
     return waiting >= WORTH_A_TRIP && underWay < (lane === "join" ? this.#joinTrips : MAX_TRIPS);
+  }
+
+  /** Has a lane's next group set out in some moments, however few it is by then. */
+  #gather(lane: Lane): void {
+    if (this.#gathering[lane]) return;
+    this.#gathering[lane] = true;
+    setTimeout(() => {
+      this.#gathering[lane] = false;
+      this.#expected[lane] = 1;
+      this.#setOut();
+    }, GATHERING_MILLISECONDS);
   }
 
   async #travel(
@@ -106,6 +129,8 @@ export class Lanes<Request, Result> {
     way: (requests: readonly Request[]) => Promise<readonly (Result | null)[] | null>,
   ): Promise<void> {
     this.#trips[lane]++;
+    const size = group.length;
+    this.#expected[lane] = size < CROWD ? 1 : Math.min(MOST_EXPECTED, Math.ceil(size * 1.25));
     try {
       const results = await way(group.map(({ request }) => request));
       if (lane === "join") this.#joinTrips = results ? Math.min(MAX_TRIPS, this.#joinTrips + 1) : 1;

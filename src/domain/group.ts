@@ -57,10 +57,11 @@ export function decideGroup(
   return { state: { ...state, revision: initial.revision + (events.length > 0 ? 1 : 0) }, events, outcomes };
 }
 
-function decide(
+/** Decides one command alone. */
+export function decide(
   state: DomainState,
   command: Command,
-  alreadyDone: ReadonlySet<string>,
+  alreadyDone: ReadonlySet<string> = new Set(),
 ): Decision<GrantOf[Command["type"]]> {
   switch (command.type) {
     case "register":

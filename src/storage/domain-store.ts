@@ -1,7 +1,17 @@
-import { and, asc, eq, gte, inArray, lt, max, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-import { type DomainEvent, type DomainSettings, type DomainState, type Membership, NEWBORN } from "../domain/types.ts";
+import { type DomainEvent, type DomainState, type Membership, NEWBORN, type RequestRecord } from "../domain/types.ts";
 import { d1Failure } from "./d1-errors.ts";
+import {
+  ADD_MEMBERS,
+  COUNT_MEMBERS,
+  KEYS_FROM,
+  LOAD,
+  LOAD_WITH_PAST,
+  type LoadedRow,
+  TAKE_FIRST_REVISION,
+  TAKE_REVISION,
+} from "./domain-statements.ts";
 import { domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
 
 /** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
@@ -12,12 +22,12 @@ export type Needs = Readonly<{
   machineGuids: readonly string[];
   /** The `jti` or idempotency keys of requests that have one. */
   requestKeys: readonly string[];
-  /** The first key version to load. */
-  keysFrom: number;
+  /** The highest key that is held already, and need not be loaded. */
+  held: StoredKey | null;
 }>;
 
-/** A domain as loaded. */
-export type Loaded = Readonly<{ state: DomainState; keys: readonly StoredKey[] }>;
+/** A domain as loaded: `keys` are those above the one held, or all if that is not `intact`, not what is in the database. */
+export type Loaded = Readonly<{ state: DomainState; intact: boolean; keys: readonly StoredKey[] }>;
 
 /** A commit: one step of a domain from the state it was decided on to the state after it. */
 export type Commit = Readonly<{
@@ -55,91 +65,44 @@ const RECENT_REVISIONS = 1_000;
 
 /** Loads and commits one domain at a time, with a fixed number of statements however many devices are concerned. */
 export class DomainStore {
+  readonly #database: D1Database;
   readonly #db: DrizzleD1Database;
   readonly #pause: (attempt: number) => Promise<void>;
 
   constructor(database: D1Database, pause: (attempt: number) => Promise<void> = jitteredPause) {
+    this.#database = database;
     this.#db = drizzle(database);
     this.#pause = pause;
   }
 
   /**
-   * The present state of a domain, as far as a group of commands needs it, and its keys from a version on, all read in
-   * one transaction.
+   * The present state of a domain, as far as a group of commands needs it, read in one statement; and the keys that
+   * are not held yet.
    *
    * @throws StorageUnavailableError
    */
-  async load(domain: string, { machineGuids, requestKeys, keysFrom }: Needs): Promise<Loaded> {
-    const db = this.#db;
-    const present = [
-      db.select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain)),
-      db
-        .select({
-          machineGuid: domainMembership.machineGuid,
-          deviceKeyThumbprint: domainMembership.deviceKeyThumbprint,
-          joinedAt: domainMembership.joinedAt,
-        })
-        .from(domainMembership)
-        .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(machineGuids)))),
-      db
-        .select({
-          keyVersion: domainKeys.keyVersion,
-          publicJwk: domainKeys.publicJwk,
-          wrappedPrivateJwk: domainKeys.wrappedPrivateJwk,
-        })
-        .from(domainKeys)
-        .where(and(eq(domainKeys.domain, domain), gte(domainKeys.keyVersion, keysFrom)))
-        .orderBy(asc(domainKeys.keyVersion)),
-    ] as const;
-    const past = [
-      db
-        .select({
-          requestKey: domainRequests.requestKey,
-          domain: domainRequests.domain,
-          machineGuid: domainRequests.machineGuid,
-          action: domainRequests.action,
-        })
-        .from(domainRequests)
-        .where(inArray(domainRequests.requestKey, each(requestKeys))),
-      db
-        .select({ machineGuid: domainRequests.machineGuid, signedAt: max(domainRequests.signedAt) })
-        .from(domainRequests)
-        .where(
-          and(
-            eq(domainRequests.domain, domain),
-            inArray(domainRequests.machineGuid, each(machineGuids)),
-            eq(domainRequests.action, "deregister"),
-          ),
-        )
-        .groupBy(domainRequests.machineGuid),
-    ] as const;
-    // Requests without a key of their own have no past to look up.
-    const [infos, members, keys, records = [], leaves = []] =
-      requestKeys.length > 0
-        ? await this.#reading(() => db.batch([...present, ...past]))
-        : await this.#reading(() => db.batch(present));
-    const [info] = infos;
-    const { revision, keyRolloverRequired, memberCount } = info ?? NEWBORN;
-    return {
-      state: {
-        revision,
-        settings: info ? settingsOf(info) : NEWBORN.settings,
-        keyRolloverRequired,
-        keyVersion: keys.at(-1)?.keyVersion ?? 0,
-        memberCount,
-        members: new Map(members.map(({ machineGuid, ...membership }) => [machineGuid, membership])),
-        records: new Map(
-          records.map(({ requestKey, action, machineGuid, ...record }) => [
-            requestKey,
-            { action, machineGuid, here: record.domain === domain },
-          ]),
-        ),
-        signedLeaves: new Map(
-          leaves.flatMap(({ machineGuid, signedAt }) => (signedAt === null ? [] : [[machineGuid, signedAt]])),
-        ),
-      },
-      keys,
+  async load(domain: string, { machineGuids, requestKeys, held }: Needs): Promise<Loaded> {
+    const values = {
+      domain,
+      machineGuids: JSON.stringify(machineGuids),
+      heldVersion: held?.keyVersion ?? 0,
+      heldPublicJwk: held?.publicJwk ?? "",
     };
+    // Requests without a key of their own have no past to look up.
+    const statement =
+      requestKeys.length === 0
+        ? LOAD.with(this.#database, values)
+        : LOAD_WITH_PAST.with(this.#database, { ...values, requestKeys: JSON.stringify(requestKeys) });
+    const row = (await this.#reading(() => statement.first<LoadedRow>())) as LoadedRow;
+    const intact = held === null || row.held_key_is_there === 1;
+    const keysFrom = intact ? (held?.keyVersion ?? 0) + 1 : 1;
+    const keys = row.key_version >= keysFrom ? await this.#keysFrom(domain, keysFrom) : [];
+    return { state: stateOf(row), intact, keys };
+  }
+
+  async #keysFrom(domain: string, keysFrom: number): Promise<readonly StoredKey[]> {
+    const statement = KEYS_FROM.with(this.#database, { domain, keysFrom });
+    return (await this.#reading(() => statement.all<StoredKey>())).results;
   }
 
   /**
@@ -179,7 +142,7 @@ export class DomainStore {
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
       if (attempt > 0) await this.#pause(attempt);
       try {
-        await inTime(this.#db.batch(this.#statements(commit)));
+        await inTime(this.#database.batch(this.#statements(commit)));
         return "committed";
       } catch (error) {
         failure = error;
@@ -211,79 +174,87 @@ export class DomainStore {
     return rows[0]?.commitId ?? null;
   }
 
-  #statements(commit: Commit): Parameters<DrizzleD1Database["batch"]>[0] {
-    const { domain, commitId, committedAt, before, after, events, newKeys } = commit;
-    const db = this.#db;
-    const used = events.flatMap(requestRows);
+  #statements(commit: Commit): D1PreparedStatement[] {
+    const { domain, before, after, events, newKeys, committedAt } = commit;
+    const database = this.#database;
     const { added, changed, removed } = membershipChanges(before.members, after.members);
-    const info = {
-      ...after.settings,
-      keyRolloverRequired: after.keyRolloverRequired,
-      memberCount: after.memberCount,
-      revision: after.revision,
-      updatedAt: committedAt,
-    };
-    return [
-      db.insert(domainLog).values({
-        domain,
-        revision: before.revision === 0 ? after.revision : revisionAfter(commit),
-        commitId,
-        committedAt,
-        changes: JSON.stringify(events),
-      }),
+    const used = events.flatMap(requestRows);
+    const statements = [takeRevision(database, commit), this.#info(commit)];
+    if (added.length > 0) {
+      const rows = added.map((row) => [row.machineGuid, row.deviceKeyThumbprint, row.joinedAt]);
+      statements.push(ADD_MEMBERS.with(database, { domain, rows: JSON.stringify(rows) }));
+    }
+    const rare: RareStatement[] = [];
+    if (changed.length > 0) rare.push(this.#changeMembers(domain, changed));
+    if (removed.length > 0) {
+      rare.push(
+        this.#db
+          .delete(domainMembership)
+          .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(removed)))),
+      );
+    }
+    if (newKeys.length > 0) rare.push(this.#addKeys(domain, newKeys, committedAt));
+    if (used.length > 0) rare.push(this.#addRequests(domain, used, committedAt), this.#clearRequests(committedAt));
+    return [...statements, ...rare.map((statement) => bound(database, statement))];
+  }
+
+  /** Writes the row of the domain; after a join alone, only what that changes. */
+  #info({ domain, before, after, committedAt }: Commit): D1PreparedStatement {
+    const { settings, keyRolloverRequired, memberCount, revision } = after;
+    if (revision > 1 && settings === before.settings && keyRolloverRequired === before.keyRolloverRequired) {
+      return COUNT_MEMBERS.with(this.#database, { domain, memberCount, revision, committedAt });
+    }
+    const info = { ...settings, keyRolloverRequired, memberCount, revision, updatedAt: committedAt };
+    return bound(
+      this.#database,
       before.revision === 0
-        ? db.insert(domainServerInfo).values({ domain, ...info, createdAt: committedAt })
-        : db.update(domainServerInfo).set(info).where(eq(domainServerInfo.domain, domain)),
-      ...(added.length === 0 ? [] : [db.insert(domainMembership).select(membershipRows(domain, added))]),
-      ...(changed.length === 0
-        ? []
-        : [
-            db
-              .insert(domainMembership)
-              .select(membershipRows(domain, changed))
-              .onConflictDoUpdate({
-                target: [domainMembership.domain, domainMembership.machineGuid],
-                set: { deviceKeyThumbprint: excluded("device_key_thumbprint"), joinedAt: excluded("joined_at") },
-              }),
-          ]),
-      ...(removed.length === 0
-        ? []
-        : [
-            db
-              .delete(domainMembership)
-              .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(removed)))),
-          ]),
-      ...(newKeys.length === 0
-        ? []
-        : [
-            db.insert(domainKeys).select(
-              sql`select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
-                  ${committedAt}
-                from json_each(${JSON.stringify(newKeys)})`,
-            ),
-          ]),
-      ...(used.length === 0
-        ? []
-        : [
-            db.insert(domainRequests).select(
-              sql`select value ->> '$.requestKey', ${domain}, value ->> '$.machineGuid', value ->> '$.action',
-                  value ->> '$.signedAt', ${committedAt}
-                from json_each(${JSON.stringify(used)})`,
-            ),
-            // Whoever adds a row takes some old ones out, so that nobody ever has to go through them all.
-            db.delete(domainRequests).where(
-              inArray(
-                domainRequests.requestKey,
-                db
-                  .select({ requestKey: domainRequests.requestKey })
-                  .from(domainRequests)
-                  .where(lt(domainRequests.recordedAt, committedAt - REQUEST_RECORD_MILLISECONDS))
-                  .orderBy(asc(domainRequests.recordedAt))
-                  .limit(REQUEST_RECORDS_CLEARED),
-              ),
-            ),
-          ]),
-    ];
+        ? this.#db.insert(domainServerInfo).values({ domain, ...info, createdAt: committedAt })
+        : this.#db.update(domainServerInfo).set(info).where(eq(domainServerInfo.domain, domain)),
+    );
+  }
+
+  #changeMembers(domain: string, rows: readonly MembershipRow[]): RareStatement {
+    return this.#db
+      .insert(domainMembership)
+      .select(
+        sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
+          from json_each(${JSON.stringify(rows)}) where true`,
+      )
+      .onConflictDoUpdate({
+        target: [domainMembership.domain, domainMembership.machineGuid],
+        set: { deviceKeyThumbprint: excluded("device_key_thumbprint"), joinedAt: excluded("joined_at") },
+      });
+  }
+
+  #addKeys(domain: string, keys: readonly StoredKey[], committedAt: number): RareStatement {
+    return this.#db.insert(domainKeys).select(
+      sql`select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
+          ${committedAt}
+        from json_each(${JSON.stringify(keys)})`,
+    );
+  }
+
+  #addRequests(domain: string, rows: readonly object[], committedAt: number): RareStatement {
+    return this.#db.insert(domainRequests).select(
+      sql`select value ->> '$.requestKey', ${domain}, value ->> '$.machineGuid', value ->> '$.action',
+          value ->> '$.signedAt', ${committedAt}
+        from json_each(${JSON.stringify(rows)})`,
+    );
+  }
+
+  /** Takes some old rows out: whoever adds one does, so that nobody ever has to go through them all. */
+  #clearRequests(committedAt: number): RareStatement {
+    return this.#db.delete(domainRequests).where(
+      inArray(
+        domainRequests.requestKey,
+        this.#db
+          .select({ requestKey: domainRequests.requestKey })
+          .from(domainRequests)
+          .where(lt(domainRequests.recordedAt, committedAt - REQUEST_RECORD_MILLISECONDS))
+          .orderBy(asc(domainRequests.recordedAt))
+          .limit(REQUEST_RECORDS_CLEARED),
+      ),
+    );
   }
 
   /** Runs a read, again after a transient failure: reads are safe to repeat. */
@@ -307,9 +278,67 @@ function each(values: readonly string[]): SQL {
   return sql`(select value from json_each(${JSON.stringify(values)}))`;
 }
 
-function settingsOf(info: typeof domainServerInfo.$inferSelect): DomainSettings {
-  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = info;
-  return { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired };
+/** A statement that is built when it is needed. */
+type RareStatement = { toSQL(): { sql: string; params: unknown[] } };
+
+function bound(database: D1Database, statement: RareStatement): D1PreparedStatement {
+  const { sql, params } = statement.toSQL();
+  return database.prepare(sql).bind(...params);
+}
+
+function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement {
+  const { domain, commitId, committedAt, before, assumedStayed } = commit;
+  const entry = { domain, commitId, committedAt, changes: JSON.stringify(commit.events) };
+  if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
+  const { revision, keyRolloverRequired, memberCount, keyVersion, settings } = before;
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
+  return TAKE_REVISION.with(database, {
+    ...entry,
+    revision,
+    authenticationRequired: Number(authenticationRequired),
+    authNamespace,
+    maxMembership,
+    deviceKeyRequired: Number(deviceKeyRequired),
+    keyRolloverRequired: Number(keyRolloverRequired),
+    memberCount,
+    keyVersion,
+    assumedStayed: JSON.stringify(assumedStayed),
+  });
+}
+
+/** The state that a row of `LOAD` describes. */
+function stateOf(row: LoadedRow): DomainState {
+  const members = parsed<[string, string | null, number]>(row.members);
+  const records = parsed<[string, RequestRecord["action"], number, string]>(row.records);
+  const signedLeaves = new Map<string, number>();
+  for (const [machineGuid, signedAt] of parsed<[string, number]>(row.signed_leaves)) {
+    signedLeaves.set(machineGuid, Math.max(signedAt, signedLeaves.get(machineGuid) ?? signedAt));
+  }
+  const devices = {
+    members: new Map(members.map(([guid, deviceKeyThumbprint, joinedAt]) => [guid, { deviceKeyThumbprint, joinedAt }])),
+    records: new Map(
+      records.map(([key, action, here, machineGuid]) => [key, { action, here: here === 1, machineGuid }]),
+    ),
+    signedLeaves,
+  };
+  if (row.revision === null) return { ...NEWBORN, ...devices };
+  return {
+    revision: row.revision,
+    settings: {
+      authenticationRequired: row.authentication_required === 1,
+      authNamespace: row.auth_namespace,
+      maxMembership: row.max_membership,
+      deviceKeyRequired: row.device_key_required === 1,
+    },
+    keyRolloverRequired: row.key_rollover_required === 1,
+    keyVersion: row.key_version,
+    memberCount: row.member_count,
+    ...devices,
+  };
+}
+
+function parsed<Row>(json: string | undefined): readonly Row[] {
+  return json === undefined ? [] : (JSON.parse(json) as Row[]);
 }
 
 /** The row that keeps a request from taking effect again; none for an event that needs none. */
@@ -340,37 +369,6 @@ function membershipChanges(
     else if (known !== membership) changed.push({ machineGuid, ...membership });
   }
   return { added, changed, removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)) };
-}
-
-function membershipRows(domain: string, rows: readonly MembershipRow[]): SQL {
-  return sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
-    from json_each(${JSON.stringify(rows)}) where true`;
-}
-
-/**
- * The revision after the one that a commit was decided on, or NULL, which no log row may have, if the domain is not in
- * the state that the commit was decided on.
- */
-function revisionAfter({ domain, before, assumedStayed }: Commit): SQL<number> {
-  const { settings, revision, keyRolloverRequired, memberCount, keyVersion } = before;
-  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
-  const info = domainServerInfo;
-  const flag = (value: boolean) => (value ? 1 : 0);
-  const stayed =
-    assumedStayed.length === 0
-      ? sql`true`
-      : sql`not exists (
-          select 1 from ${domainRequests} where ${domainRequests.domain} = ${domain}
-            and ${domainRequests.machineGuid} in ${each(assumedStayed)} and ${domainRequests.action} = 'deregister')`;
-  return sql<number>`(
-    select ${info.revision} + 1 from ${info}
-    where ${info.domain} = ${domain} and ${info.revision} = ${revision}
-      and ${info.authenticationRequired} = ${flag(authenticationRequired)} and ${info.authNamespace} is ${authNamespace}
-      and ${info.maxMembership} is ${maxMembership} and ${info.deviceKeyRequired} = ${flag(deviceKeyRequired)}
-      and ${info.keyRolloverRequired} = ${flag(keyRolloverRequired)} and ${info.memberCount} = ${memberCount}
-      and ${keyVersion} = (
-        select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys} where ${domainKeys.domain} = ${domain})
-      and ${stayed})`;
 }
 
 /** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */

@@ -39,5 +39,5 @@ const realOf = new WeakMap<object, D1PreparedStatement>();
 
 /** Whether a call is a commit: its first statement takes a revision. */
 export function isCommit(sql: readonly string[]): boolean {
-  return sql[0]?.startsWith('insert into "domain_log"') ?? false;
+  return sql[0]?.trimStart().startsWith('insert into "domain_log"') ?? false;
 }

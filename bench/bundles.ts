@@ -1,0 +1,35 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { VARIANTS, type Variant } from "./variants.ts";
+
+/** The built Workers: the code of each variant, and how large the one that is deployed is, compressed, in bytes. */
+export type Bundles = Readonly<{ code: Readonly<Record<Variant, string>>; compressedBytes: number }>;
+
+/** Builds every Worker the way a deployment does. */
+export async function buildWorkers(folder: string): Promise<Bundles> {
+  const [deployed, ...variants] = await Promise.all([
+    build("src/index.ts", join(folder, "deployed")),
+    ...VARIANTS.map((variant) => build(`bench/worker/${variant}.ts`, join(folder, variant))),
+  ]);
+  return {
+    code: Object.fromEntries(VARIANTS.map((variant, index) => [variant, variants[index]])) as Record<Variant, string>,
+    compressedBytes: gzipSync(deployed as string).length,
+  };
+}
+
+async function build(entry: string, folder: string): Promise<string> {
+  const options = ["--config", "wrangler.toml", "--dry-run", "--outdir", folder];
+  const child = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "deploy", entry, ...options], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG_PATH: join(folder, "logs"), CI: "true" },
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`${entry} could not be built:\n${output}`);
+  const name = entry.slice(entry.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
+  return readFileSync(join(folder, name), "utf8");
+}

@@ -1,0 +1,63 @@
+import { once } from "node:events";
+
+/** A CPU profile as the Chrome DevTools Protocol gives it. */
+export type CpuProfile = Readonly<{
+  nodes: readonly Readonly<{
+    id: number;
+    callFrame: Readonly<{ functionName: string; url: string; lineNumber: number; columnNumber: number }>;
+    children?: readonly number[];
+  }>[];
+  /** The node of each sample, and the microseconds since the one before. */
+  samples: readonly number[];
+  timeDeltas: readonly number[];
+}>;
+
+/**
+ * A workerd process's inspector, attached to one of its isolates.
+ *
+ * @see Chrome DevTools Protocol, domain Profiler
+ */
+export class Inspector {
+  readonly #socket: WebSocket;
+  #next = 0;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  /** @param isolate the name of a service of the process, such as `core:user:bench` */
+  static async of(url: URL, isolate: string): Promise<Inspector> {
+    const socket = new WebSocket(new URL(`/${isolate}`, url));
+    await once(socket, "open");
+    return new Inspector(socket);
+  }
+
+  async startProfile(): Promise<void> {
+    await this.#call("Profiler.enable");
+    await this.#call("Profiler.setSamplingInterval", { interval: 200 });
+    await this.#call("Profiler.start");
+  }
+
+  async stopProfile(): Promise<CpuProfile> {
+    return ((await this.#call("Profiler.stop")) as { profile: CpuProfile }).profile;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #call(method: string, params: object = {}): Promise<unknown> {
+    const id = ++this.#next;
+    return new Promise((resolve, reject) => {
+      const listen = ({ data }: MessageEvent) => {
+        const reply = JSON.parse(String(data)) as { id?: number; result?: unknown; error?: { message: string } };
+        if (reply.id !== id) return;
+        this.#socket.removeEventListener("message", listen);
+        if (reply.error) reject(new Error(`${method}: ${reply.error.message}`));
+        else resolve(reply.result);
+      };
+      this.#socket.addEventListener("message", listen);
+      this.#socket.send(JSON.stringify({ id, method, params }));
+    });
+  }
+}

@@ -1,0 +1,9 @@
+import type { Refusal } from "../../src/domain/errors.ts";
+
+/** What the object answers: plain data, because errors lose their class on the way to the Worker. */
+export type Answer<Grant> = Readonly<{ granted: true; grant: Grant } | { granted: false; refusal: Refusal }>;
+
+/** An answer that refuses. */
+export function refuse(error: Refusal["error"], reason: string): Answer<never> {
+  return { granted: false, refusal: { error, reason } };
+}

@@ -1,0 +1,56 @@
+import type { AuthEvidence, DeviceProof } from "../../src/domain/types.ts";
+import { type Answer, refuse } from "./answers.ts";
+import { authenticationFault, proofFault } from "./requirements.ts";
+import type { Tables } from "./tables.ts";
+
+/** A device asks to leave, or, as a preview, whether it could. */
+export type DeregisterRequest = Readonly<{
+  machineGuid: string;
+  preview: boolean;
+  auth: AuthEvidence;
+  proof: DeviceProof | null;
+  /** Under which key the leave may be asked again; null if it may not. */
+  requestKey: string | null;
+  requestId: string;
+}>;
+
+/** The de-registration logic of the reference. */
+export async function deregister(
+  tables: Tables,
+  request: DeregisterRequest,
+): Promise<Answer<{ deregistered: boolean }>> {
+  const { machineGuid, preview, auth, proof, requestKey, requestId } = request;
+
+  // Step 2: look up the domain name.
+  const info = await tables.info();
+
+  // Step 3: authentication, if it is required.
+  const authentication = info && authenticationFault(info, auth);
+  if (authentication) return { granted: false, refusal: authentication };
+
+  if (requestKey !== null) {
+    const known = await tables.request(requestKey);
+    if (known) {
+      const same = known.domain === tables.domain && known.machineGuid === machineGuid;
+      return same && known.action === "deregister" && !preview
+        ? { granted: true, grant: { deregistered: true } }
+        : refuse("IDEMPOTENCY_KEY_REUSED", "the key is on record for another request");
+    }
+  }
+
+  // Step 4: look up the domain name and machine GUID.
+  const member = await tables.member(machineGuid);
+  const unproven = info && proofFault(info, member, proof, auth);
+  if (unproven) return { granted: false, refusal: unproven };
+  if (!member) return refuse("DEREG_DENIED", "no such membership");
+  if (preview) return { granted: true, grant: { deregistered: false } };
+
+  // Step 5: delete the entry, and set the Key Rollover Required flag.
+  await tables.deleteMember(machineGuid);
+  const signedAt = proof?.signedAt ?? null;
+  if (requestKey !== null) await tables.insertRequest(requestKey, machineGuid, "deregister", signedAt);
+  await tables.record({ members: -1, keyRolloverRequired: true }, [
+    { type: "device-left", machineGuid, requestId, requestKey, signedAt },
+  ]);
+  return { granted: true, grant: { deregistered: true } };
+}

@@ -1,0 +1,104 @@
+import { type Context, Hono } from "hono";
+import { isAdmin } from "../../src/auth/admin.ts";
+import { AuthTokenVerifier } from "../../src/auth/auth-tokens.ts";
+import { configOf } from "../../src/config.ts";
+import { isSealingKey, sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
+import type { AuthEvidence } from "../../src/domain/types.ts";
+import { jsonBody } from "../../src/http/bodies.ts";
+import { type AppEnv, domainName, isoTime, serverUrl } from "../../src/http/context.ts";
+import { deviceBody } from "../../src/http/device-bodies.ts";
+import { invalidRequest, Problem, refusalProblem } from "../../src/http/problems.ts";
+import { reads } from "../../src/http/routes/reads.ts";
+import { deregisterBody, registerBody, settingsBody } from "../../src/http/schemas.ts";
+import { errorFields, log } from "../../src/log.ts";
+import { readDomain } from "../../src/storage/domain-reader.ts";
+import type { Answer } from "./answers.ts";
+import type { DomainObject } from "./domain-object.ts";
+
+/** The routes of the literal Worker. */
+export const app = new Hono<AppEnv>()
+  .use(async (c, next) => {
+    c.set("requestId", crypto.randomUUID());
+    await next();
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+  })
+  .post("/domains/:domain/register", async (c) => {
+    const domain = domainName(c);
+    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
+    const { machineGuid, afterKeyVersion, encryptionKey } = body;
+    if (encryptionKey && !(await isSealingKey(encryptionKey))) {
+      throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
+    }
+    const { newMember, keyVersion, credentials } = granted(
+      await object(c, domain).register({
+        machineGuid,
+        afterKeyVersion,
+        auth,
+        proof,
+        sealed: encryptionKey !== undefined,
+        issuer: serverUrl(c),
+        requestId: c.get("requestId"),
+      }),
+    );
+    const privateKeys = credentials.map(({ privateKey }) => privateKey);
+    const statements = credentials.map(({ keyVersion, token, expiresAt, privateKey }) => ({
+      keyVersion,
+      token,
+      expiresAt: isoTime(expiresAt),
+      ...(encryptionKey ? {} : { privateKey }),
+    }));
+    return c.json(
+      {
+        domain,
+        machineGuid,
+        newMember,
+        keyVersion,
+        credentials: statements,
+        ...(encryptionKey ? { sealedKeys: await sealPrivateKeys(privateKeys, encryptionKey) } : {}),
+      },
+      newMember ? 201 : 200,
+    );
+  })
+  .post("/domains/:domain/deregister", async (c) => {
+    const domain = domainName(c);
+    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
+    const { machineGuid, preview } = body;
+    const requestKey = proof?.requestKey ?? c.req.header("idempotency-key") ?? null;
+    const requestId = c.get("requestId");
+    const { deregistered } = granted(
+      await object(c, domain).deregister({ machineGuid, preview, auth, proof, requestKey, requestId }),
+    );
+    return c.json({ domain, machineGuid, preview, deregistered });
+  })
+  .put("/admin/domains/:domain", async (c) => {
+    if (!(await isAdmin(c.req.header("authorization"), configOf(c.env).adminToken))) {
+      throw new Problem("ADMIN_AUTHENTICATION_REQUIRED");
+    }
+    const domain = domainName(c);
+    const { created } = granted(await object(c, domain).changeSettings({ patch: await jsonBody(c, settingsBody) }));
+    return c.json(await readDomain(c.env.DB, domain), created ? 201 : 200);
+  })
+  .route("/", reads)
+  .onError((error, c) => {
+    if (!(error instanceof Problem)) log("error", "a request failed", errorFields(error));
+    const problem = error instanceof Problem ? error : new Problem("INTERNAL_ERROR");
+    return problem.response(serverUrl(c), c.get("requestId"));
+  });
+
+function object(c: Context<AppEnv>, domain: string): DurableObjectStub<DomainObject> {
+  // The binding's type is that of the object which is deployed.
+  const namespace = c.env.DOMAIN_COORDINATOR as unknown as DurableObjectNamespace<DomainObject>;
+  return namespace.getByName(domain);
+}
+
+function granted<Grant>(answer: Answer<Grant>): Grant {
+  if (answer.granted) return answer.grant;
+  throw refusalProblem(answer.refusal);
+}
+
+let verifier: AuthTokenVerifier | undefined;
+
+function authEvidence(c: Context<AppEnv>): Promise<AuthEvidence> {
+  verifier ??= new AuthTokenVerifier(configOf(c.env).trustedIssuers);
+  return verifier.verify(c.req.header("authorization"));
+}

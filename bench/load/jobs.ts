@@ -1,0 +1,39 @@
+/** What devices ask of a server. A domain's members are those of `member-guids.ts`, by index. */
+export type Traffic =
+  /** New devices join one domain. */
+  | Readonly<{ kind: "joins"; domain: string }>
+  /** Members renew, each holding the keys up to a version. */
+  | Readonly<{ kind: "renewals"; domain: string; members: number; afterKeyVersion: number }>
+  /** Of a hundred requests 90 are renewals, 9 joins and 1 is a leave. */
+  | Readonly<{ kind: "mix"; domain: string; members: number }>
+  /** New devices join domains named `{prefix}-{number}`, each in turn. */
+  | Readonly<{ kind: "spread"; prefix: string; domains: number }>
+  /** New devices join domains that nobody asked for before. */
+  | Readonly<{ kind: "newborn"; prefix: string }>
+  /** New devices join one domain; each signs its request and has its keys sealed. */
+  | Readonly<{ kind: "signed"; domain: string }>
+  /** A certificate authority makes a key and a certificate for it. */
+  | Readonly<{ kind: "certificates" }>;
+
+/** A task for the load generator. */
+export type Job = Readonly<{
+  origin: string;
+  traffic: Traffic;
+  /** How many requests to send. */
+  amount: number;
+  /** How to send them: each connection its next one as soon as it is answered, or so many a second come what may. */
+  pace: Readonly<{ connections: number } | { perSecond: number }>;
+}>;
+
+/** What came of a job; times in milliseconds. */
+export type Measurement = Readonly<{
+  /** Answered per second, from the first request to the last answer. */
+  perSecond: number;
+  /** From when a request was due until its answer was there. */
+  p50: number;
+  p99: number;
+  /** Bytes of an answer with its headers, on average. */
+  answerBytes: number;
+  /** The share of one processor that the generator itself was busy with. */
+  generatorBusy: number;
+}>;

@@ -1,0 +1,71 @@
+// `npm run bench:profile -- WORKLOAD [VARIANT]`: says which functions a Worker's processor time goes to under a
+// workload, and keeps the profile for a browser's developer tools.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { SourceMap } from "node:module";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { buildWorkers } from "./bundles.ts";
+import { Inspector } from "./inspector.ts";
+import { measure } from "./measuring.ts";
+import { populate } from "./population.ts";
+import { busyMicroseconds, hottest } from "./report/hottest.ts";
+import { figure } from "./report/table.ts";
+import { VARIANTS, type Variant } from "./variants.ts";
+import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
+import { Workshop } from "./workshop.ts";
+
+const USAGE = `usage: npm run bench:profile -- ${Object.keys(WORKLOADS).join("|")} [${VARIANTS.join("|")}] [--isolate worker|d1] [--seconds 5]`;
+const FOLDER = "bench/results";
+/** The isolates that matter: the Worker with its Durable Objects, and the one that Miniflare plays D1 with. */
+const ISOLATES = { worker: "core:user:bench", d1: "d1:db" } as const;
+
+const { values, positionals } = parseArgs({
+  options: { seconds: { type: "string", default: "5" }, isolate: { type: "string", default: "worker" } },
+  allowPositionals: true,
+  strict: true,
+});
+const [key, variant = "ours"] = positionals as [WorkloadKey, Variant?];
+const workload: Workload | undefined = WORKLOADS[key];
+const isolate = Object.entries(ISOLATES).find(([name]) => name === values.isolate)?.[1];
+if (!workload || !isolate || !VARIANTS.includes(variant)) {
+  console.error(USAGE);
+  process.exit(1);
+}
+
+await Workshop.run((workshop) => profile(workshop, workload, isolate));
+
+async function profile(
+  workshop: Workshop,
+  { traffic, members, warmUp, amount }: Workload,
+  isolate: string,
+): Promise<void> {
+  const { generator, folder } = workshop;
+  const { code } = await buildWorkers(join(folder, "build"));
+  const server = await workshop.start(code[variant], true);
+  if (members !== undefined) await populate(server, "profiled", members);
+  const { perSecond } = await measure(generator, server, traffic("profiled"), warmUp ?? 1_500);
+
+  const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
+  const requests = amount ?? Math.ceil(perSecond * Number(values.seconds));
+  await inspector.startProfile();
+  const round = await measure(generator, server, traffic("profiled"), requests);
+  const taken = await inspector.stopProfile();
+  inspector.close();
+
+  mkdirSync(FOLDER, { recursive: true });
+  const file = join(FOLDER, `${key}-${variant}-${values.isolate}.cpuprofile`);
+  writeFileSync(file, JSON.stringify(taken));
+  console.log(
+    [
+      `${WORKLOADS[key].name}, ${variant}: ${requests} requests, ${figure(round.perSecond)}/s with the profiler on,`,
+      `${figure((1_000_000 * round.cpuSeconds) / requests)} µs of CPU each in all of workerd,`,
+      `of which ${figure(busyMicroseconds(taken) / requests)} µs in the code of ${isolate}. Kept in ${file}.`,
+      "",
+      hottest(
+        taken,
+        requests,
+        new SourceMap(JSON.parse(readFileSync(join(folder, "build", variant, `${variant}.js.map`), "utf8"))),
+      ),
+    ].join("\n"),
+  );
+}

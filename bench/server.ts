@@ -1,0 +1,110 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Meter } from "./meter.ts";
+import { childrenNamed } from "./processes.ts";
+
+/** The address that the servers are told they have: the `iss` of their tokens, and the `aud` of signed requests. */
+export const SERVER_URL = "https://domains.example";
+
+/** A D1 database, from outside workerd. */
+export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
+
+/** A running Worker, and the ways into it. */
+export type BenchServer = Readonly<{
+  /** Its socket; no proxy is in between. */
+  origin: string;
+  /** The process id of its workerd. */
+  pid: number;
+  database: Database;
+  /** Where its isolates can be inspected; null if it was not started for that. */
+  inspectorUrl: URL | null;
+  /** What its D1 calls came to since the last reading. */
+  readMeter(): Promise<Meter>;
+  /** Has its D1 answer that many milliseconds late. */
+  setDelay(milliseconds: number): Promise<void>;
+  /** Throws away the memory of a domain's object. */
+  evict(domain: string): Promise<void>;
+  stop(): Promise<void>;
+}>;
+
+const HOST = "127.0.0.1";
+const NAME = "bench";
+const CLASS = "DomainCoordinator";
+const CONTROL = "MeterControl";
+
+/**
+ * Starts a built Worker in a workerd of its own, with an empty, migrated database in a folder.
+ *
+ * @param inspected whether its inspector is on, which slows it down
+ */
+export async function startServer(
+  code: string,
+  folder: string,
+  secrets: Readonly<Record<string, string>>,
+  inspected = false,
+): Promise<BenchServer> {
+  const before = childrenNamed("workerd");
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      name: NAME,
+      modules: true,
+      script: code,
+      compatibilityDate: compatibilityDate(),
+      bindings: {
+        ...secrets,
+        DOMAIN_SERVER_URL: SERVER_URL,
+        TRUSTED_ISSUERS: "[]",
+        DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
+      },
+      d1Databases: { DB: "bench" },
+      durableObjects: { DOMAIN_COORDINATOR: { className: CLASS, useSQLite: true } },
+      resourcePersistencePath: folder,
+      // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
+      unsafeDirectSockets: [
+        { host: HOST, port: 0 },
+        { host: HOST, port: 0, entrypoint: CONTROL },
+      ],
+      ...(inspected ? { inspectorPort: 0 } : {}),
+      host: HOST,
+      port: 0,
+      cf: false,
+      logRequests: false,
+      telemetry: { enabled: false },
+    }),
+  );
+  try {
+    await miniflare.ready;
+    const pid = childrenNamed("workerd").find((each) => !before.includes(each));
+    if (pid === undefined) throw new Error("the workerd process is not to be found");
+    const control = await miniflare.unsafeGetDirectURL(NAME, CONTROL);
+    const database = await miniflare.getD1Database("DB");
+    for (const statement of migrations()) await database.prepare(statement).run();
+    return {
+      origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,
+      pid,
+      database,
+      inspectorUrl: inspected ? await miniflare.getInspectorURL() : null,
+      readMeter: async () => (await (await fetch(control)).json()) as Meter,
+      setDelay: async (delayMilliseconds) => {
+        await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();
+      },
+      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, CLASS, { name: domain }),
+      stop: () => miniflare.dispose(),
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
+
+function compatibilityDate(): string {
+  return /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
+}
+
+function migrations(): readonly string[] {
+  return readdirSync("migrations")
+    .filter((name) => name.endsWith(".sql"))
+    .sort()
+    .flatMap((name) => readFileSync(join("migrations", name), "utf8").split("--> statement-breakpoint"));
+}

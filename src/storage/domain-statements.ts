@@ -1,0 +1,124 @@
+import { type Placeholder, type SQL, sql } from "drizzle-orm";
+import { CompiledStatement } from "./compiled-statement.ts";
+import { domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
+
+// The statements of every group, made once: building them anew would cost more than running them. Lists go into one
+// parameter as JSON, because D1 allows no more than 100 parameters, and so that their text is always the same.
+
+const value = <Name extends string>(name: Name): Placeholder<Name> => sql.placeholder(name);
+const listed = (name: string): SQL => sql`(select value from json_each(${value(name)}))`;
+
+const info = domainServerInfo;
+
+/** The columns that say in which state a domain is; `devices` and the like are JSON arrays of arrays. */
+const PRESENT = sql`
+  ${info.revision}, ${info.authenticationRequired}, ${info.authNamespace}, ${info.maxMembership},
+  ${info.deviceKeyRequired}, ${info.keyRolloverRequired}, ${info.memberCount},
+  (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
+    where ${domainKeys.domain} = asked.domain) as key_version,
+  exists (select 1 from ${domainKeys} where ${domainKeys.domain} = asked.domain
+    and ${domainKeys.keyVersion} = ${value("heldVersion")}
+    and ${domainKeys.publicJwk} = ${value("heldPublicJwk")}) as held_key_is_there,
+  (select json_group_array(json_array(${domainMembership.machineGuid}, ${domainMembership.deviceKeyThumbprint},
+      ${domainMembership.joinedAt}))
+    from ${domainMembership} where ${domainMembership.domain} = asked.domain
+    and ${domainMembership.machineGuid} in ${listed("machineGuids")}) as members`;
+
+/** What is on record of requests that have a key of their own. */
+const PAST = sql`
+  (select json_group_array(json_array(${domainRequests.requestKey}, ${domainRequests.action},
+      ${domainRequests.domain} = asked.domain, ${domainRequests.machineGuid}))
+    from ${domainRequests} where ${domainRequests.requestKey} in ${listed("requestKeys")}) as records,
+  (select json_group_array(json_array(${domainRequests.machineGuid}, ${domainRequests.signedAt}))
+    from ${domainRequests} where ${domainRequests.domain} = asked.domain
+    and ${domainRequests.machineGuid} in ${listed("machineGuids")}
+    and ${domainRequests.action} = 'deregister' and ${domainRequests.signedAt} is not null) as signed_leaves`;
+
+const FROM_ASKED = sql`from (select ${value("domain")} as domain) as asked
+  left join ${info} on ${info.domain} = asked.domain`;
+
+type LoadValue = "domain" | "heldVersion" | "heldPublicJwk" | "machineGuids";
+
+/** One row with the state of a domain; its columns are null if there is no such domain. */
+export const LOAD = new CompiledStatement<LoadValue>(sql`select ${PRESENT} ${FROM_ASKED}`);
+
+/** The same with `records` and `signed_leaves`. */
+export const LOAD_WITH_PAST = new CompiledStatement<LoadValue | "requestKeys">(
+  sql`select ${PRESENT}, ${PAST} ${FROM_ASKED}`,
+);
+
+/** The row that `LOAD` and `LOAD_WITH_PAST` give. */
+export type LoadedRow = {
+  revision: number | null;
+  authentication_required: number;
+  auth_namespace: string | null;
+  max_membership: number | null;
+  device_key_required: number;
+  key_rollover_required: number;
+  member_count: number;
+  key_version: number;
+  held_key_is_there: number;
+  members: string;
+  records?: string;
+  signed_leaves?: string;
+};
+
+/** The keys of a domain from a version on, oldest first. */
+export const KEYS_FROM = new CompiledStatement<"domain" | "keysFrom">(sql`
+  select ${domainKeys.keyVersion} as keyVersion, ${domainKeys.publicJwk} as publicJwk,
+    ${domainKeys.wrappedPrivateJwk} as wrappedPrivateJwk
+  from ${domainKeys}
+  where ${domainKeys.domain} = ${value("domain")} and ${domainKeys.keyVersion} >= ${value("keysFrom")}
+  order by ${domainKeys.keyVersion}`);
+
+/** Whether nothing is on record of the leave of a device that is assumed to have none. */
+const STAYED = sql`not exists (select 1 from ${domainRequests}
+  where ${domainRequests.domain} = ${value("domain")}
+  and ${domainRequests.machineGuid} in ${listed("assumedStayed")} and ${domainRequests.action} = 'deregister')`;
+
+/**
+ * Takes the next revision, if the domain is in the state that the commit was decided on: else the revision is NULL,
+ * which no row of the log may have, and the whole batch is undone.
+ */
+export const TAKE_REVISION = new CompiledStatement<
+  | "domain"
+  | "commitId"
+  | "committedAt"
+  | "changes"
+  | "revision"
+  | "authenticationRequired"
+  | "authNamespace"
+  | "maxMembership"
+  | "deviceKeyRequired"
+  | "keyRolloverRequired"
+  | "memberCount"
+  | "keyVersion"
+  | "assumedStayed"
+>(sql`
+  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes) values (${value("domain")}, (
+    select ${info.revision} + 1 from ${info}
+    where ${info.domain} = ${value("domain")} and ${info.revision} = ${value("revision")}
+      and ${info.authenticationRequired} = ${value("authenticationRequired")}
+      and ${info.authNamespace} is ${value("authNamespace")} and ${info.maxMembership} is ${value("maxMembership")}
+      and ${info.deviceKeyRequired} = ${value("deviceKeyRequired")}
+      and ${info.keyRolloverRequired} = ${value("keyRolloverRequired")}
+      and ${info.memberCount} = ${value("memberCount")}
+      and ${value("keyVersion")} = (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
+        where ${domainKeys.domain} = ${value("domain")})
+      and ${STAYED}), ${value("commitId")}, ${value("committedAt")}, ${value("changes")})`);
+
+/** Takes revision 1 of a domain that does not exist yet. */
+export const TAKE_FIRST_REVISION = new CompiledStatement<"domain" | "commitId" | "committedAt" | "changes">(sql`
+  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes)
+  values (${value("domain")}, 1, ${value("commitId")}, ${value("committedAt")}, ${value("changes")})`);
+
+/** What a join changes of a domain. */
+export const COUNT_MEMBERS = new CompiledStatement<"domain" | "memberCount" | "revision" | "committedAt">(sql`
+  update ${info} set member_count = ${value("memberCount")}, revision = ${value("revision")},
+    updated_at = ${value("committedAt")}
+  where ${info.domain} = ${value("domain")}`);
+
+/** New memberships: an array of machine GUID, thumbprint and time for each. One that is there already is an error. */
+export const ADD_MEMBERS = new CompiledStatement<"domain" | "rows">(sql`
+  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at)
+  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2 from json_each(${value("rows")})`);
