@@ -16,6 +16,8 @@ export function createApp(): Hono<AppEnv> {
     c.set("requestId", crypto.randomUUID());
     await next();
     c.header("x-request-id", c.get("requestId"));
+    // A device whose clock is wrong learns from it what to sign; not every runtime adds it by itself.
+    c.header("date", new Date().toUTCString());
     c.header("x-content-type-options", "nosniff");
     // Answers carry credentials or depend on who asks; a route of which neither is true says so itself.
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
