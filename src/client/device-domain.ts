@@ -211,7 +211,13 @@ export class DeviceDomain {
     const { machineGuid, sealingKey, credentials: held } = this.#state;
     const { domain } = this.#address;
     const members = { afterKeyVersion, encryptionKey: sealingKey.publicJwk };
-    const { body } = await this.#repeat(signal, () => this.#ask("register", members, crypto.randomUUID(), signal));
+    let effectiveAt = 0;
+    const note = async (signedAt: number) => {
+      effectiveAt = signedAt;
+    };
+    const { body } = await this.#repeat(signal, () =>
+      this.#ask("register", members, crypto.randomUUID(), signal, note),
+    );
     const context = {
       domain,
       machineGuid,
@@ -225,7 +231,7 @@ export class DeviceDomain {
     const { newMember, keyVersion, credentials } = await withRetries(this.#policy, signal, () =>
       orAborted(checkRegistration(body, context), signal),
     );
-    await this.#save({ ...this.#state, status: "member", credentials });
+    await this.#save({ ...this.#state, status: "member", credentials, effectiveAt });
     return { newMember, keyVersion };
   }
 
@@ -256,8 +262,8 @@ export class DeviceDomain {
     const { leave, ...state } = this.#state;
     // A wrong clock may have signed tries that the server never took: those must not keep the device from coming back.
     const latest = this.#clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
-    const leftAt = leave ? Math.min(leave.signedAt, latest) : state.leftAt;
-    return { ...state, status: "left", credentials: [], leave: null, leftAt };
+    const effectiveAt = leave ? Math.min(leave.signedAt, latest) : state.effectiveAt;
+    return { ...state, status: "left", credentials: [], leave: null, effectiveAt };
   }
 
   /** Sends one signed request, for which `beforeSending` is given the time it is signed at. */
@@ -268,12 +274,12 @@ export class DeviceDomain {
     signal: AbortSignal | undefined,
     beforeSending?: (signedAt: number) => Promise<void>,
   ): Promise<Answer> {
-    const { machineGuid, signingKey, leftAt } = this.#state;
+    const { machineGuid, signingKey, effectiveAt } = this.#state;
     const url = `${this.#address.url}/${action}`;
     const audience = new URL(new URL(url).pathname, this.#issuer).href;
     const authorization = await this.#authorization(signal);
-    // Also if the clock was set back since: what is signed before a leave, the server takes for a replay.
-    const signedAt = Math.max(this.#clock.now(), (leftAt ?? 0) + 1);
+    // Also if the clock was set back since: what is signed before the last join or leave, the server takes for a replay.
+    const signedAt = Math.max(this.#clock.now(), (effectiveAt ?? 0) + 1);
     const body = await signDeviceRequest({ machineGuid, ...members }, { audience, signedAt, requestKey }, signingKey);
     await beforeSending?.(signedAt);
     const headers = { "content-type": "application/jose", ...authorization };
@@ -339,7 +345,16 @@ async function newDevice(machineGuid: string, keepsCryptoKeys: boolean): Promise
     newKeyPair("sign", keepsCryptoKeys),
     newKeyPair("deriveBits", keepsCryptoKeys),
   ]);
-  return { version: 1, machineGuid, status: "new", signingKey, sealingKey, credentials: [], leave: null, leftAt: null };
+  return {
+    version: 1,
+    machineGuid,
+    status: "new",
+    signingKey,
+    sealingKey,
+    credentials: [],
+    leave: null,
+    effectiveAt: null,
+  };
 }
 
 /** The highest key version up to which every token is good for a while yet; 0 for none. */

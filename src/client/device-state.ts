@@ -30,8 +30,9 @@ export type DeviceState = Readonly<{
   credentials: readonly StoredCredential[];
   /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
   leave: Readonly<{ requestKey: string; signedAt: number }> | null;
-  /** When the last leave was signed, in milliseconds since the epoch: the server takes older registrations for replays. */
-  leftAt: number | null;
+  /** When the last join or leave that took effect was signed, in milliseconds since the epoch: what was signed before it,
+   * the server takes for a replay. */
+  effectiveAt: number | null;
 }>;
 
 /** Where devices are kept, one for each domain URL. */
@@ -65,7 +66,7 @@ export function isDeviceState(value: unknown): value is DeviceState {
     state.credentials.every(isCredential) &&
     (state.leave === null || (isText(state.leave?.requestKey) && Number.isFinite(state.leave.signedAt))) &&
     (state.status === "leaving") === (state.leave !== null) &&
-    (state.leftAt === null || Number.isFinite(state.leftAt))
+    (state.effectiveAt === null || Number.isFinite(state.effectiveAt))
   );
 }
 

@@ -44,8 +44,11 @@ export function decideDeregistration(
 
   const unproven = deviceProofRefusal(state, machineGuid, proof, auth);
   if (unproven) return refused(unproven);
-  if (!state.members.has(machineGuid)) {
-    return refused({ error: "DEREG_DENIED", reason: "no such membership" });
+  const member = state.members.get(machineGuid);
+  if (!member) return refused({ error: "DEREG_DENIED", reason: "no such membership" });
+  // A leave that was denied is on no record: captured then, it must not end a membership that came later.
+  if (proof && member.signedAt !== null && proof.signedAt < member.signedAt) {
+    return refused({ error: "DEVICE_PROOF_INVALID", reason: "the request was signed before the device joined" });
   }
   return preview
     ? granted({ deregistered: false })

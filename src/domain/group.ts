@@ -88,14 +88,14 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
     case "domain-created":
       return { ...state, revision: 1 };
     case "device-joined": {
-      const { machineGuid, deviceKeyThumbprint } = event;
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now });
+      const { machineGuid, deviceKeyThumbprint, signedAt } = event;
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt });
       return { ...state, memberCount: state.memberCount + 1 };
     }
     case "device-key-bound": {
-      const { machineGuid, deviceKeyThumbprint } = event;
+      const { machineGuid, deviceKeyThumbprint, signedAt } = event;
       const joinedAt = draft.members.get(machineGuid)?.joinedAt ?? now;
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt });
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt });
       return state;
     }
     case "device-left": {

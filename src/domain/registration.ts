@@ -74,8 +74,8 @@ function membershipEvents(
   { machineGuid, requestId, proof }: Registration,
   member: Membership | undefined,
 ): readonly DomainEvent[] {
-  const deviceKeyThumbprint = proof?.thumbprint ?? null;
-  if (!member) return [{ type: "device-joined", machineGuid, requestId, deviceKeyThumbprint }];
-  if (member.deviceKeyThumbprint !== null || deviceKeyThumbprint === null) return [];
-  return [{ type: "device-key-bound", machineGuid, requestId, deviceKeyThumbprint }];
+  const binding = { deviceKeyThumbprint: proof?.thumbprint ?? null, signedAt: proof?.signedAt ?? null };
+  if (!member) return [{ type: "device-joined", machineGuid, requestId, ...binding }];
+  if (member.deviceKeyThumbprint !== null || !proof) return [];
+  return [{ type: "device-key-bound", machineGuid, requestId, ...binding }];
 }

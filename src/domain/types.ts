@@ -21,7 +21,12 @@ export const DEFAULT_SETTINGS: DomainSettings = {
 };
 
 /** What is remembered of a device in a domain besides its machine GUID; times in milliseconds since the epoch. */
-export type Membership = Readonly<{ deviceKeyThumbprint: string | null; joinedAt: number }>;
+export type Membership = Readonly<{
+  deviceKeyThumbprint: string | null;
+  joinedAt: number;
+  /** When the registration that bound the device key was signed, by the device's own clock; null without a key. */
+  signedAt: number | null;
+}>;
 
 /** A domain at one moment, as far as the rules need it. */
 export type DomainState = Readonly<{
@@ -75,11 +80,14 @@ export type AuthEvidence =
   /** `keyThumbprint`: the one key that may show this token (RFC 7800, `cnf.jkt`), if it is bound to one. */
   | Readonly<{ kind: "verified"; namespace: string; keyThumbprint: string | null }>;
 
+/** The key a membership is bound to, and when the binding was signed; null for one without a key. */
+export type DeviceKeyBinding = Pick<Membership, "deviceKeyThumbprint" | "signedAt">;
+
 /** One fact about a domain; what a commit records, in order. */
 export type DomainEvent =
   | Readonly<{ type: "domain-created" }>
-  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string; deviceKeyThumbprint: string | null }>
-  | Readonly<{ type: "device-key-bound"; machineGuid: string; requestId: string; deviceKeyThumbprint: string }>
+  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string } & DeviceKeyBinding>
+  | Readonly<{ type: "device-key-bound"; machineGuid: string; requestId: string } & DeviceKeyBinding>
   | Readonly<{
       type: "device-left";
       machineGuid: string;

@@ -20,7 +20,7 @@ const PRESENT = sql`
     and ${domainKeys.keyVersion} = ${value("heldVersion")}
     and ${domainKeys.publicJwk} = ${value("heldPublicJwk")}) as held_key_is_there,
   (select json_group_array(json_array(${domainMembership.machineGuid}, ${domainMembership.deviceKeyThumbprint},
-      ${domainMembership.joinedAt}))
+      ${domainMembership.joinedAt}, ${domainMembership.signedAt}))
     from ${domainMembership} where ${domainMembership.domain} = asked.domain
     and ${domainMembership.machineGuid} in ${listed("machineGuids")}) as members`;
 
@@ -118,7 +118,7 @@ export const COUNT_MEMBERS = new CompiledStatement<"domain" | "memberCount" | "r
     updated_at = ${value("committedAt")}
   where ${info.domain} = ${value("domain")}`);
 
-/** New memberships: an array of machine GUID, thumbprint and time for each. One that is there already is an error. */
+/** New memberships: an array of machine GUID, thumbprint and both times for each. One that is there already is an error. */
 export const ADD_MEMBERS = new CompiledStatement<"domain" | "rows">(sql`
-  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at)
-  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2 from json_each(${value("rows")})`);
+  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at, signed_at)
+  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(${value("rows")})`);

@@ -181,7 +181,7 @@ export class DomainStore {
     const used = events.flatMap(requestRows);
     const statements = [takeRevision(database, commit), this.#info(commit)];
     if (added.length > 0) {
-      const rows = added.map((row) => [row.machineGuid, row.deviceKeyThumbprint, row.joinedAt]);
+      const rows = added.map((row) => [row.machineGuid, row.deviceKeyThumbprint, row.joinedAt, row.signedAt]);
       statements.push(ADD_MEMBERS.with(database, { domain, rows: JSON.stringify(rows) }));
     }
     const rare: RareStatement[] = [];
@@ -217,12 +217,17 @@ export class DomainStore {
     return this.#db
       .insert(domainMembership)
       .select(
-        sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt'
+        sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt',
+            value ->> '$.signedAt'
           from json_each(${JSON.stringify(rows)}) where true`,
       )
       .onConflictDoUpdate({
         target: [domainMembership.domain, domainMembership.machineGuid],
-        set: { deviceKeyThumbprint: excluded("device_key_thumbprint"), joinedAt: excluded("joined_at") },
+        set: {
+          deviceKeyThumbprint: excluded("device_key_thumbprint"),
+          joinedAt: excluded("joined_at"),
+          signedAt: excluded("signed_at"),
+        },
       });
   }
 
@@ -308,14 +313,19 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
 
 /** The state that a row of `LOAD` describes. */
 function stateOf(row: LoadedRow): DomainState {
-  const members = parsed<[string, string | null, number]>(row.members);
+  const members = parsed<[string, string | null, number, number | null]>(row.members);
   const records = parsed<[string, RequestRecord["action"], number, string]>(row.records);
   const signedLeaves = new Map<string, number>();
   for (const [machineGuid, signedAt] of parsed<[string, number]>(row.signed_leaves)) {
     signedLeaves.set(machineGuid, Math.max(signedAt, signedLeaves.get(machineGuid) ?? signedAt));
   }
   const devices = {
-    members: new Map(members.map(([guid, deviceKeyThumbprint, joinedAt]) => [guid, { deviceKeyThumbprint, joinedAt }])),
+    members: new Map(
+      members.map(([guid, deviceKeyThumbprint, joinedAt, signedAt]) => [
+        guid,
+        { deviceKeyThumbprint, joinedAt, signedAt },
+      ]),
+    ),
     records: new Map(
       records.map(([key, action, here, machineGuid]) => [key, { action, here: here === 1, machineGuid }]),
     ),

@@ -25,6 +25,8 @@ export const domainMembership = sqliteTable(
     machineGuid: text("machine_guid").notNull(),
     deviceKeyThumbprint: text("device_key_thumbprint"),
     joinedAt: integer("joined_at").notNull(),
+    /** By the device's clock, when the registration was signed that bound the key. */
+    signedAt: integer("signed_at"),
   },
   (table) => [primaryKey({ columns: [table.domain, table.machineGuid] })],
 );

@@ -239,6 +239,19 @@ describe("a captured request", () => {
     expect(await rows(domain)).toEqual(before);
   });
 
+  it("that was denied its leave, replayed after the join, does not throw the device out", async () => {
+    const domain = newDomain();
+    const device = await newDevice();
+    await register(domain, newGuid());
+    const leave = await sign(device, `${ORIGIN}/domains/${domain}/deregister`, { iat: Date.now() / 1000 - 5 });
+    expect((await send(domain, "deregister", leave)).body.error).toBe("DEREG_DENIED");
+    await signed(device, domain, "register");
+    const before = await rows(domain);
+    expect((await send(domain, "deregister", leave)).body.error).toBe("DEVICE_PROOF_INVALID");
+    expect(await rows(domain)).toEqual(before);
+    expect((await signed(device, domain, "deregister")).status).toBe(200);
+  });
+
   it("that joins, replayed after the leave, does not bring the device back", async () => {
     const domain = newDomain();
     const device = await newDevice();
