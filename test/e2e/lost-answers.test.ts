@@ -71,6 +71,15 @@ describe("a leave", () => {
     await expectLeft(home);
   });
 
+  it("of a device that never joined succeeds, too, if the refusal is lost: it may have been a member before", async () => {
+    const home = newHome((await newMember()).domain);
+    const { device } = await start(home);
+    home.line.meet(dropAnswer);
+    await device.leave();
+    expect(device.status).toBe("left");
+    expect(sent(home, "deregister").map(({ answer }) => answer.status)).toEqual([403, 403]);
+  });
+
   it("whose answer never comes ends when it is aborted", async () => {
     const home = await newMember();
     const { device } = await start(home);
@@ -127,10 +136,13 @@ describe("a join", () => {
     expect(await server.overview(home.domain)).toMatchObject({ revision: 1, keyVersion: 1 });
   });
 
-  it("whose answer is cut leaves nothing of it behind", async () => {
+  it.each<[string, Fault[]]>([
+    ["whose answer is cut", [cutAnswer]],
+    ["whose answer cannot be checked", [pass, cutAnswer]],
+  ])("%s leaves nothing of it behind", async (_, faults) => {
     const home = newHome();
     const { device } = await start(home, 0);
-    home.line.meet(cutAnswer);
+    home.line.meet(...faults);
     await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE", retryable: true });
     for (const each of [device, (await start(home)).device]) {
       expect(each.status).not.toBe("member");

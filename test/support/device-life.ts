@@ -81,10 +81,15 @@ export class DeviceLife {
   async finish(): Promise<void> {
     this.line.plan = () => pass;
     await this.line.settle();
+    // Whoever recorded them sends all leaves once more: each is over and done with, or still wanted.
+    for (const { request } of [...this.line.deliveries]) {
+      if (request.path.endsWith("/deregister")) await this.line.deliver(request);
+    }
     this.#program = new DeviceProgram(this.#options.openStore(), this.line);
     this.#device = await this.#open();
     const { device } = this;
     this.#tell(`finally ${this.intention}, from ${device.status}`);
+    this.#demandKeys();
     if (this.intention === "member") {
       if (device.status === "leaving") await device.leave();
       if (device.status === "member") this.#demand(!(await device.renew()).newMember, "was a member all along");
@@ -115,6 +120,7 @@ export class DeviceLife {
       return this.#reopen();
     }
     this.#tell(`${act} ${strike}: ${"error" in done ? nameOf(done.error) : JSON.stringify(done.result)}`);
+    this.#demandKeys();
     if ("error" in done) this.#demandExcusable(act, before, done.error, abort.signal);
     else await this.#demandGood(act, before, done.result);
   }
@@ -161,6 +167,11 @@ export class DeviceLife {
       const { keyVersion } = result as { keyVersion: number };
       this.#demand(status === "member" && currentKeyVersion === keyVersion, "is a member with every key");
     }
+  }
+
+  #demandKeys(): void {
+    const { status, currentKeyVersion } = this.#device;
+    this.#demand(status !== "member" || currentKeyVersion !== null, "has keys if it takes itself for a member");
   }
 
   /** Whether what is encrypted now opens with no key that the device ever had: there is none yet, or a newer one. */
