@@ -1,5 +1,5 @@
 import type { Row } from "./comparison.ts";
-import type { JoinCosts } from "./database-use.ts";
+import type { RequestCosts } from "./database-use.ts";
 import type { HalfLoad } from "./half-load.ts";
 import type { KeyPoint } from "./key-growth.ts";
 import type { Machine } from "./machine.ts";
@@ -16,7 +16,7 @@ export type Results = Readonly<{
   compressedBytes: number;
   rows: readonly Row[];
   halfLoad: HalfLoad;
-  joinCosts: Readonly<{ ours: JoinCosts; literal: JoinCosts }>;
+  costs: Readonly<{ ours: RequestCosts; literal: RequestCosts }>;
   memberGrowth: readonly MemberPoint[];
   keyGrowth: readonly KeyPoint[];
   /** What cfssl does in the way of certificates; null if it is not installed. */

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
 import { compare, type Row } from "./comparison.ts";
-import { joinCosts } from "./database-use.ts";
+import { requestCosts } from "./database-use.ts";
 import { halfLoad } from "./half-load.ts";
 import { keyGrowth } from "./key-growth.ts";
 import { thisMachine } from "./machine.ts";
@@ -50,8 +50,8 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   const peak = rows.find((row) => row.workload === "joins" && row.variant === "ours")?.perSecond ?? 0;
   const atHalfLoad = await halfLoad(generator, servers.ours, peak, plan.halfLoad);
   const costs = {
-    ours: await joinCosts(generator, servers.ours),
-    literal: await joinCosts(generator, servers.literal),
+    ours: await requestCosts(generator, servers.ours),
+    literal: await requestCosts(generator, servers.literal),
   };
   await workshop.stop(Object.values(servers));
   say("growing domains");
@@ -68,7 +68,7 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
     compressedBytes,
     rows,
     halfLoad: atHalfLoad,
-    joinCosts: costs,
+    costs,
     memberGrowth: members,
     keyGrowth: keys,
     certificates: issued,

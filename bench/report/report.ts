@@ -18,8 +18,8 @@ export function report(results: Results): string {
     ...certificateLine(results),
     "### At half load",
     halfLoadLine(results),
-    "### What a join costs at D1",
-    joinCostTable(results),
+    "### What a request costs at D1",
+    costTable(results),
     "### As a domain grows",
     memberTable(results),
     "### As keys roll over",
@@ -87,16 +87,18 @@ function halfLoadLine({ halfLoad: { perSecond, p50, p99 } }: Results): string {
   return `${figure(perSecond)} new joins a second into one domain: p50 ${figure(p50)} ms, p99 ${figure(p99)} ms.`;
 }
 
-function joinCostTable({ joinCosts }: Results): string {
-  const rows = Object.entries(joinCosts).flatMap(([variant, { alone, inBurst }]) => [
-    [variant, "alone", alone] as const,
-    [variant, "in a burst of 64", inBurst] as const,
-  ]);
+function costTable({ costs }: Results): string {
+  const rows = Object.entries(costs).flatMap(([variant, requests]) =>
+    Object.entries(requests).flatMap(([request, { alone, inBurst }]) => [
+      { variant, request: `a ${request} alone`, use: alone },
+      { variant, request: `a ${request} in a burst of 64`, use: inBurst },
+    ]),
+  );
   return markdownTable(
-    ["Worker", "a join", "round trips", "statements", "rows read", "rows written"],
-    rows.map(([variant, how, { calls, statements, rowsRead, rowsWritten }]) => [
+    ["Worker", "what", "round trips", "statements", "rows read", "rows written"],
+    rows.map(({ variant, request, use: { calls, statements, rowsRead, rowsWritten } }) => [
       variant,
-      how,
+      request,
       ...[calls, statements, rowsRead, rowsWritten].map(figure),
     ]),
     2,
