@@ -39,7 +39,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "at most",
       target: 4,
       unit: "×",
-      measured: halfLoad.p99 / halfLoad.p50,
+      measured: halfLoad && halfLoad.p99 / halfLoad.p50,
     },
     {
       what: "D1 rows written by a join alone",
@@ -47,7 +47,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "at most",
       target: 4,
       unit: " rows",
-      measured: costs.ours.join.alone.rowsWritten,
+      measured: costs?.ours.join.alone.rowsWritten ?? null,
     },
     {
       what: "D1 rows written by a join in a burst of 64",
@@ -55,7 +55,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "below",
       target: 2.2,
       unit: " rows",
-      measured: costs.ours.join.inBurst.rowsWritten,
+      measured: costs?.ours.join.inBurst.rowsWritten ?? null,
     },
     {
       what: "Worker bundle, compressed",
