@@ -41,7 +41,9 @@ const literal = {
   plugins: [inWorkerd("bench/literal/index.ts")],
   test: {
     name: "literal",
-    include: ["test/worker/registration.test.ts", "test/worker/deregistration.test.ts"],
+    include: ["registration", "deregistration", "signed-requests", "sealed-keys"].map(
+      (subject) => `test/worker/${subject}.test.ts`,
+    ),
     setupFiles: ["test/worker/apply-migrations.ts"],
     testTimeout: 60_000,
   },

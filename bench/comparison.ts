@@ -43,9 +43,9 @@ export async function compare(
       // A warm-up would take longer than all the rest; its code is warm from the runs without delay.
       if (slow && (warmUp || round > SLOW_ROUNDS)) continue;
       const place = workload.placePerRound ? `${key}-${delayMilliseconds}-${round}` : key;
-      await prepare(server, workload, place);
+      const isNew = await prepare(server, workload, place);
       const requests = warmUp
-        ? (workload.warmUp ?? WARM_UP)
+        ? (isNew && workload.warmUp) || WARM_UP
         : slow
           ? CONNECTIONS
           : (workload.amount ?? Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds)));
@@ -64,11 +64,12 @@ export async function compare(
 
 const prepared = new WeakMap<BenchServer, Set<string>>();
 
-/** Makes the domain of a round, once. */
-async function prepare(server: BenchServer, { members }: Workload, place: string): Promise<void> {
+/** Makes the domain of a round, if that takes more than traffic. @returns whether this is the first round there */
+async function prepare(server: BenchServer, { members }: Workload, place: string): Promise<boolean> {
   const known = prepared.get(server) ?? new Set();
   prepared.set(server, known);
-  if (members === undefined || known.has(place)) return;
+  if (known.has(place)) return false;
   known.add(place);
-  await populate(server, place, members);
+  if (members !== undefined) await populate(server, place, members);
+  return true;
 }

@@ -5,6 +5,8 @@ import { WORKLOADS, type WorkloadKey } from "./workloads.ts";
 
 /** What a run measures, and how thoroughly. */
 export type Plan = Readonly<{
+  /** What has not begun after this many seconds is left out: a busy machine makes a run poorer, not longer. */
+  lastStartSeconds: number;
   /** Joins that each server is sent before anything counts: workerd compiles what is hot on the way. */
   warmUp: number;
   comparisons: readonly (Comparison & { effort: Effort })[];
@@ -24,6 +26,7 @@ const ON_D1 = ["ours", "literal"] as const;
 
 /** Everything, in some minutes. */
 export const FULL: Plan = {
+  lastStartSeconds: 500,
   warmUp: 1_500,
   comparisons: [
     ...ALL.map((workload) => compared(workload, 0, VARIANTS, { rounds: 5, seconds: 0.8 })),
@@ -39,6 +42,7 @@ export const FULL: Plan = {
 
 /** A rough look, in less than a minute. */
 export const QUICK: Plan = {
+  lastStartSeconds: 40,
   warmUp: 500,
   comparisons: [
     ...QUICK_ONES.map((workload) => compared(workload, 0, VARIANTS, { rounds: 2, seconds: 0.4 })),

@@ -16,7 +16,7 @@ export type Ratio = Readonly<{
 
 /** The ratios to reach, in the order of the table. */
 export function ratiosOf(results: Results): readonly Ratio[] {
-  const { rows, memberGrowth, keyGrowth, halfLoad, joinCosts, compressedBytes } = results;
+  const { rows, memberGrowth, keyGrowth, halfLoad, costs, compressedBytes } = results;
   const of = (workload: WorkloadKey, variant: Variant, delay = 0) =>
     rows.find((row) => row.workload === workload && row.variant === variant && row.delayMilliseconds === delay);
   const joinsAt = (members: number) => memberGrowth.find((point) => point.members === members)?.joins;
@@ -39,7 +39,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "at most",
       target: 4,
       unit: "×",
-      measured: halfLoad.p99 / halfLoad.p50,
+      measured: halfLoad && halfLoad.p99 / halfLoad.p50,
     },
     {
       what: "D1 rows written by a join alone",
@@ -47,7 +47,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "at most",
       target: 4,
       unit: " rows",
-      measured: joinCosts.ours.alone.rowsWritten,
+      measured: costs?.ours.join.alone.rowsWritten ?? null,
     },
     {
       what: "D1 rows written by a join in a burst of 64",
@@ -55,7 +55,7 @@ export function ratiosOf(results: Results): readonly Ratio[] {
       bound: "below",
       target: 2.2,
       unit: " rows",
-      measured: joinCosts.ours.inBurst.rowsWritten,
+      measured: costs?.ours.join.inBurst.rowsWritten ?? null,
     },
     {
       what: "Worker bundle, compressed",

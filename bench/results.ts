@@ -1,12 +1,12 @@
 import type { Row } from "./comparison.ts";
-import type { JoinCosts } from "./database-use.ts";
+import type { RequestCosts } from "./database-use.ts";
 import type { HalfLoad } from "./half-load.ts";
 import type { KeyPoint } from "./key-growth.ts";
 import type { Machine } from "./machine.ts";
 import type { Summary } from "./measuring.ts";
 import type { MemberPoint } from "./member-growth.ts";
 
-/** Everything one run of the bench found out. */
+/** Everything one run of the bench found out; null and empty is what it had no time for. */
 export type Results = Readonly<{
   takenAt: string;
   /** Whether it was a quick run, whose figures are rough. */
@@ -15,10 +15,10 @@ export type Results = Readonly<{
   machine: Machine;
   compressedBytes: number;
   rows: readonly Row[];
-  halfLoad: HalfLoad;
-  joinCosts: Readonly<{ ours: JoinCosts; literal: JoinCosts }>;
+  halfLoad: HalfLoad | null;
+  costs: Readonly<{ ours: RequestCosts; literal: RequestCosts }> | null;
   memberGrowth: readonly MemberPoint[];
   keyGrowth: readonly KeyPoint[];
-  /** What cfssl does in the way of certificates; null if it is not installed. */
+  /** What cfssl does in the way of certificates; null also if it is not installed. */
   certificates: Summary | null;
 }>;

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
 import { compare, type Row } from "./comparison.ts";
-import { joinCosts } from "./database-use.ts";
+import { requestCosts } from "./database-use.ts";
 import { halfLoad } from "./half-load.ts";
 import { keyGrowth } from "./key-growth.ts";
 import { thisMachine } from "./machine.ts";
@@ -43,39 +43,53 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   }
   const rows: Row[] = [];
   for (const { effort, ...comparison } of plan.comparisons) {
-    say(`${WORKLOADS[comparison.workload].name}, D1 late by ${comparison.delayMilliseconds} ms`);
-    rows.push(...(await compare(generator, servers, comparison, effort)));
+    const { name } = WORKLOADS[comparison.workload];
+    const part = `${name}, D1 late by ${comparison.delayMilliseconds} ms`;
+    rows.push(...((await inTime(part, () => compare(generator, servers, comparison, effort))) ?? []));
   }
-  say("new joins at half load");
+  const costs = await inTime("what requests cost at D1", async () => ({
+    ours: await requestCosts(generator, servers.ours),
+    literal: await requestCosts(generator, servers.literal),
+  }));
   const peak = rows.find((row) => row.workload === "joins" && row.variant === "ours")?.perSecond ?? 0;
-  const atHalfLoad = await halfLoad(generator, servers.ours, peak, plan.halfLoad);
-  const costs = {
-    ours: await joinCosts(generator, servers.ours),
-    literal: await joinCosts(generator, servers.literal),
-  };
+  const atHalfLoad = await inTime("new joins at half load", () =>
+    halfLoad(generator, servers.ours, peak, plan.halfLoad),
+  );
   await workshop.stop(Object.values(servers));
-  say("growing domains");
-  const members = await memberGrowth(workshop, code.ours, plan.members, plan.memberEffort);
-  say("growing numbers of key versions");
-  const keys = await keyGrowth(workshop, code.ours, plan.keyVersions, plan.keyEffort);
-  say("certificates");
-  const issued = await certificates(workshop, plan.certificates);
+  const members = await inTime("growing domains", () =>
+    memberGrowth(workshop, code.ours, plan.members, plan.memberEffort),
+  );
+  const keys = await inTime("growing numbers of key versions", () =>
+    keyGrowth(workshop, code.ours, plan.keyVersions, plan.keyEffort),
+  );
+  const issued = await inTime("certificates", () => certificates(workshop, plan.certificates));
   return {
     takenAt: new Date().toISOString(),
     quick,
-    tookSeconds: (performance.now() - start) / 1000,
+    tookSeconds: secondsSoFar(),
     machine,
     compressedBytes,
     rows,
     halfLoad: atHalfLoad,
-    joinCosts: costs,
-    memberGrowth: members,
-    keyGrowth: keys,
+    costs,
+    memberGrowth: members ?? [],
+    keyGrowth: keys ?? [],
     certificates: issued,
   };
+
+  /** Measures a part, if it is not too late to begin it. */
+  async function inTime<T>(part: string, run: () => Promise<T>): Promise<T | null> {
+    const late = secondsSoFar() > plan.lastStartSeconds;
+    say(late ? `left out, for want of time: ${part}` : part);
+    return late ? null : run();
+  }
 }
 
 /** Tells whoever waits what is going on, apart from the results. */
 function say(what: string): void {
-  console.error(`${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s  ${what}`);
+  console.error(`${secondsSoFar().toFixed(0).padStart(4)} s  ${what}`);
+}
+
+function secondsSoFar(): number {
+  return (performance.now() - start) / 1000;
 }

@@ -60,7 +60,7 @@ export const WORKLOADS = {
     // Those that leave are not among those that renew.
     members: MEMBERS + 100,
     // Every leave is a key more for later joins to get: so each round has the same number of them.
-    amount: 1_000,
+    amount: 500,
   },
   spread: spreadOver(1_000),
   spreadThin: spreadOver(100),

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { isAdmin } from "../../src/auth/admin.ts";
 import { AuthTokenVerifier } from "../../src/auth/auth-tokens.ts";
+import { isRequestKey } from "../../src/auth/device-requests.ts";
 import { configOf } from "../../src/config.ts";
 import { isSealingKey, sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
 import type { AuthEvidence } from "../../src/domain/types.ts";
@@ -63,7 +64,10 @@ export const app = new Hono<AppEnv>()
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
     const { machineGuid, preview } = body;
-    const requestKey = proof?.requestKey ?? c.req.header("idempotency-key") ?? null;
+    const requestKey = c.req.header("idempotency-key") ?? proof?.requestKey ?? null;
+    if (requestKey !== null && (!isRequestKey(requestKey) || (proof && proof.requestKey !== requestKey))) {
+      throw invalidRequest({ field: "idempotency-key", detail: "must be visible ASCII, and equal the jti if signed" });
+    }
     const requestId = c.get("requestId");
     const { deregistered } = granted(
       await object(c, domain).deregister({ machineGuid, preview, auth, proof, requestKey, requestId }),
@@ -80,9 +84,12 @@ export const app = new Hono<AppEnv>()
   })
   .route("/", reads)
   .onError((error, c) => {
-    if (!(error instanceof Problem)) log("error", "a request failed", errorFields(error));
+    const requestId = c.get("requestId");
+    if (!(error instanceof Problem)) log("error", "a request failed", { requestId, ...errorFields(error) });
     const problem = error instanceof Problem ? error : new Problem("INTERNAL_ERROR");
-    return problem.response(serverUrl(c), c.get("requestId"));
+    const { reason } = problem.details;
+    if (reason !== undefined) log("info", "refused", { requestId, error: problem.problem, reason });
+    return problem.response(serverUrl(c), requestId);
   });
 
 function object(c: Context<AppEnv>, domain: string): DurableObjectStub<DomainObject> {

@@ -1,7 +1,7 @@
 import type { Results } from "../results.ts";
 import { type Chart, svgChart } from "./chart.ts";
 
-/** The growth curves of a run as SVG documents, by file name. */
+/** The growth curves of a run as SVG documents, by file name; none of what it had no time for. */
 export function growthCharts({ memberGrowth, keyGrowth }: Results): ReadonlyMap<string, string> {
   const members = memberGrowth.map((point) => point.members.toLocaleString("en"));
   const versions = keyGrowth.map(({ keyVersions }) => keyVersions.toLocaleString("en"));
@@ -40,5 +40,9 @@ export function growthCharts({ memberGrowth, keyGrowth }: Results): ReadonlyMap<
     ),
     "answer-size-by-key-versions.svg": byVersions("Size of a renewal's answer", "bytes", ({ bodyBytes }) => bodyBytes),
   };
-  return new Map(Object.entries(charts).map(([name, chart]) => [name, svgChart(chart)]));
+  return new Map(
+    Object.entries(charts)
+      .filter(([, { places }]) => places.length > 0)
+      .map(([name, chart]) => [name, svgChart(chart)]),
+  );
 }

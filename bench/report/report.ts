@@ -1,3 +1,4 @@
+import type { HalfLoad } from "../half-load.ts";
 import { isReached, ratiosOf } from "../ratios.ts";
 import type { Results } from "../results.ts";
 import { WORKLOADS } from "../workloads.ts";
@@ -5,29 +6,32 @@ import { figure, markdownTable } from "./table.ts";
 
 /** A run's results as Markdown that reads well in a terminal too. */
 export function report(results: Results): string {
-  const { takenAt, quick, tookSeconds, machine, compressedBytes } = results;
+  const { halfLoad, costs, memberGrowth, keyGrowth } = results;
   return [
-    `Taken ${takenAt.slice(0, 16).replace("T", " ")} UTC in ${figure(tookSeconds)} s${quick ? ", a quick run" : ""}: ` +
-      `${machine.processors} × ${machine.processor}, ${machine.memoryGigabytes} GB, load ${figure(machine.loadBefore)} ` +
-      `before; Node ${machine.node}, workerd ${machine.workerd}.`,
-    "### Ratios",
-    ratioTable(results),
-    "### Side by side",
-    comparisonTable(results),
-    generatorWarning(results),
-    ...certificateLine(results),
-    "### At half load",
-    halfLoadLine(results),
-    "### What a join costs at D1",
-    joinCostTable(results),
-    "### As a domain grows",
-    memberTable(results),
-    "### As keys roll over",
-    keyTable(results),
-    `The Worker's bundle, compressed: ${figure(compressedBytes / 1024)} KB.`,
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
+    origin(results),
+    ...section("Ratios", true, () => ratioTable(results)),
+    ...section("Side by side", true, () => comparisonTable(results)),
+    ...generatorWarning(results),
+    certificateLine(results),
+    ...section("At half load", halfLoad, halfLoadLine),
+    ...section("What a request costs at D1", costs, costTable),
+    ...section("As a domain grows", memberGrowth.length > 0 && memberGrowth, memberTable),
+    ...section("As keys roll over", keyGrowth.length > 0 && keyGrowth, keyTable),
+  ].join("\n\n");
+}
+
+/** A section about something; none, if there was no time for it. */
+function section<T>(title: string, subject: T | null | false, content: (subject: T) => string): string[] {
+  return subject ? [`### ${title}`, content(subject)] : [];
+}
+
+function origin({ takenAt, quick, tookSeconds, machine }: Results): string {
+  const { processor, processors, memoryGigabytes, loadBefore, node, workerd } = machine;
+  const when = `${takenAt.slice(0, 16).replace("T", " ")} UTC in ${figure(tookSeconds)} s`;
+  return (
+    `Taken ${when}${quick ? ", a quick run" : ""}: ${processors} × ${processor}, ${memoryGigabytes} GB, ` +
+    `load ${figure(loadBefore)} before; Node ${node}, workerd ${workerd}.`
+  );
 }
 
 function ratioTable(results: Results): string {
@@ -68,42 +72,45 @@ function comparisonTable({ rows }: Results): string {
 }
 
 /** Which figures are the generator's rather than the Worker's. */
-function generatorWarning({ rows }: Results): string {
+function generatorWarning({ rows }: Results): string[] {
   const busy = rows.filter(({ generatorBusy }) => generatorBusy > 0.9);
-  const names = busy.map(({ workload, variant }) => `${WORKLOADS[workload].name} (${variant})`);
-  return names.length === 0 ? "" : `The load generator was at its own limit in: ${[...new Set(names)].join(", ")}.`;
+  const names = new Set(busy.map(({ workload, variant }) => `${WORKLOADS[workload].name} (${variant})`));
+  return names.size === 0 ? [] : [`The load generator was at its own limit in: ${[...names].join(", ")}.`];
 }
 
-function certificateLine({ certificates }: Results): string[] {
-  if (!certificates) return ["cfssl is not installed (Debian package golang-cfssl): not measured against."];
+function certificateLine({ certificates }: Results): string {
+  if (!certificates)
+    return "Not measured against cfssl: it is not installed (Debian package golang-cfssl), or time was up.";
   const { perSecond, least, most, cpuMillisecondsPerRequest } = certificates;
-  return [
+  return (
     `cfssl makes ${figure(perSecond)} keys with certificates a second (${figure(least)} to ${figure(most)}), at ` +
-      `${figure(cpuMillisecondsPerRequest)} ms of CPU each.`,
-  ];
+    `${figure(cpuMillisecondsPerRequest)} ms of CPU each.`
+  );
 }
 
-function halfLoadLine({ halfLoad: { perSecond, p50, p99 } }: Results): string {
+function halfLoadLine({ perSecond, p50, p99 }: HalfLoad): string {
   return `${figure(perSecond)} new joins a second into one domain: p50 ${figure(p50)} ms, p99 ${figure(p99)} ms.`;
 }
 
-function joinCostTable({ joinCosts }: Results): string {
-  const rows = Object.entries(joinCosts).flatMap(([variant, { alone, inBurst }]) => [
-    [variant, "alone", alone] as const,
-    [variant, "in a burst of 64", inBurst] as const,
-  ]);
+function costTable(costs: NonNullable<Results["costs"]>): string {
+  const rows = Object.entries(costs).flatMap(([variant, requests]) =>
+    Object.entries(requests).flatMap(([request, { alone, inBurst }]) => [
+      { variant, request: `a ${request} alone`, use: alone },
+      { variant, request: `a ${request} in a burst of 64`, use: inBurst },
+    ]),
+  );
   return markdownTable(
-    ["Worker", "a join", "round trips", "statements", "rows read", "rows written"],
-    rows.map(([variant, how, { calls, statements, rowsRead, rowsWritten }]) => [
+    ["Worker", "what", "round trips", "statements", "rows read", "rows written"],
+    rows.map(({ variant, request, use: { calls, statements, rowsRead, rowsWritten } }) => [
       variant,
-      how,
+      request,
       ...[calls, statements, rowsRead, rowsWritten].map(figure),
     ]),
     2,
   );
 }
 
-function memberTable({ memberGrowth }: Results): string {
+function memberTable(memberGrowth: Results["memberGrowth"]): string {
   return markdownTable(
     ["members", "joins/s", "least to most", "renewals/s", "least to most", "CPU ms/join", "CPU ms/renewal", "peak MB"],
     memberGrowth.map(({ members, joins, renewals }) => [
@@ -119,7 +126,7 @@ function memberTable({ memberGrowth }: Results): string {
   );
 }
 
-function keyTable({ keyGrowth }: Results): string {
+function keyTable(keyGrowth: Results["keyGrowth"]): string {
   return markdownTable(
     [
       "key versions",
