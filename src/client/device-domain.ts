@@ -88,13 +88,11 @@ export class DeviceDomain {
       throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The machine GUID is no UUID");
     }
     const store = options.store ?? new MemoryStore();
-    const known = await store.load(address.url);
-    if (known && machineGuid !== undefined && known.machineGuid !== machineGuid) {
+    const first = () => firstState(store, address.url, machineGuid);
+    const state = (await store.load(address.url)) ?? (await exclusively(store, address.url, undefined, first));
+    if (machineGuid !== undefined && state.machineGuid !== machineGuid) {
       throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The store holds a device with another machine GUID");
     }
-    const state = known ?? (await newDevice(machineGuid ?? crypto.randomUUID(), store.keepsCryptoKeys));
-    // Known to the server before it is saved, a device whose program ends would be a member that nobody is.
-    if (!known) await store.save(address.url, state);
     return new DeviceDomain(address, store, state, options);
   }
 
@@ -315,7 +313,7 @@ export class DeviceDomain {
     };
     const call = (async () => {
       await orAborted(turn, signal);
-      return this.#store.exclusively?.(url, signal, onLatestState) ?? onLatestState();
+      return exclusively(this.#store, url, signal, onLatestState);
     })();
     this.#lastCall = Promise.allSettled([turn, call]);
     return call;
@@ -339,6 +337,26 @@ const CLOCK_TOLERANCE_SECONDS = 300;
 
 /** How long before its end a token is worth renewing. */
 const RENEWAL_MILLISECONDS = 24 * 60 * 60 * 1000;
+
+/** Does something that no other program does with the same device meanwhile, as far as the store can see to that. */
+function exclusively<T>(
+  store: DeviceStore,
+  url: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  return store.exclusively?.(url, signal, work) ?? work();
+}
+
+/** The device that another program has just saved, or else a new one, saved. */
+async function firstState(store: DeviceStore, url: string, machineGuid?: string): Promise<DeviceState> {
+  const known = await store.load(url);
+  if (known) return known;
+  const state = await newDevice(machineGuid ?? crypto.randomUUID(), store.keepsCryptoKeys);
+  // Known to the server before it is saved, a device whose program ends would be a member that nobody is.
+  await store.save(url, state);
+  return state;
+}
 
 async function newDevice(machineGuid: string, keepsCryptoKeys: boolean): Promise<DeviceState> {
   const [signingKey, sealingKey] = await Promise.all([

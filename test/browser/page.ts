@@ -8,6 +8,8 @@ declare global {
   /** A call that a test looks after later, and what it ends it with. */
   var call: Promise<unknown>;
   var controller: AbortController;
+  /** Lets go on what a test has made wait. */
+  var resume: () => void;
   var outcome: (call: Promise<unknown>) => Promise<Outcome>;
 }
 

@@ -2,7 +2,7 @@ import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { test } from "./stage.ts";
-import { abortedWithReason, decrypted, standing } from "./tabs.ts";
+import { abortedWithReason, decrypted, openDevice, openTab, standing } from "./tabs.ts";
 
 describe("two tabs with one device, one after the other", () => {
   test("go on from what the other one stored", async ({ domain, openDeviceTab }) => {
@@ -56,6 +56,36 @@ describe("two tabs with one device, one after the other", () => {
 });
 
 describe("two tabs with one device, at once", () => {
+  test("open a new device, and it is one device", async ({ site, browser, domain }) => {
+    const [slow, quick] = [await openTab(browser, site), await openTab(browser, site)];
+    await slow.evaluate(async (url) => {
+      const looked = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      /** Finds nothing, and then takes its time. */
+      class SlowStore extends library.IndexedDbStore {
+        override async load(domainUrl: string) {
+          const state = await super.load(domainUrl);
+          looked.resolve();
+          await goOn.promise;
+          return state;
+        }
+      }
+      globalThis.resume = goOn.resolve;
+      globalThis.call = library.DeviceDomain.open(url, { store: new SlowStore() });
+      await looked.promise;
+    }, domain.url);
+    await openDevice(quick, domain);
+    await quick.evaluate(() => device.join());
+    const guid = await slow.evaluate(async () => {
+      resume();
+      return ((await call) as typeof device).machineGuid;
+    });
+    await openDevice(slow, domain);
+    expect(await standing(slow)).toEqual({ guid, status: "member", version: 1 });
+    expect(await standing(quick)).toMatchObject({ guid });
+    expect(await domain.overview()).toMatchObject({ memberCount: 1 });
+  });
+
   test("take turns: a leave waits for a renewal, and is not undone by it", async ({ domain, openDeviceTab }) => {
     const [one, other] = [await openDeviceTab(), await openDeviceTab()];
     await one.evaluate(() => device.join());

@@ -173,6 +173,8 @@ describe("a store that can keep others out", () => {
     await Promise.all([device.join(), device.leave()]);
     expect(held).toEqual([
       `take ${FAKE_DOMAIN_URL}`,
+      "give back, new",
+      `take ${FAKE_DOMAIN_URL}`,
       "give back, member",
       `take ${FAKE_DOMAIN_URL}`,
       "give back, left",
