@@ -192,7 +192,8 @@ export class DeviceDomain {
    */
   async decrypt(jwe: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
     signal?.throwIfAborted();
-    const { credentials } = this.#state;
+    // As the store has them by now: another tab may have got a key since, or left.
+    const { credentials } = (await this.#store.load(this.#address.url)) ?? this.#state;
     if (credentials.length === 0) throw notAMember();
     const kid = keyIdOf(jwe);
     const credential = credentials.find(({ keyVersion }) => domainKeyId(this.#address.domain, keyVersion) === kid);

@@ -22,6 +22,17 @@ describe("two tabs with one device, one after the other", () => {
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });
   });
 
+  test("open what the other one got the key for, until it leaves", async ({ domain, openDeviceTab }) => {
+    const [one, other] = [await openDeviceTab(), await openDeviceTab()];
+    await one.evaluate(() => device.join());
+    const secret = await domain.encrypt("a film");
+    expect(await decrypted(other, secret)).toBe("a film");
+    await one.evaluate(() => device.leave());
+    expect(await other.evaluate((jwe) => outcome(device.decrypt(jwe)), secret)).toMatchObject({
+      error: "NOT_A_MEMBER",
+    });
+  });
+
   test("finish each other's leave", async ({ domain, openDeviceTab }) => {
     const [one, other] = [await openDeviceTab(), await openDeviceTab()];
     await one.evaluate(() => device.join());
