@@ -1,6 +1,9 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -17,6 +20,8 @@ export type Site = {
   adminToken: string;
   /** Stops the next request for a path on its way to the server, or the answer to it on its way back. */
   hold(path: string, what: "request" | "answer"): Hold;
+  /** Has the server end, and start again on what it kept, with other secrets. */
+  restart(change: (secretsFile: string) => void): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -28,6 +33,7 @@ export async function startSite(): Promise<Site> {
     return index === -1 ? null : (holds.splice(index, 1)[0]?.hold ?? null);
   };
   const files = await pageFiles();
+  const dir = mkdtempSync(join(tmpdir(), "site-"));
   let server: TestServer | undefined;
 
   const front = createServer((incoming, response) => {
@@ -55,12 +61,14 @@ export async function startSite(): Promise<Site> {
     front.close();
     front.closeAllConnections();
     await server?.stop();
+    rmSync(dir, { recursive: true, force: true });
   };
   front.listen(0, HOST);
   await once(front, "listening");
   const url = `http://${HOST}:${(front.address() as AddressInfo).port}`;
+  const start = () => startServer({ dir, vars: { DOMAIN_SERVER_URL: url } });
   try {
-    server = await startServer({ vars: { DOMAIN_SERVER_URL: url } });
+    server = await start();
   } catch (error) {
     await stop();
     throw error;
@@ -70,7 +78,12 @@ export async function startSite(): Promise<Site> {
     holds.push({ path, what, hold: held });
     return held;
   };
-  return { url, adminToken: server.adminToken, hold, stop };
+  const restart: Site["restart"] = async (change) => {
+    await server?.stop();
+    change(join(dir, "secrets.env"));
+    server = await start();
+  };
+  return { url, adminToken: server.adminToken, hold, restart, stop };
 }
 
 type File = { headers: Record<string, string>; body: string };

@@ -22,7 +22,8 @@ export const reads = new Hono<AppEnv>()
     return c.json({ keys: publicJwks.map((jwk) => JSON.parse(jwk)), currentKeyVersion });
   })
   .get("/.well-known/jwks.json", etag(), (c) => {
-    c.header("cache-control", "public, max-age=300");
+    // May be kept, but not used without asking: a new key signs from the moment it is there.
+    c.header("cache-control", "no-cache");
     const keys = configOf(c.env).domainAuthorityKeys.map(({ kty, crv, x, y, kid }) => ({
       kty,
       crv,

@@ -1,0 +1,24 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect } from "vitest";
+import { newSigningKey } from "../../scripts/local-secrets.ts";
+import { test } from "./stage.ts";
+import { openDevice } from "./tabs.ts";
+
+test("a page takes a new key of the domain authority at once, whatever the browser has cached", async ({
+  site,
+  domain,
+  openDeviceTab,
+}) => {
+  const tab = await openDeviceTab();
+  await tab.evaluate(() => device.join());
+  const key = await newSigningKey();
+  await site.restart((file) => {
+    const secrets = readFileSync(file, "utf8").replace(/^DOMAIN_AUTHORITY_KEYS=(.*)$/m, (_, set) => {
+      return `DOMAIN_AUTHORITY_KEYS=${JSON.stringify({ keys: [key, ...JSON.parse(set).keys] })}`;
+    });
+    writeFileSync(file, secrets);
+  });
+  await tab.reload();
+  await openDevice(tab, domain);
+  expect(await tab.evaluate(() => outcome(device.join()))).toEqual({ value: { newMember: false, keyVersion: 1 } });
+});
