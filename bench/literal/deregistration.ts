@@ -43,6 +43,9 @@ export async function deregister(
   const unproven = info && proofFault(info, member, proof, auth);
   if (unproven) return { granted: false, refusal: unproven };
   if (!member) return refuse("DEREG_DENIED", "no such membership");
+  if (proof && member.signedAt !== null && proof.signedAt < member.signedAt) {
+    return refuse("DEVICE_PROOF_INVALID", "signed before the join");
+  }
   if (preview) return { granted: true, grant: { deregistered: false } };
 
   // Step 5: delete the entry, and set the Key Rollover Required flag.

@@ -57,16 +57,16 @@ export async function register(tables: Tables, config: Config, request: Register
       return refuse("DEVICE_PROOF_INVALID", "the request was used before");
     }
   }
-  const deviceKeyThumbprint = proof?.thumbprint ?? null;
+  const binding = { deviceKeyThumbprint: proof?.thumbprint ?? null, signedAt: proof?.signedAt ?? null };
   if (!member) {
     if (info.maxMembership !== null && info.memberCount >= info.maxMembership) {
       return refuse("DOM_LIMIT_REACHED", `${info.memberCount} of ${info.maxMembership} members`);
     }
-    await tables.insertMember(machineGuid, deviceKeyThumbprint);
-    changes.push({ type: "device-joined", machineGuid, requestId, deviceKeyThumbprint });
-  } else if (member.deviceKeyThumbprint === null && deviceKeyThumbprint !== null) {
-    await tables.bindDeviceKey(machineGuid, deviceKeyThumbprint);
-    changes.push({ type: "device-key-bound", machineGuid, requestId, deviceKeyThumbprint });
+    await tables.insertMember(machineGuid, binding);
+    changes.push({ type: "device-joined", machineGuid, requestId, ...binding });
+  } else if (member.deviceKeyThumbprint === null && proof) {
+    await tables.bindDeviceKey(machineGuid, binding);
+    changes.push({ type: "device-key-bound", machineGuid, requestId, ...binding });
   }
   if (proof && !sealed) {
     await tables.insertRequest(proof.requestKey, machineGuid, "register", null);

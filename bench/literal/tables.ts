@@ -1,4 +1,4 @@
-import type { DomainSettings } from "../../src/domain/types.ts";
+import type { DeviceKeyBinding, DomainSettings } from "../../src/domain/types.ts";
 
 /** A row of `domain_server_info`. */
 export type InfoRow = DomainSettings & Readonly<{ keyRolloverRequired: boolean; memberCount: number }>;
@@ -49,29 +49,32 @@ export class Tables {
   }
 
   /** A membership; null if the device is no member. */
-  member(machineGuid: string): Promise<{ deviceKeyThumbprint: string | null } | null> {
+  member(machineGuid: string): Promise<DeviceKeyBinding | null> {
     return this.#one(
-      `select device_key_thumbprint as deviceKeyThumbprint from domain_membership
+      `select device_key_thumbprint as deviceKeyThumbprint, signed_at as signedAt from domain_membership
        where domain = ? and machine_guid = ?`,
       this.domain,
       machineGuid,
     );
   }
 
-  async insertMember(machineGuid: string, thumbprint: string | null): Promise<void> {
+  async insertMember(machineGuid: string, { deviceKeyThumbprint, signedAt }: DeviceKeyBinding): Promise<void> {
     await this.#run(
-      "insert into domain_membership (domain, machine_guid, device_key_thumbprint, joined_at) values (?, ?, ?, ?)",
+      `insert into domain_membership (domain, machine_guid, device_key_thumbprint, joined_at, signed_at)
+       values (?, ?, ?, ?, ?)`,
       this.domain,
       machineGuid,
-      thumbprint,
+      deviceKeyThumbprint,
       Date.now(),
+      signedAt,
     );
   }
 
-  async bindDeviceKey(machineGuid: string, thumbprint: string): Promise<void> {
+  async bindDeviceKey(machineGuid: string, { deviceKeyThumbprint, signedAt }: DeviceKeyBinding): Promise<void> {
     await this.#run(
-      "update domain_membership set device_key_thumbprint = ? where domain = ? and machine_guid = ?",
-      thumbprint,
+      "update domain_membership set device_key_thumbprint = ?, signed_at = ? where domain = ? and machine_guid = ?",
+      deviceKeyThumbprint,
+      signedAt,
       this.domain,
       machineGuid,
     );
