@@ -101,9 +101,9 @@ async function stopped({ child, ended }: Run): Promise<void> {
   child.kill("SIGTERM");
   await ended;
   for (;;) {
-    const response = await fetch(`http://localhost:${port}/health`).catch(() => null);
-    if (response === null) return;
-    await response.arrayBuffer();
+    // It may go away in the middle of an answer, too.
+    const answer = fetch(`http://localhost:${port}/health`).then((response) => response.text());
+    if ((await answer.catch(() => null)) === null) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
