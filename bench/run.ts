@@ -33,6 +33,13 @@ await Workshop.run(async (workshop) => {
 async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   const { generator, folder } = workshop;
   const machine = thisMachine();
+  /** Measures a part, if it is not too late to begin it. */
+  const inTime = async <T>(part: string, run: () => Promise<T>): Promise<T | null> => {
+    const late = secondsSoFar() > plan.lastStartSeconds;
+    say(late ? `left out, for want of time: ${part}` : part);
+    return late ? null : run();
+  };
+
   say("building the Workers");
   const { code, compressedBytes } = await buildWorkers(join(folder, "build"));
   const servers = {} as Record<Variant, BenchServer>;
@@ -41,27 +48,23 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
     const requests = variant === "literal" ? plan.warmUp / 10 : plan.warmUp;
     await measure(generator, servers[variant], { kind: "joins", domain: "warm-up" }, requests);
   }
-  const rows: Row[] = [];
-  for (const { effort, ...comparison } of plan.comparisons) {
-    const { name } = WORKLOADS[comparison.workload];
-    const part = `${name}, D1 late by ${comparison.delayMilliseconds} ms`;
-    rows.push(...((await inTime(part, () => compare(generator, servers, comparison, effort))) ?? []));
-  }
   const costs = await inTime("what requests cost at D1", async () => ({
     ours: await requestCosts(generator, servers.ours),
     literal: await requestCosts(generator, servers.literal),
   }));
+  const rows: Row[] = [];
+  for (const { effort, ...comparison } of plan.comparisons) {
+    const part = `${WORKLOADS[comparison.workload].name}, D1 late by ${comparison.delayMilliseconds} ms`;
+    rows.push(...((await inTime(part, () => compare(generator, servers, comparison, effort))) ?? []));
+  }
   const peak = rows.find((row) => row.workload === "joins" && row.variant === "ours")?.perSecond ?? 0;
-  const atHalfLoad = await inTime("new joins at half load", () =>
-    halfLoad(generator, servers.ours, peak, plan.halfLoad),
-  );
+  const atHalf = await inTime("half load", () => halfLoad(generator, servers.ours, peak, plan.halfLoad));
+  // They would take memory and processor time from those that come now.
   await workshop.stop(Object.values(servers));
-  const members = await inTime("growing domains", () =>
-    memberGrowth(workshop, code.ours, plan.members, plan.memberEffort),
-  );
-  const keys = await inTime("growing numbers of key versions", () =>
-    keyGrowth(workshop, code.ours, plan.keyVersions, plan.keyEffort),
-  );
+
+  const { members, memberEffort, keyVersions, keyEffort } = plan;
+  const byMembers = await inTime("members", () => memberGrowth(workshop, code.ours, members, memberEffort));
+  const byKeys = await inTime("key versions", () => keyGrowth(workshop, code.ours, keyVersions, keyEffort));
   const issued = await inTime("certificates", () => certificates(workshop, plan.certificates));
   return {
     takenAt: new Date().toISOString(),
@@ -70,19 +73,12 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
     machine,
     compressedBytes,
     rows,
-    halfLoad: atHalfLoad,
+    halfLoad: atHalf,
     costs,
-    memberGrowth: members ?? [],
-    keyGrowth: keys ?? [],
+    memberGrowth: byMembers ?? [],
+    keyGrowth: byKeys ?? [],
     certificates: issued,
   };
-
-  /** Measures a part, if it is not too late to begin it. */
-  async function inTime<T>(part: string, run: () => Promise<T>): Promise<T | null> {
-    const late = secondsSoFar() > plan.lastStartSeconds;
-    say(late ? `left out, for want of time: ${part}` : part);
-    return late ? null : run();
-  }
 }
 
 /** Tells whoever waits what is going on, apart from the results. */

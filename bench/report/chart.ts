@@ -46,7 +46,7 @@ export function svgChart({ title, x, places, y, logarithmic = false, series }: C
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
-    `<title>${escaped(title)}</title>`,
+    `<title>${escaped(title)}: ${escaped(y)} by ${escaped(x)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${AREA.left}" y="22" font-size="15">${escaped(title)}</text>`,
     text(AREA.left, 42, y, "start"),
