@@ -43,9 +43,10 @@ export async function compare(
       // A warm-up would take longer than all the rest; its code is warm from the runs without delay.
       if (slow && (warmUp || round > SLOW_ROUNDS)) continue;
       const place = workload.placePerRound ? `${key}-${delayMilliseconds}-${round}` : key;
-      const isNew = await prepare(server, workload, place);
+      await prepare(server, workload, place);
+      if (workload.wakeUp) await measure(generator, server, workload.traffic(place), workload.wakeUp);
       const requests = warmUp
-        ? (isNew && workload.warmUp) || WARM_UP
+        ? WARM_UP
         : slow
           ? CONNECTIONS
           : (workload.amount ?? Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds)));
@@ -64,12 +65,11 @@ export async function compare(
 
 const prepared = new WeakMap<BenchServer, Set<string>>();
 
-/** Makes the domain of a round, if that takes more than traffic. @returns whether this is the first round there */
-async function prepare(server: BenchServer, { members }: Workload, place: string): Promise<boolean> {
+/** Makes the domain of a round, if that takes more than traffic. */
+async function prepare(server: BenchServer, { members }: Workload, place: string): Promise<void> {
   const known = prepared.get(server) ?? new Set();
   prepared.set(server, known);
-  if (known.has(place)) return false;
+  if (known.has(place)) return;
   known.add(place);
   if (members !== undefined) await populate(server, place, members);
-  return true;
 }

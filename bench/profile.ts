@@ -36,14 +36,14 @@ await Workshop.run((workshop) => profile(workshop, workload, isolate));
 
 async function profile(
   workshop: Workshop,
-  { traffic, members, warmUp, amount }: Workload,
+  { traffic, members, wakeUp, amount }: Workload,
   isolate: string,
 ): Promise<void> {
   const { generator, folder } = workshop;
   const { code } = await buildWorkers(join(folder, "build"));
   const server = await workshop.start(code[variant], true);
   if (members !== undefined) await populate(server, "profiled", members);
-  const { perSecond } = await measure(generator, server, traffic("profiled"), warmUp ?? 1_500);
+  const { perSecond } = await measure(generator, server, traffic("profiled"), wakeUp ?? 1_500);
 
   const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
   const requests = amount ?? Math.ceil(perSecond * Number(values.seconds));

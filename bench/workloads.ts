@@ -11,8 +11,8 @@ export type Workload = Readonly<{
   placePerRound: boolean;
   /** How many members the domain has beforehand; without this it does not exist yet. */
   members?: number;
-  /** How many requests come before those that count. */
-  warmUp?: number;
+  /** How many requests come before those that count, in every round: they wake the objects that went to sleep. */
+  wakeUp?: number;
   /** How many requests make a round; without this as many as fit its time. */
   amount?: number;
 }>;
@@ -25,8 +25,8 @@ function spreadOver(domains: number) {
     traffic: (prefix: string) => ({ kind: "spread", prefix, domains }) as const,
     oneDomain: false,
     placePerRound: false,
-    // One for each, so that all of them have their first key.
-    warmUp: domains,
+    // One for each: the runtime puts an object to sleep that was asked nothing for some seconds.
+    wakeUp: domains,
   };
 }
 

@@ -3,7 +3,7 @@ import { isAdmin } from "../../src/auth/admin.ts";
 import { AuthTokenVerifier } from "../../src/auth/auth-tokens.ts";
 import { isRequestKey } from "../../src/auth/device-requests.ts";
 import { configOf } from "../../src/config.ts";
-import { isSealingKey, sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
+import { importSealingKey, sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
 import type { AuthEvidence } from "../../src/domain/types.ts";
 import { jsonBody } from "../../src/http/bodies.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../../src/http/context.ts";
@@ -27,7 +27,8 @@ export const app = new Hono<AppEnv>()
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
-    if (encryptionKey && !(await isSealingKey(encryptionKey))) {
+    const sealTo = encryptionKey ? await importSealingKey(encryptionKey) : null;
+    if (encryptionKey && !sealTo) {
       throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
     }
     const { newMember, keyVersion, credentials } = granted(
@@ -55,7 +56,7 @@ export const app = new Hono<AppEnv>()
         newMember,
         keyVersion,
         credentials: statements,
-        ...(encryptionKey ? { sealedKeys: await sealPrivateKeys(privateKeys, encryptionKey) } : {}),
+        ...(sealTo ? { sealedKeys: await sealPrivateKeys(privateKeys, sealTo) } : {}),
       },
       newMember ? 201 : 200,
     );

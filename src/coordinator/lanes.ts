@@ -8,14 +8,14 @@ const MAX_GROUP = 1_000;
 /** The most requests that wait; what comes on top of them is refused at once instead of too late. */
 const MAX_WAITING = 4_000;
 /** With a group under way, the next one sets out beside it once it has this many: small ones are cheaper together. */
-const WORTH_A_TRIP = 16;
+export const WORTH_A_TRIP = 32;
 /** The most groups of a lane under way at once. */
 const MAX_TRIPS = 8;
 /** From this size on, a group is a crowd, and the next one waits a little for as many. */
 const CROWD = 4;
 /** How many it waits for at the most, and how long. */
 const MOST_EXPECTED = 32;
-const GATHERING_MILLISECONDS = 2;
+const GATHERING_MILLISECONDS = 4;
 
 /** Which way a request is tried first. */
 export type Lane = "read" | "join" | "change";

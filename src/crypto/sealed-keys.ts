@@ -10,29 +10,29 @@ export type SealingKey = Readonly<{ kty: "EC" | "OKP"; crv: "P-256" | "X25519"; 
  * @see RFC 7517, JSON Web Key (JWK), section 7
  * @see RFC 7518, JSON Web Algorithms (JWA), section 4.6
  */
-export function sealPrivateKeys(privateKeys: readonly JWK[], to: SealingKey): Promise<string> {
+export function sealPrivateKeys(privateKeys: readonly JWK[], to: CryptoKey): Promise<string> {
   return new CompactEncrypt(new TextEncoder().encode(JSON.stringify({ keys: privateKeys })))
     .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json" })
-    .encrypt(to as JWK);
+    .encrypt(to);
 }
 
 /**
- * Whether a key can be sealed to: a point of its curve, and none of small order. Asked before anything is changed,
- * because sealing comes last.
+ * A key that can be sealed to: a point of its curve, and none of small order; null for any other. Asked before anything
+ * is changed, because sealing comes last.
  *
  * @see RFC 7748, Elliptic Curves for Security, section 6.1: the all-zero check
  */
-export async function isSealingKey({ kty, crv, x, y }: SealingKey): Promise<boolean> {
+export async function importSealingKey({ kty, crv, x, y }: SealingKey): Promise<CryptoKey | null> {
   const algorithm = kty === "EC" ? { name: "ECDH", namedCurve: crv } : { name: crv };
   try {
     const key = await crypto.subtle.importKey("jwk", { kty, crv, x, ...(y ? { y } : {}) }, algorithm, false, []);
-    if (kty === "EC") return true;
+    if (kty === "EC") return key;
     // The generated types call the member `$public`; the runtime, as the specification, calls it `public`.
     const agreement = { name: "X25519", public: key } as unknown as Parameters<typeof crypto.subtle.deriveBits>[0];
     const shared = await crypto.subtle.deriveBits(agreement, await probeKey(), 256);
-    return new Uint8Array(shared).some((byte) => byte !== 0);
+    return new Uint8Array(shared).some((byte) => byte !== 0) ? key : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

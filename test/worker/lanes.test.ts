@@ -1,8 +1,12 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { WORTH_A_TRIP } from "../../src/coordinator/lanes.ts";
 import { invariantViolations, newDomain, newGuid, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase, type Interference, isCommit } from "./faulty-database.ts";
 import { gist, joins, leaves, newQueue, request } from "./writers.ts";
+
+/** So many joins at once take four trips: the first goes alone, the others gather behind it. */
+const FOUR_TRIPS = 1 + 3 * WORTH_A_TRIP;
 
 const guids = (count: number) => Array.from({ length: count }, newGuid);
 
@@ -44,19 +48,18 @@ describe("joins on their way one behind the other", () => {
       calls.push(isCommit(sql));
       return all(sql, run);
     });
-    // 1 goes alone; the others gather behind it, and set out by the sixteen.
-    const results = await Promise.all(guids(1 + 16 * 3).map((guid) => queue.submit(request(joins(guid)))));
+    const results = await Promise.all(guids(FOUR_TRIPS).map((guid) => queue.submit(request(joins(guid)))));
     expect(results.map(gist)).toEqual(results.map(() => expect.objectContaining({ newMember: true, keyVersion: 1 })));
     expect(calls).toEqual([true, true, true, true]);
-    expect((await rows(domain)).members).toHaveLength(50);
+    expect((await rows(domain)).members).toHaveLength(1 + FOUR_TRIPS);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
   it("happen once each if they arrive in the wrong order", async () => {
     const { domain, queue } = await warmed(gate(4, (commits) => commits.toReversed()));
-    const results = await Promise.all(guids(49).map((guid) => queue.submit(request(joins(guid)))));
+    const results = await Promise.all(guids(FOUR_TRIPS).map((guid) => queue.submit(request(joins(guid)))));
     expect(results.map(gist)).toEqual(results.map(() => expect.objectContaining({ newMember: true })));
-    expect((await rows(domain)).members).toHaveLength(50);
+    expect((await rows(domain)).members).toHaveLength(1 + FOUR_TRIPS);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
@@ -70,9 +73,9 @@ describe("joins on their way one behind the other", () => {
         throw new Error(CONNECTION_LOST);
       }),
     );
-    const results = await Promise.all(guids(49).map((guid) => queue.submit(request(joins(guid)))));
+    const results = await Promise.all(guids(FOUR_TRIPS).map((guid) => queue.submit(request(joins(guid)))));
     expect(results.map(gist)).toEqual(results.map(() => expect.objectContaining({ newMember: true })));
-    expect((await rows(domain)).members).toHaveLength(50);
+    expect((await rows(domain)).members).toHaveLength(1 + FOUR_TRIPS);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
@@ -91,7 +94,7 @@ describe("joins on their way one behind the other", () => {
         return run();
       }),
     );
-    const results = await Promise.all(guids(49).map((guid) => queue.submit(request(joins(guid)))));
+    const results = await Promise.all(guids(FOUR_TRIPS).map((guid) => queue.submit(request(joins(guid)))));
     expect(results.map(gist)).toEqual(results.map(() => expect.objectContaining({ newMember: true, keyVersion: 2 })));
     expect(await invariantViolations(domain)).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { AuthTokenVerifier } from "../../auth/auth-tokens.ts";
 import { isRequestKey } from "../../auth/device-requests.ts";
 import { configOf } from "../../config.ts";
 import type { Credential } from "../../coordinator/keyring.ts";
-import { isSealingKey, type SealingKey, sealPrivateKeys } from "../../crypto/sealed-keys.ts";
+import { importSealingKey, type SealingKey, sealPrivateKeys } from "../../crypto/sealed-keys.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
@@ -17,12 +17,10 @@ export const devices = new Hono<AppEnv>()
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
-    if (encryptionKey && !(await isSealingKey(encryptionKey))) {
-      throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
-    }
+    const sealTo = encryptionKey ? await sealingKey(encryptionKey) : null;
     const requestId = c.get("requestId");
     const issuer = serverUrl(c);
-    const sealed = encryptionKey !== undefined;
+    const sealed = sealTo !== null;
     const { newMember, keyVersion, credentials } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
       coordinator.register(
         { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed },
@@ -30,7 +28,7 @@ export const devices = new Hono<AppEnv>()
       ),
     );
     return c.json(
-      { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, encryptionKey)) },
+      { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
       newMember ? 201 : 200,
     );
   })
@@ -50,8 +48,15 @@ export const devices = new Hono<AppEnv>()
     return c.json({ domain, machineGuid, preview, deregistered });
   });
 
+/** A key to seal to. @throws Problem `INVALID_REQUEST` if nothing can be sealed to it */
+async function sealingKey(jwk: SealingKey): Promise<CryptoKey> {
+  const key = await importSealingKey(jwk);
+  if (key) return key;
+  throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
+}
+
 /** The credentials with their private keys in the clear, or without them and all of them sealed. */
-async function credentialBodies(credentials: readonly Credential[], sealTo: SealingKey | undefined) {
+async function credentialBodies(credentials: readonly Credential[], sealTo: CryptoKey | null) {
   const statements = credentials.map(({ keyVersion, token, expiresAt }) => ({
     keyVersion,
     token,
