@@ -1,0 +1,141 @@
+/** What one request does: the state after it, or null if its answer cannot come of that state. */
+export type Step<State> = (state: State) => State | null;
+
+/** A request as seen from outside. Its steps happened in this order, each at some moment between call and answer. */
+export type Operation<State> = Readonly<{
+  steps: readonly Step<State>[];
+  /** Places in one order of all calls and answers. */
+  calledAt: number;
+  /** Null if no answer came: then the steps may have happened at any time since the call, or not at all. */
+  answeredAt: number | null;
+}>;
+
+/** The states that steps lead through, from the first on; two with the same name are the same. */
+export type States<State> = Readonly<{ initial: State; nameOf(state: State): string }>;
+
+/** Whether a history can be put in one order, and if not, the most operations that can (their indexes). */
+export type Verdict = Readonly<{ linearizable: boolean; longest: readonly number[] }>;
+
+/** A call or an answer in the history, in a doubly linked list that calls are lifted out of and put back into. */
+type Entry = {
+  call: Call | null;
+  next: Entry | null;
+  previous: Entry | null;
+};
+
+/** A step of an operation with its entries. */
+type Call = {
+  readonly index: number;
+  readonly operation: number;
+  /** The step that must come before, of the same operation; null for the first. */
+  readonly before: number | null;
+  readonly entry: Entry;
+  /** Its answer; null if none came. */
+  readonly answer: Entry | null;
+};
+
+/**
+ * Whether there is an order of all steps, each between its call and its answer, in which every answer is right.
+ *
+ * @see Jeannette M. Wing and Chun Gong, "Testing and Verifying Concurrent Objects": the search
+ * @see Gavin Lowe, "Testing for linearizability": the linked list, and never being twice in the same place
+ */
+export function checkLinearizability<State>(
+  { initial, nameOf }: States<State>,
+  operations: readonly Operation<State>[],
+): Verdict {
+  const { head, calls, steps } = entriesOf(operations);
+  const done = new Uint32Array(Math.ceil(calls.length / 32));
+  const isDone = (index: number) => ((done[index >>> 5] as number) & (1 << (index & 31))) !== 0;
+  const flip = (index: number) => {
+    done[index >>> 5] = (done[index >>> 5] as number) ^ (1 << (index & 31));
+  };
+  let unanswered = calls.filter(({ answer }) => answer !== null).length;
+  let longest: readonly number[] = [];
+  const seen = new Set<string>();
+  const path: { call: Call; state: State }[] = [];
+  let state = initial;
+  let at = head.next;
+  while (unanswered > 0) {
+    const call = at?.call ?? null;
+    if (at && call) {
+      const next = call.before === null || isDone(call.before) ? (steps[call.index] as Step<State>)(state) : null;
+      if (next !== null) {
+        flip(call.index);
+        const place = `${done.join()} ${nameOf(next)}`;
+        if (!seen.has(place)) {
+          seen.add(place);
+          path.push({ call, state });
+          state = next;
+          lift(call);
+          if (call.answer) unanswered--;
+          if (path.length > longest.length) longest = path.map((each) => each.call.operation);
+          at = head.next;
+          continue;
+        }
+        flip(call.index);
+      }
+      at = at.next;
+      continue;
+    }
+    // Whose answer has come must have happened by now: something on the way was put in the wrong place.
+    const last = path.pop();
+    if (!last) return { linearizable: false, longest: [...new Set(longest)] };
+    state = last.state;
+    flip(last.call.index);
+    unlift(last.call);
+    if (last.call.answer) unanswered++;
+    at = last.call.entry.next;
+  }
+  return { linearizable: true, longest: operations.map((_, index) => index) };
+}
+
+/** The history as a list of entries, in their order. */
+function entriesOf<State>(operations: readonly Operation<State>[]) {
+  const calls: Call[] = [];
+  const steps: Step<State>[] = [];
+  const placed: { place: number; entry: Entry }[] = [];
+  for (const [operation, { steps: own, calledAt, answeredAt }] of operations.entries()) {
+    for (const [nth, step] of own.entries()) {
+      const entry: Entry = { call: null, next: null, previous: null };
+      const answer: Entry | null = answeredAt === null ? null : { call: null, next: null, previous: null };
+      const index = calls.length;
+      const call: Call = { index, operation, before: nth === 0 ? null : index - 1, entry, answer };
+      entry.call = call;
+      calls.push(call);
+      steps.push(step);
+      placed.push({ place: calledAt, entry });
+      if (answer && answeredAt !== null) placed.push({ place: answeredAt, entry: answer });
+    }
+  }
+  placed.sort((a, b) => a.place - b.place);
+  const head: Entry = { call: null, next: null, previous: null };
+  let last = head;
+  for (const { entry } of placed) {
+    last.next = entry;
+    entry.previous = last;
+    last = entry;
+  }
+  return { head, calls, steps };
+}
+
+function lift({ entry, answer }: Call): void {
+  unlink(entry);
+  if (answer) unlink(answer);
+}
+
+/** Undoes `lift`, in the opposite order, so that each entry finds its neighbours as they were. */
+function unlift({ entry, answer }: Call): void {
+  if (answer) relink(answer);
+  relink(entry);
+}
+
+function unlink(entry: Entry): void {
+  if (entry.previous) entry.previous.next = entry.next;
+  if (entry.next) entry.next.previous = entry.previous;
+}
+
+function relink(entry: Entry): void {
+  if (entry.previous) entry.previous.next = entry;
+  if (entry.next) entry.next.previous = entry;
+}

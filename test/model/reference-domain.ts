@@ -1,0 +1,218 @@
+import type { Step } from "./linearizability.ts";
+import type { Answer, Ask, Overview, SettingsSent, TokenKind } from "./requests.ts";
+
+/**
+ * A domain as the reference logic describes it, written down once more and as plainly as can be: it shares no code with
+ * the server, or the two could be wrong together.
+ */
+export type ReferenceDomain = Readonly<{
+  exists: boolean;
+  authenticationRequired: boolean;
+  authNamespace: string | null;
+  maxMembership: number | null;
+  deviceKeyRequired: boolean;
+  rolloverRequired: boolean;
+  keyVersion: number;
+  /** Device numbers, in rising order. */
+  members: readonly number[];
+  /** Device numbers with the reasons, in rising order. */
+  bans: readonly (readonly [number, string])[];
+  /** Which device left under which idempotency key, in rising order of keys. */
+  leaves: readonly (readonly [number, number])[];
+}>;
+
+const UNKNOWN: ReferenceDomain = {
+  exists: false,
+  authenticationRequired: false,
+  authNamespace: null,
+  maxMembership: null,
+  deviceKeyRequired: false,
+  rolloverRequired: true,
+  keyVersion: 0,
+  members: [],
+  bans: [],
+  leaves: [],
+};
+
+/** Where every domain begins, and by what one tells its states apart. */
+export const REFERENCE_STATES = {
+  initial: UNKNOWN,
+  nameOf: (domain: ReferenceDomain) => JSON.stringify(Object.values(domain)),
+};
+
+type Outcome = Readonly<{ after: ReferenceDomain; answer: Answer }>;
+
+/**
+ * What a request was, step by step, given its answer; null for one whose answer never came. Where the server looks
+ * again to answer, others may have changed the domain since: that look is a step of its own.
+ */
+export function stepsOf(ask: Ask, answer: Answer | null): readonly Step<ReferenceDomain>[] {
+  if (answer === null) return [(domain) => carryOut(domain, ask).after];
+  const succeeded = answer.status < 300;
+  const { overview, reason, ...rest } = answer;
+  const carriedOut: Step<ReferenceDomain> = (domain) => {
+    const outcome = carryOut(domain, ask);
+    return same(outcome.answer, rest) ? outcome.after : null;
+  };
+  switch (ask.ask) {
+    case "replace-settings":
+    case "merge-settings":
+    case "rollover":
+      return succeeded ? [carriedOut, looked({ status: 200, overview: overview as Overview })] : [carriedOut];
+    case "ban": {
+      // Lifted again before the server looked: the ban was carried out all the same.
+      const lifted = answer.error === "NOT_FOUND";
+      if (!succeeded && !lifted) return [carriedOut];
+      const banned: Step<ReferenceDomain> = lifted
+        ? (domain) => (domain.exists ? carryOut(domain, ask).after : null)
+        : carriedOut;
+      const found = lifted ? undefined : reason;
+      return [banned, (domain) => (new Map(domain.bans).get(ask.device) === found ? domain : null)];
+    }
+    case "overview":
+      return [looked(answer)];
+    case "members":
+      return succeeded ? [(domain) => (domain.exists ? domain : null), carriedOut] : [carriedOut];
+    default:
+      return [carriedOut];
+  }
+}
+
+function looked(answer: Answer): Step<ReferenceDomain> {
+  return (domain) => (same(carryOut(domain, { ask: "overview" }).answer, answer) ? domain : null);
+}
+
+/** What the reference logic makes of a request. */
+function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
+  const refuse = (status: number, error: string): Outcome => ({ after: domain, answer: { status, error } });
+  const answer = (answer: Answer, after = domain): Outcome => ({ after, answer });
+  const noDomain = refuse(404, "DOMAIN_NOT_FOUND");
+  switch (ask.ask) {
+    case "register": {
+      if (!authenticated(domain, ask.token)) return refuse(401, "DOM_AUTHENTICATION_REQUIRED");
+      if (domain.deviceKeyRequired) return refuse(401, "DEVICE_KEY_REQUIRED");
+      if (isBanned(domain, ask.device)) return refuse(403, "DEVICE_BANNED");
+      const newMember = !domain.members.includes(ask.device);
+      const isFull = domain.maxMembership !== null && domain.members.length >= domain.maxMembership;
+      if (newMember && isFull) return refuse(409, "DOM_LIMIT_REACHED");
+      const keyVersion = domain.rolloverRequired ? domain.keyVersion + 1 : domain.keyVersion;
+      const held = ask.afterKeyVersion ?? 0;
+      const credentials = upTo(keyVersion).filter((version) => version > held);
+      const members = newMember ? inOrder([...domain.members, ask.device]) : domain.members;
+      return answer(
+        { status: newMember ? 201 : 200, newMember, keyVersion, credentials },
+        { ...domain, exists: true, members, keyVersion, rolloverRequired: false },
+      );
+    }
+    case "deregister": {
+      if (!authenticated(domain, ask.token)) return refuse(401, "DOM_AUTHENTICATION_REQUIRED");
+      const before = ask.key === null ? undefined : new Map(domain.leaves).get(ask.key);
+      if (before !== undefined) {
+        const again = before === ask.device && !ask.preview;
+        return again ? answer({ status: 200, deregistered: true }) : refuse(422, "IDEMPOTENCY_KEY_REUSED");
+      }
+      if (domain.deviceKeyRequired) return refuse(401, "DEVICE_KEY_REQUIRED");
+      if (!domain.members.includes(ask.device)) return refuse(403, "DEREG_DENIED");
+      if (ask.preview) return answer({ status: 200, deregistered: false });
+      const leaves = ask.key === null ? domain.leaves : pairsInOrder([...domain.leaves, [ask.key, ask.device]]);
+      return answer({ status: 200, deregistered: true }, { ...without(domain, ask.device), leaves });
+    }
+    case "replace-settings":
+      return settle(domain, { ...domain, ...settingsOf(UNKNOWN), ...given(ask.settings) }, refuse);
+    case "merge-settings":
+      return domain.exists ? settle(domain, { ...domain, ...given(ask.settings) }, refuse) : noDomain;
+    case "rollover": {
+      if (!domain.exists) return noDomain;
+      const now = { ...domain, keyVersion: domain.keyVersion + 1, rolloverRequired: false };
+      return answer({ status: 200 }, ask.when === "now" ? now : { ...domain, rolloverRequired: true });
+    }
+    case "evict":
+      if (!domain.exists) return noDomain;
+      if (!domain.members.includes(ask.device)) return refuse(404, "NOT_FOUND");
+      return answer({ status: 200, evicted: true }, without(domain, ask.device));
+    case "ban": {
+      if (!domain.exists) return noDomain;
+      const others = domain.bans.filter(([device]) => device !== ask.device);
+      const evicted = domain.members.includes(ask.device) ? without(domain, ask.device) : domain;
+      const bans = pairsInOrder([...others, [ask.device, ask.reason]]);
+      return answer({ status: isBanned(domain, ask.device) ? 200 : 201 }, { ...evicted, bans });
+    }
+    case "unban":
+      if (!domain.exists) return noDomain;
+      if (!isBanned(domain, ask.device)) return refuse(404, "NOT_FOUND");
+      return answer(
+        { status: 200, banned: false },
+        { ...domain, bans: domain.bans.filter(([device]) => device !== ask.device) },
+      );
+    case "overview":
+      if (!domain.exists) return noDomain;
+      return answer({
+        status: 200,
+        overview: {
+          ...settingsOf(domain),
+          keyVersion: domain.keyVersion,
+          keyRolloverRequired: domain.rolloverRequired,
+          memberCount: domain.members.length,
+        },
+      });
+    case "members":
+      return domain.exists ? answer({ status: 200, members: domain.members }) : noDomain;
+    case "keys": {
+      if (!domain.exists) return noDomain;
+      const current = domain.rolloverRequired || domain.keyVersion === 0 ? null : domain.keyVersion;
+      return answer({ status: 200, keys: { versions: upTo(domain.keyVersion), current } });
+    }
+  }
+}
+
+function authenticated({ authenticationRequired, authNamespace }: ReferenceDomain, token: TokenKind): boolean {
+  if (!authenticationRequired) return true;
+  return token !== "none" && token !== "forged" && (authNamespace === null || authNamespace === token);
+}
+
+function settle(before: ReferenceDomain, after: ReferenceDomain, refuse: (status: number, error: string) => Outcome) {
+  if (after.authNamespace !== null && !after.authenticationRequired) return refuse(400, "INVALID_REQUEST");
+  return { after: { ...after, exists: true }, answer: { status: before.exists ? 200 : 201 } };
+}
+
+/** Settings as they are taken: null is the default, which only two of them cannot hold themselves. */
+function given(settings: SettingsSent): Partial<ReferenceDomain> {
+  const { authenticationRequired, deviceKeyRequired, ...rest } = settings;
+  return {
+    ...rest,
+    ...(authenticationRequired === undefined ? {} : { authenticationRequired: authenticationRequired ?? false }),
+    ...(deviceKeyRequired === undefined ? {} : { deviceKeyRequired: deviceKeyRequired ?? false }),
+  };
+}
+
+function settingsOf({ authenticationRequired, authNamespace, maxMembership, deviceKeyRequired }: ReferenceDomain) {
+  return { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired };
+}
+
+function without(domain: ReferenceDomain, device: number): ReferenceDomain {
+  return { ...domain, members: domain.members.filter((member) => member !== device), rolloverRequired: true };
+}
+
+function isBanned(domain: ReferenceDomain, device: number): boolean {
+  return domain.bans.some(([banned]) => banned === device);
+}
+
+function upTo(version: number): number[] {
+  return Array.from({ length: version }, (_, index) => index + 1);
+}
+
+function inOrder(numbers: readonly number[]): number[] {
+  return numbers.toSorted((a, b) => a - b);
+}
+
+function pairsInOrder<T>(pairs: readonly (readonly [number, T])[]): (readonly [number, T])[] {
+  return pairs.toSorted(([a], [b]) => a - b);
+}
+
+/** Whether two answers say the same, whatever order they say it in. */
+function same(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  return names.every((name) => same((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]));
+}

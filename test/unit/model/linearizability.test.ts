@@ -1,0 +1,248 @@
+import { describe, expect, it } from "vitest";
+import { checkLinearizability, type Operation } from "../../model/linearizability.ts";
+import { REFERENCE_STATES, type ReferenceDomain, stepsOf } from "../../model/reference-domain.ts";
+import type { Answer, Ask } from "../../model/requests.ts";
+
+/** A register of one number, the smallest thing there is to be linearizable. */
+const NUMBER = { initial: 0, nameOf: String };
+const writes = (value: number, calledAt: number, answeredAt: number | null): Operation<number> => ({
+  steps: [() => value],
+  calledAt,
+  answeredAt,
+});
+const reads = (value: number, calledAt: number, answeredAt: number): Operation<number> => ({
+  steps: [(state) => (state === value ? state : null)],
+  calledAt,
+  answeredAt,
+});
+
+describe("a history of one number", () => {
+  it.each<[string, Operation<number>[]]>([
+    ["nothing at all", []],
+    ["one after the other", [writes(1, 0, 1), reads(1, 2, 3), writes(2, 4, 5), reads(2, 6, 7)]],
+    ["a read that overlaps a write and comes before it", [writes(1, 0, 5), reads(0, 1, 2)]],
+    ["a read that overlaps a write and comes after it", [writes(1, 0, 5), reads(1, 1, 2)]],
+    ["reads that see overlapping writes in turn", [writes(1, 0, 9), writes(2, 1, 8), reads(2, 2, 3), reads(1, 4, 5)]],
+    ["a write that nobody answered and that happened late", [writes(1, 0, null), reads(0, 1, 2), reads(1, 3, 4)]],
+    ["a write that nobody answered and that never happened", [writes(1, 0, null), reads(0, 1, 2), reads(0, 3, 4)]],
+    [
+      "two steps with another's in between",
+      [{ steps: [() => 1, (state) => (state === 2 ? state : null)], calledAt: 0, answeredAt: 3 }, writes(2, 1, 2)],
+    ],
+  ])("is accepted: %s", (_, operations) => {
+    expect(checkLinearizability(NUMBER, operations)).toEqual({
+      linearizable: true,
+      longest: operations.map((_, index) => index),
+    });
+  });
+
+  it.each<[string, Operation<number>[]]>([
+    ["a read of what was never written", [writes(1, 0, 1), reads(2, 2, 3)]],
+    ["a read of what was there before a write was answered", [writes(1, 0, 1), reads(0, 2, 3)]],
+    ["a write that is seen, and then unseen", [writes(1, 0, 9), reads(1, 1, 2), reads(0, 3, 4)]],
+    ["a write that nobody answered, seen and unseen", [writes(1, 0, null), reads(1, 1, 2), reads(0, 3, 4)]],
+    [
+      "two steps in the wrong order",
+      [
+        {
+          steps: [(state) => (state === 1 ? 2 : null), (state) => (state === 0 ? 1 : null)],
+          calledAt: 0,
+          answeredAt: 1,
+        },
+      ],
+    ],
+  ])("is refused: %s", (_, operations) => {
+    expect(checkLinearizability(NUMBER, operations).linearizable).toBe(false);
+  });
+
+  it("is searched in no time though everything overlaps and nothing fits", () => {
+    const crowd = Array.from({ length: 12 }, (_, index) => writes(index % 3, 0, 100));
+    expect(checkLinearizability(NUMBER, [...crowd, reads(7, 0, 100)]).linearizable).toBe(false);
+  });
+});
+
+type Line = readonly [calledAt: number, answeredAt: number | null, ask: Ask, answer: Answer | null];
+
+const register = (device: number, afterKeyVersion: number | null = null): Ask => ({
+  ask: "register",
+  device,
+  afterKeyVersion,
+  token: "none",
+});
+const leave = (device: number, more: { preview?: boolean; key?: number } = {}): Ask => ({
+  ask: "deregister",
+  device,
+  preview: more.preview ?? false,
+  key: more.key ?? null,
+  token: "none",
+});
+const joined = (keyVersion: number, credentials: number[]): Answer => ({
+  status: 201,
+  newMember: true,
+  keyVersion,
+  credentials,
+});
+const renewed = (keyVersion: number, credentials: number[]): Answer => ({
+  status: 200,
+  newMember: false,
+  keyVersion,
+  credentials,
+});
+const refused = (status: number, error: string): Answer => ({ status, error });
+const LEFT: Answer = { status: 200, deregistered: true };
+const OVERVIEW = {
+  authenticationRequired: false,
+  authNamespace: null,
+  maxMembership: null,
+  deviceKeyRequired: false,
+  keyVersion: 0,
+  keyRolloverRequired: true,
+  memberCount: 0,
+};
+
+/** Histories by hand. Each is right, and wrong with the answer of any one of its lines replaced as given. */
+const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly [line: number, wrong: Answer])[]])[] =
+  [
+    [
+      "a join, a renewal, a leave, and a join that makes the next key",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, register(1, 1), renewed(1, [])],
+        [4, 5, leave(1), LEFT],
+        [6, 7, register(2, 0), joined(2, [1, 2])],
+      ],
+      [
+        [0, renewed(1, [1])],
+        [0, joined(2, [1, 2])],
+        [1, renewed(1, [1])],
+        [1, joined(1, [])],
+        [2, refused(403, "DEREG_DENIED")],
+        [2, { status: 200, deregistered: false }],
+        [3, joined(1, [1])],
+        [3, joined(2, [2])],
+      ],
+    ],
+    [
+      "two joins at once, and room for one",
+      [
+        [
+          0,
+          1,
+          { ask: "replace-settings", settings: { maxMembership: 1 } },
+          { status: 201, overview: { ...OVERVIEW, maxMembership: 1 } },
+        ],
+        [2, 5, register(1), refused(409, "DOM_LIMIT_REACHED")],
+        [3, 4, register(2), joined(1, [1])],
+        [6, 7, { ask: "members" }, { status: 200, members: [2] }],
+      ],
+      [
+        [0, { status: 200, overview: { ...OVERVIEW, maxMembership: 1 } }],
+        [0, { status: 201, overview: OVERVIEW }],
+        [1, joined(1, [1])],
+        [2, refused(409, "DOM_LIMIT_REACHED")],
+        [3, { status: 200, members: [1] }],
+        [3, { status: 200, members: [1, 2] }],
+      ],
+    ],
+    [
+      "a preview, a leave under a key, its repetition, and the key for another device",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, leave(1, { preview: true, key: 1 }), { status: 200, deregistered: false }],
+        [4, 5, leave(1, { key: 1 }), LEFT],
+        [6, 7, leave(1, { key: 1 }), LEFT],
+        [8, 9, leave(2, { key: 1 }), refused(422, "IDEMPOTENCY_KEY_REUSED")],
+        [10, 11, { ask: "keys" }, { status: 200, keys: { versions: [1], current: null } }],
+      ],
+      [
+        [1, LEFT],
+        [3, refused(403, "DEREG_DENIED")],
+        [4, LEFT],
+        [5, { status: 200, keys: { versions: [1], current: 1 } }],
+        [5, { status: 200, keys: { versions: [1, 2], current: 2 } }],
+      ],
+    ],
+    [
+      "a ban that evicts, what it refuses, and its end",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, { ask: "ban", device: 1, reason: "lost" }, { status: 201, reason: "lost" }],
+        [4, 5, register(1), refused(403, "DEVICE_BANNED")],
+        [6, 9, { ask: "ban", device: 1, reason: "sold" }, refused(404, "NOT_FOUND")],
+        [7, 8, { ask: "unban", device: 1 }, { status: 200, banned: false }],
+        [10, 11, register(1), joined(2, [1, 2])],
+      ],
+      [
+        [1, { status: 200, reason: "lost" }],
+        [1, { status: 201, reason: "sold" }],
+        [2, joined(2, [1, 2])],
+        [4, refused(404, "NOT_FOUND")],
+        [5, joined(1, [1])],
+      ],
+    ],
+    [
+      "a leave whose answer was lost, which happened",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, null, leave(1), null],
+        [3, 4, leave(1, { preview: true }), { status: 200, deregistered: false }],
+        [5, 6, register(1, 1), joined(2, [2])],
+      ],
+      [
+        [2, LEFT],
+        [3, joined(1, [])],
+        [3, renewed(2, [2])],
+      ],
+    ],
+    [
+      "authentication that is asked for from some moment on",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [
+          2,
+          7,
+          { ask: "merge-settings", settings: { authenticationRequired: true, authNamespace: "family" } },
+          {
+            status: 200,
+            overview: {
+              ...OVERVIEW,
+              authenticationRequired: true,
+              authNamespace: "family",
+              keyVersion: 1,
+              keyRolloverRequired: false,
+              memberCount: 1,
+            },
+          },
+        ],
+        [3, 4, register(1, 1), renewed(1, [])],
+        [5, 6, register(2), refused(401, "DOM_AUTHENTICATION_REQUIRED")],
+        [8, 9, { ...register(2), token: "work" } as Ask, refused(401, "DOM_AUTHENTICATION_REQUIRED")],
+        [10, 11, { ...register(2), token: "family" } as Ask, joined(1, [1])],
+      ],
+      [
+        [2, joined(1, [])],
+        [4, joined(1, [1])],
+        [5, refused(401, "DOM_AUTHENTICATION_REQUIRED")],
+      ],
+    ],
+  ];
+
+function verdict(lines: readonly Line[]) {
+  const operations: Operation<ReferenceDomain>[] = lines.map(([calledAt, answeredAt, ask, answer]) => ({
+    steps: stepsOf(ask, answer),
+    calledAt,
+    answeredAt,
+  }));
+  return checkLinearizability(REFERENCE_STATES, operations).linearizable;
+}
+
+describe.each(HISTORIES)("a history of a domain: %s", (_, lines, wrongs) => {
+  it("is accepted", () => {
+    expect(verdict(lines)).toBe(true);
+  });
+
+  it.each(wrongs)("is refused with another answer in line %i", (line, wrong) => {
+    const changed = lines.map((each, index): Line => (index === line ? [each[0], each[1], each[2], wrong] : each));
+    expect(verdict(changed)).toBe(false);
+  });
+});
