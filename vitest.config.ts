@@ -53,4 +53,15 @@ const e2e = {
   test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
 };
 
-export default defineConfig({ test: { projects: [unit, worker, literal, e2e], silent: "passed-only" } });
+// Many requests, kills and rubbish for a built Worker; `npm run torture` is the same for hours.
+const model = {
+  test: {
+    name: "model",
+    include: ["test/model/**/*.test.ts"],
+    globalSetup: ["test/model/global-setup.ts"],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  },
+};
+
+export default defineConfig({ test: { projects: [unit, worker, literal, e2e, model], silent: "passed-only" } });

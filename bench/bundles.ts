@@ -11,8 +11,8 @@ export type Bundles = Readonly<{ code: Readonly<Record<Variant, string>>; compre
 /** Builds every Worker the way a deployment does. */
 export async function buildWorkers(folder: string): Promise<Bundles> {
   const [deployed, ...variants] = await Promise.all([
-    build("src/index.ts", join(folder, "deployed")),
-    ...VARIANTS.map((variant) => build(`bench/worker/${variant}.ts`, join(folder, variant))),
+    buildWorker("src/index.ts", join(folder, "deployed")),
+    ...VARIANTS.map((variant) => buildWorker(`bench/worker/${variant}.ts`, join(folder, variant))),
   ]);
   return {
     code: Object.fromEntries(VARIANTS.map((variant, index) => [variant, variants[index]])) as Record<Variant, string>,
@@ -20,7 +20,8 @@ export async function buildWorkers(folder: string): Promise<Bundles> {
   };
 }
 
-async function build(entry: string, folder: string): Promise<string> {
+/** Builds one Worker into a folder. @returns its code */
+export async function buildWorker(entry: string, folder: string): Promise<string> {
   const options = ["--config", "wrangler.toml", "--dry-run", "--outdir", folder];
   const child = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "deploy", entry, ...options], {
     stdio: ["ignore", "pipe", "pipe"],

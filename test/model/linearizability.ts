@@ -16,6 +16,12 @@ export type States<State> = Readonly<{ initial: State; nameOf(state: State): str
 /** Whether a history can be put in one order, and if not, the most operations that can (their indexes). */
 export type Verdict = Readonly<{ linearizable: boolean; longest: readonly number[] }>;
 
+/**
+ * The most places to look at. A history that fits is done after some thousands at the most; one that does not, with
+ * everything at once, could take for ever, and is as good as refused by then.
+ */
+const MOST_PLACES = 100_000;
+
 /** A call or an answer in the history, in a doubly linked list that calls are lifted out of and put back into. */
 type Entry = {
   call: Call | null;
@@ -65,6 +71,7 @@ export function checkLinearizability<State>(
         const place = `${done.join()} ${nameOf(next)}`;
         if (!seen.has(place)) {
           seen.add(place);
+          if (seen.size > MOST_PLACES) return { linearizable: false, longest: [...new Set(longest)] };
           path.push({ call, state });
           state = next;
           lift(call);

@@ -1,5 +1,5 @@
 /** The auth token a device shows: none, one of a namespace, or one that no trusted issuer signed. */
-export type TokenKind = "none" | "family" | "work" | "forged";
+export type TokenKind = "none" | "studio" | "arcade" | "forged";
 
 /** Settings as an operator sends them. */
 export type SettingsSent = Readonly<{

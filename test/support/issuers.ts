@@ -12,8 +12,11 @@ export function testIssuer(namespace: string): string {
   return `https://${namespace}.example`;
 }
 
+/** Issuers: what a server is told of them, and the private key of each to mint with. */
+export type TestIssuers = Readonly<{ trusted: readonly object[]; keys: Readonly<Record<TestNamespace, JWK>> }>;
+
 /** New issuers, one for each namespace: what a server is told of them, and the private keys to mint with. */
-export async function newTestIssuers() {
+export async function newTestIssuers(): Promise<TestIssuers> {
   const keys = {} as Record<TestNamespace, JWK>;
   const trusted = [];
   for (const namespace of TEST_NAMESPACES) {

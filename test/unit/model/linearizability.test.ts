@@ -201,13 +201,13 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         [
           2,
           7,
-          { ask: "merge-settings", settings: { authenticationRequired: true, authNamespace: "family" } },
+          { ask: "merge-settings", settings: { authenticationRequired: true, authNamespace: "studio" } },
           {
             status: 200,
             overview: {
               ...OVERVIEW,
               authenticationRequired: true,
-              authNamespace: "family",
+              authNamespace: "studio",
               keyVersion: 1,
               keyRolloverRequired: false,
               memberCount: 1,
@@ -216,8 +216,8 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         ],
         [3, 4, register(1, 1), renewed(1, [])],
         [5, 6, register(2), refused(401, "DOM_AUTHENTICATION_REQUIRED")],
-        [8, 9, { ...register(2), token: "work" } as Ask, refused(401, "DOM_AUTHENTICATION_REQUIRED")],
-        [10, 11, { ...register(2), token: "family" } as Ask, joined(1, [1])],
+        [8, 9, { ...register(2), token: "arcade" } as Ask, refused(401, "DOM_AUTHENTICATION_REQUIRED")],
+        [10, 11, { ...register(2), token: "studio" } as Ask, joined(1, [1])],
       ],
       [
         [2, joined(1, [])],

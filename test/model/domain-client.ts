@@ -1,0 +1,131 @@
+import { mintToken, TEST_NAMESPACES } from "../support/issuers.ts";
+import type { Connection, RawAnswer } from "./connection.ts";
+import { DEVICES } from "./plans.ts";
+import type { Answer, Ask, Overview, TokenKind } from "./requests.ts";
+import type { ModelServer } from "./server.ts";
+
+const TOKEN_SECONDS = 24 * 60 * 60;
+const JSON_BODY = { "content-type": "application/json" };
+
+/** The auth tokens of a run, minted once: a server does not mind seeing one again. */
+export type Tokens = Readonly<Record<Exclude<TokenKind, "none">, string>>;
+
+/** Tokens that a server takes, and one that it does not. */
+export async function newTokens({ issuers }: ModelServer): Promise<Tokens> {
+  const [studio, arcade] = await Promise.all(
+    TEST_NAMESPACES.map((name) => mintToken(name, issuers.keys[name], { expires: TOKEN_SECONDS })),
+  );
+  const forged = await mintToken("studio", { ...issuers.keys.arcade, kid: "studio-1" });
+  return { studio: studio as string, arcade: arcade as string, forged };
+}
+
+/** What came back: the id that the server gave the request, and the answer; no answer says that nobody knows. */
+export type Reply = Readonly<{ requestId: string | null; answer: Answer | null }>;
+
+/** Asks one domain things, in the words of the model. */
+export class DomainClient {
+  readonly domain: string;
+  /** By device number. */
+  readonly machineGuids: readonly string[] = Array.from({ length: DEVICES }, () => crypto.randomUUID());
+  readonly #operator: Readonly<Record<string, string>>;
+  readonly #tokens: Tokens;
+
+  constructor(domain: string, { adminToken }: ModelServer, tokens: Tokens) {
+    this.domain = domain;
+    this.#operator = { authorization: `Bearer ${adminToken}` };
+    this.#tokens = tokens;
+  }
+
+  /** Asks over a connection. @throws ConnectionLostError */
+  async ask(connection: Connection, ask: Ask): Promise<Reply> {
+    const raw = await this.#send(connection, ask);
+    const requestId = raw.headers["x-request-id"] ?? null;
+    // The server says itself that it does not know, or did not try.
+    return { requestId, answer: raw.status === 503 ? null : this.#read(ask, raw) };
+  }
+
+  #send(connection: Connection, ask: Ask): Promise<RawAnswer> {
+    const device = `/domains/${this.domain}`;
+    const admin = `/admin/domains/${this.domain}`;
+    const body = (method: string, path: string, headers: object, content: object) =>
+      connection.ask(method, path, { ...JSON_BODY, ...headers }, JSON.stringify(content));
+    switch (ask.ask) {
+      case "register": {
+        const after = ask.afterKeyVersion === null ? {} : { afterKeyVersion: ask.afterKeyVersion };
+        const content = { machineGuid: this.machineGuids[ask.device], ...after };
+        return body("POST", `${device}/register`, this.#token(ask.token), content);
+      }
+      case "deregister": {
+        const key = ask.key === null ? {} : { "idempotency-key": `${this.domain}/${ask.key}` };
+        const content = { machineGuid: this.machineGuids[ask.device], preview: ask.preview };
+        return body("POST", `${device}/deregister`, { ...this.#token(ask.token), ...key }, content);
+      }
+      case "replace-settings":
+        return body("PUT", admin, this.#operator, ask.settings);
+      case "merge-settings":
+        return body("PATCH", admin, this.#operator, ask.settings);
+      case "rollover":
+        return body("POST", `${admin}/rollover`, this.#operator, { when: ask.when });
+      case "evict":
+        return connection.ask("DELETE", `${admin}/members/${this.machineGuids[ask.device]}`, this.#operator);
+      case "ban":
+        return body("PUT", `${admin}/bans/${this.machineGuids[ask.device]}`, this.#operator, { reason: ask.reason });
+      case "unban":
+        return connection.ask("DELETE", `${admin}/bans/${this.machineGuids[ask.device]}`, this.#operator);
+      case "overview":
+        return connection.ask("GET", admin, this.#operator);
+      case "members":
+        return connection.ask("GET", `${admin}/members`, this.#operator);
+      case "keys":
+        return connection.ask("GET", `${device}/keys`);
+    }
+  }
+
+  #token(kind: TokenKind): Record<string, string> {
+    return kind === "none" ? {} : { authorization: `Bearer ${this.#tokens[kind]}` };
+  }
+
+  #read(ask: Ask, { status, body }: RawAnswer): Answer {
+    const content = JSON.parse(body);
+    if (status >= 300) return { status, error: content.error };
+    switch (ask.ask) {
+      case "register": {
+        const credentials = content.credentials.map(({ keyVersion }: { keyVersion: number }) => keyVersion);
+        return { status, newMember: content.newMember, keyVersion: content.keyVersion, credentials };
+      }
+      case "deregister":
+        return { status, deregistered: content.deregistered };
+      case "evict":
+        return { status, evicted: content.evicted };
+      case "ban":
+        return { status, reason: content.reason };
+      case "unban":
+        return { status, banned: content.banned };
+      case "members": {
+        const shown = content.members.map(({ machineGuid }: { machineGuid: string }) => machineGuid.slice(0, 8));
+        const members = shown.map((start: string) => this.machineGuids.findIndex((guid) => guid.startsWith(start)));
+        return { status, members: members.sort((a: number, b: number) => a - b) };
+      }
+      case "keys": {
+        const versions = content.keys.map(({ kid }: { kid: string }) => Number(kid.slice(this.domain.length + 1)));
+        return { status, keys: { versions, current: content.currentKeyVersion } };
+      }
+      default:
+        return { status, overview: overviewOf(content) };
+    }
+  }
+}
+
+function overviewOf(content: Overview): Overview {
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = content;
+  const { keyVersion, keyRolloverRequired, memberCount } = content;
+  return {
+    authenticationRequired,
+    authNamespace,
+    maxMembership,
+    deviceKeyRequired,
+    keyVersion,
+    keyRolloverRequired,
+    memberCount,
+  };
+}

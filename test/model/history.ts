@@ -1,0 +1,62 @@
+import { type Connection, ConnectionLostError } from "./connection.ts";
+import type { DomainClient } from "./domain-client.ts";
+import { checkLinearizability, type Operation } from "./linearizability.ts";
+import type { Plan } from "./plans.ts";
+import { REFERENCE_STATES, type ReferenceDomain, stepsOf } from "./reference-domain.ts";
+import type { Answer, Ask } from "./requests.ts";
+
+/** One request of a history. Calls and answers of all clients are numbered in the order in which they happened. */
+export type Call = Readonly<{
+  ask: Ask;
+  calledAt: number;
+  /** Null if nobody knows whether the request was carried out. */
+  answeredAt: number | null;
+  answer: Answer | null;
+  requestId: string | null;
+}>;
+
+/** What the clients of one domain asked, and what they were told. */
+export type History = Readonly<{ client: DomainClient; calls: readonly Call[] }>;
+
+/** Has each client of a plan ask its things, one after the other, and all clients at once. */
+export async function record(client: DomainClient, plan: Plan, connections: readonly Connection[]): Promise<History> {
+  let moment = 0;
+  const calls: Call[] = [];
+  await Promise.all(
+    plan.map(async (asks, index) => {
+      for (const ask of asks) {
+        const calledAt = moment++;
+        const { requestId, answer } = await client.ask(connections[index] as Connection, ask).catch((error) => {
+          if (error instanceof ConnectionLostError) return { requestId: null, answer: null };
+          throw error;
+        });
+        calls.push({ ask, calledAt, answeredAt: answer && moment++, answer, requestId });
+      }
+    }),
+  );
+  return { client, calls };
+}
+
+/** Why no order of its requests explains a history; null if there is one. */
+export function inexplicable({ client, calls }: History): string | null {
+  const operations = calls.map(
+    ({ ask, answer, calledAt, answeredAt }): Operation<ReferenceDomain> => ({
+      steps: stepsOf(ask, answer),
+      calledAt,
+      answeredAt,
+    }),
+  );
+  const { linearizable, longest } = checkLinearizability(REFERENCE_STATES, operations);
+  if (linearizable) return null;
+  const told = (index: number) => {
+    const { ask, answer, calledAt, answeredAt } = calls[index] as Call;
+    return `  ${calledAt}–${answeredAt ?? "?"} ${JSON.stringify(ask)} -> ${JSON.stringify(answer)}`;
+  };
+  const rest = calls.map((_, index) => index).filter((index) => !longest.includes(index));
+  return [
+    `no order explains what ${client.domain} answered; the most that one explains, in that order:`,
+    ...longest.map(told),
+    "and not these as well:",
+    ...rest.map(told),
+  ].join("\n");
+}

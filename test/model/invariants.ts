@@ -1,0 +1,183 @@
+import type { LogChange } from "../../src/domain/log-entry.ts";
+import { BEFORE_THE_LOG, replayed } from "../../src/domain/log-replay.ts";
+import type { DatabaseFile, DomainRows, Row } from "./database-file.ts";
+import type { Call, History } from "./history.ts";
+
+/** What of a domain's rows contradicts itself. It must hold of every domain, whatever was asked of it. */
+export function contradictions(rows: DomainRows): readonly string[] {
+  const { info, members, keys, log } = rows;
+  if (!info) {
+    const left = members.length + keys.length + log.length + rows.bans.length;
+    return left === 0 ? [] : ["rows of a domain that is not there"];
+  }
+  const found: string[] = [];
+  const demand = (holds: boolean, otherwise: string) => holds || found.push(otherwise);
+  demand(isDense(keys.map((key) => Number(key.key_version))), "key versions are not 1, 2, 3 …");
+  demand(isDense(log.map(({ revision }) => revision)), "revisions are not 1, 2, 3 …");
+  demand(info.revision === log.length, `revision ${info.revision}, and ${log.length} entries of the log`);
+  demand(info.member_count === members.length, `${info.member_count} members counted, and ${members.length} rows`);
+
+  const present = {
+    settings: settingsOf(info),
+    keyVersion: keys.length,
+    keyRolloverRequired: info.key_rollover_required === 1,
+    memberCount: members.length,
+  };
+  const told = log.reduce(replayed, BEFORE_THE_LOG);
+  demand(sorted(told) === sorted(present), `the log comes to ${sorted(told)}, the rows say ${sorted(present)}`);
+  return [...found, ...misdeeds(log.flatMap(({ changes }) => changes))];
+}
+
+/** What happened in an order it must not happen in. */
+function misdeeds(changes: readonly LogChange[]): readonly string[] {
+  const found: string[] = [];
+  const members = new Set<unknown>();
+  const banned = new Set<unknown>();
+  let maximum = Number.POSITIVE_INFINITY;
+  let keyVersion = 0;
+  let rolloverRequired = true;
+  /** A device joined while a rollover was due: the key must be the next thing that happens. */
+  let owed = false;
+  for (const change of changes) {
+    const { type, deviceId } = change;
+    if (owed && type !== "key-made" && type !== "request-used") found.push(`a join without its key, then ${type}`);
+    owed = owed && type === "request-used";
+    switch (type) {
+      case "device-joined":
+        if (members.has(deviceId)) found.push("a member joined once more");
+        if (banned.has(deviceId)) found.push("a banned device joined");
+        if (members.size >= maximum) found.push(`a device joined ${members.size} others, with a maximum of ${maximum}`);
+        members.add(deviceId);
+        owed = rolloverRequired;
+        break;
+      case "device-left":
+      case "device-evicted":
+        if (!members.delete(deviceId)) found.push("a device left that was no member");
+        rolloverRequired = true;
+        break;
+      case "device-banned":
+        banned.add(deviceId);
+        break;
+      case "device-unbanned":
+        banned.delete(deviceId);
+        break;
+      case "rollover-required":
+        rolloverRequired = true;
+        break;
+      case "key-made":
+        if (change.keyVersion !== ++keyVersion) found.push(`key ${change.keyVersion} was made as number ${keyVersion}`);
+        rolloverRequired = false;
+        break;
+      case "settings-changed":
+        maximum = (change.settings as { maxMembership: number | null }).maxMembership ?? Number.POSITIVE_INFINITY;
+    }
+  }
+  if (owed) found.push("a join without its key, at the end");
+  return found;
+}
+
+/** What of a domain's rows contradicts what its clients were told. */
+export function broken({ client, calls }: History, database: DatabaseFile): readonly string[] {
+  const rows = database.domain(client.domain);
+  return [...contradictions(rows), ...unasked(calls, rows), ...stale(calls)].map((each) => `${client.domain}: ${each}`);
+}
+
+/** What the log lays to requests that changed nothing, or more than once to one that did. */
+function unasked(calls: readonly Call[], { log }: DomainRows): readonly string[] {
+  const changes = log.flatMap((row) => row.changes);
+  const typesOf = new Map<string, string[]>();
+  for (const { requestId, type } of changes) {
+    if (typeof requestId === "string") typesOf.set(requestId, [...(typesOf.get(requestId) ?? []), type]);
+  }
+  const known = new Map(calls.flatMap((call) => (call.requestId && call.answer ? [[call.requestId, call]] : [])));
+  const found: string[] = [];
+  for (const { requestId, ask, answer } of known.values()) {
+    const did = typesOf.get(requestId as string)?.join() ?? "";
+    const might = rightfulChanges(ask, answer as NonNullable<typeof answer>);
+    if (!might.includes(did)) found.push(`${JSON.stringify(ask)} -> ${JSON.stringify(answer)} did "${did}"`);
+  }
+  const strangers = [...typesOf.keys()].filter((requestId) => !known.has(requestId)).length;
+  const unknown = calls.filter(({ answer }) => answer === null).length;
+  if (strangers > unknown) found.push(`${strangers} requests in the log that nobody sent`);
+  const keys = calls.flatMap(({ ask }) => (ask.ask === "deregister" && ask.key !== null ? [ask.key] : []));
+  for (const key of new Set(keys)) {
+    const leaves = [...known.values()].filter(({ ask }) => ask.ask === "deregister" && ask.key === key);
+    const done = leaves.filter(({ requestId }) => typesOf.get(requestId as string)?.includes("device-left"));
+    if (done.length > 1) found.push(`${done.length} leaves under the idempotency key ${key}`);
+  }
+  return found;
+}
+
+/** What a request with this answer may have changed, as the log puts it; "" for nothing. */
+function rightfulChanges(
+  ask: Call["ask"],
+  { status, error, newMember }: NonNullable<Call["answer"]>,
+): readonly string[] {
+  const lifted = ask.ask === "ban" && error === "NOT_FOUND";
+  if (status >= 300 && !lifted) return [""];
+  switch (ask.ask) {
+    case "register":
+      return newMember ? ["device-joined"] : [""];
+    case "deregister":
+      if (ask.preview) return [""];
+      // Without a key nothing is a repetition.
+      return ask.key === null ? ["device-left"] : ["device-left", ""];
+    case "replace-settings":
+    case "merge-settings":
+      return ["settings-changed", ""];
+    case "rollover":
+      return ask.when === "now" ? ["key-made"] : ["rollover-required", ""];
+    case "evict":
+      return ["device-evicted"];
+    case "ban":
+      return ["device-evicted,device-banned", "device-banned", ""];
+    case "unban":
+      return ["device-unbanned"];
+    default:
+      return [""];
+  }
+}
+
+/** The registrations, asked for after a leave was over, that were granted no newer key than the device left with. */
+function stale(calls: readonly Call[]): readonly string[] {
+  const granted = calls.filter(({ ask, answer }) => ask.ask === "register" && answer?.keyVersion !== undefined);
+  const leaves = calls.filter(
+    ({ ask, answer }) => ask.ask === "deregister" && ask.key === null && answer?.deregistered === true,
+  );
+  return leaves.flatMap((leave) => {
+    const held = granted.filter(
+      ({ ask, answeredAt }) => deviceOf(ask) === deviceOf(leave.ask) && Number(answeredAt) < leave.calledAt,
+    );
+    const newest = Math.max(0, ...held.map(({ answer }) => answer?.keyVersion ?? 0));
+    const later = granted.filter(({ calledAt }) => calledAt > Number(leave.answeredAt));
+    return later
+      .filter(({ answer }) => Number(answer?.keyVersion) <= newest)
+      .map(({ answer }) => `key ${answer?.keyVersion} was granted after a device left with key ${newest}`);
+  });
+}
+
+function deviceOf(ask: Call["ask"]): number | null {
+  return "device" in ask ? ask.device : null;
+}
+
+function settingsOf(info: Row) {
+  return {
+    authenticationRequired: info.authentication_required === 1,
+    authNamespace: info.auth_namespace,
+    maxMembership: info.max_membership,
+    deviceKeyRequired: info.device_key_required === 1,
+  };
+}
+
+function isDense(numbers: readonly number[]): boolean {
+  return numbers.every((number, index) => number === index + 1);
+}
+
+/** A text that is the same for the same state, whatever order it is in. */
+function sorted(state: object): string {
+  return JSON.stringify(state, (_, value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+}

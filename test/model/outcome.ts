@@ -1,0 +1,9 @@
+/** What came of trying something many times. */
+export type Outcome = Readonly<{
+  /** How many times it was tried. */
+  tried: number;
+  /** In words, what broke; empty if nothing did. */
+  broke: readonly string[];
+  /** Figures of this run, in words. */
+  figures?: string;
+}>;

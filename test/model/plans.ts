@@ -1,0 +1,77 @@
+import fc from "fast-check";
+import type { Ask, SettingsSent, TokenKind } from "./requests.ts";
+
+/** How many devices, and idempotency keys, a domain sees. */
+export const DEVICES = 5;
+export const KEYS = 3;
+/** How much each client asks, 30 requests in all. */
+const ASKS = [4, 4, 4, 4, 4, 4, 3, 3];
+/** How many clients ask at once. */
+export const CLIENTS = ASKS.length;
+
+/** What each client asks, one thing after the other. */
+export type Plan = readonly (readonly Ask[])[];
+
+const device = fc.nat(DEVICES - 1);
+const token = fc.constantFrom<TokenKind>("none", "none", "none", "none", "studio", "arcade", "forged");
+const maxMembership = fc.option(fc.integer({ min: 0, max: DEVICES - 1 }));
+const authenticated = fc.constantFrom<SettingsSent>(
+  { authenticationRequired: true },
+  { authenticationRequired: true, authNamespace: "studio" },
+  { authNamespace: "arcade" },
+  { authenticationRequired: false },
+  { authenticationRequired: false, authNamespace: null },
+);
+const deviceKeyRequired = fc.boolean().map((required) => ({ deviceKeyRequired: required }));
+const back = fc.constantFrom<SettingsSent>(
+  { authenticationRequired: null, authNamespace: null },
+  { deviceKeyRequired: null, maxMembership: null },
+);
+const settings = (more: readonly fc.Arbitrary<SettingsSent>[]): fc.Arbitrary<SettingsSent> =>
+  fc.oneof(
+    { weight: 6, arbitrary: maxMembership.map((maximum) => ({ maxMembership: maximum })) },
+    ...[authenticated, deviceKeyRequired, ...more].map((arbitrary) => ({ weight: 1, arbitrary })),
+  );
+
+const ask: fc.Arbitrary<Ask> = fc.oneof(
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      ask: fc.constant("register" as const),
+      device,
+      afterKeyVersion: fc.option(fc.nat(4)),
+      token,
+    }),
+  },
+  {
+    weight: 22,
+    arbitrary: fc.record({
+      ask: fc.constant("deregister" as const),
+      device,
+      preview: fc.constantFrom(false, false, true),
+      key: fc.option(fc.nat(KEYS - 1)),
+      token,
+    }),
+  },
+  { weight: 5, arbitrary: settings([]).map((sent): Ask => ({ ask: "replace-settings", settings: sent })) },
+  { weight: 6, arbitrary: settings([back]).map((sent): Ask => ({ ask: "merge-settings", settings: sent })) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      ask: fc.constant("rollover" as const),
+      when: fc.constantFrom("now" as const, "next-registration" as const),
+    }),
+  },
+  { weight: 5, arbitrary: device.map((number): Ask => ({ ask: "evict", device: number })) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ ask: fc.constant("ban" as const), device, reason: fc.constantFrom("lost", "sold") }),
+  },
+  { weight: 5, arbitrary: device.map((number): Ask => ({ ask: "unban", device: number })) },
+  { weight: 24, arbitrary: fc.constantFrom<Ask>({ ask: "overview" }, { ask: "members" }, { ask: "keys" }) },
+);
+
+/** Plans of 30 requests. */
+export const plans: fc.Arbitrary<Plan> = fc.tuple(
+  ...ASKS.map((length) => fc.array(ask, { minLength: length, maxLength: length })),
+);

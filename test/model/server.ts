@@ -1,0 +1,145 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { childrenNamed } from "../../bench/processes.ts";
+import { newSecrets } from "../../scripts/local-secrets.ts";
+import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
+import { freePort } from "../support/server.ts";
+import { DatabaseFile } from "./database-file.ts";
+import { LogScan } from "./log-scan.ts";
+
+const HOST = "127.0.0.1";
+const NAME = "model";
+
+/**
+ * A built Worker in a workerd of its own, with its Durable Objects and its D1 in a folder, and nothing in between. It
+ * keeps its address, its secrets and its data when it is killed and started again.
+ */
+export class ModelServer {
+  readonly origin: string;
+  readonly adminToken: string;
+  readonly issuers: TestIssuers;
+  /** What it logs is gone through here. */
+  readonly log: LogScan;
+  readonly #code: string;
+  readonly #folder: string;
+  readonly #secrets: Readonly<Record<string, string>>;
+  #miniflare!: Miniflare;
+  #pid!: number;
+  #database: DatabaseFile | null = null;
+
+  private constructor(
+    code: string,
+    folder: string,
+    secrets: Record<string, string>,
+    port: number,
+    issuers: TestIssuers,
+  ) {
+    this.#code = code;
+    this.#folder = folder;
+    this.#secrets = secrets;
+    this.origin = `http://${HOST}:${port}`;
+    this.adminToken = secrets.ADMIN_TOKEN as string;
+    this.issuers = issuers;
+    this.log = new LogScan(this.adminToken);
+  }
+
+  /** Starts a built Worker on an empty database. */
+  static async start(code: string): Promise<ModelServer> {
+    const folder = mkdtempSync(join(tmpdir(), "device-domains-model-"));
+    const [secrets, port, issuers] = await Promise.all([newSecrets(), freePort(), newTestIssuers()]);
+    const server = new ModelServer(code, folder, secrets, port, issuers);
+    try {
+      await server.#run();
+      const d1 = await server.#miniflare.getD1Database("DB");
+      for (const statement of migrations()) await d1.prepare(statement).run();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  /** The process id of its workerd. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** What D1 holds, read from its file past the server. */
+  get database(): DatabaseFile {
+    this.#database ??= new DatabaseFile(databaseFile(this.#folder));
+    return this.#database;
+  }
+
+  /** Kills workerd with SIGKILL, in the middle of whatever it is doing. */
+  kill(): void {
+    this.#database?.close();
+    this.#database = null;
+    process.kill(this.#pid, "SIGKILL");
+  }
+
+  /** Starts it again after a kill. */
+  async restart(): Promise<void> {
+    await this.#miniflare.dispose();
+    await this.#run();
+  }
+
+  /** Ends it; its data goes with it. */
+  async stop(): Promise<void> {
+    this.#database?.close();
+    await this.#miniflare?.dispose();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #run(): Promise<void> {
+    const before = childrenNamed("workerd");
+    this.#miniflare = new Miniflare(
+      convertV4MiniflareOptions({
+        name: NAME,
+        modules: true,
+        script: this.#code,
+        compatibilityDate: compatibilityDate(),
+        bindings: {
+          ...this.#secrets,
+          DOMAIN_SERVER_URL: this.origin,
+          TRUSTED_ISSUERS: JSON.stringify(this.issuers.trusted),
+          DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
+        },
+        d1Databases: { DB: NAME },
+        durableObjects: { DOMAIN_COORDINATOR: { className: "DomainCoordinator", useSQLite: true } },
+        resourcePersistencePath: this.#folder,
+        // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
+        unsafeDirectSockets: [{ host: HOST, port: Number(new URL(this.origin).port) }],
+        handleStructuredLogs: ({ level, message }) => this.log.take(level, message),
+        host: HOST,
+        port: 0,
+        cf: false,
+        logRequests: false,
+        telemetry: { enabled: false },
+      }),
+    );
+    await this.#miniflare.ready;
+    const pid = childrenNamed("workerd").find((each) => !before.includes(each));
+    if (pid === undefined) throw new Error("the workerd process is not to be found");
+    this.#pid = pid;
+  }
+}
+
+function compatibilityDate(): string {
+  return /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
+}
+
+function migrations(): readonly string[] {
+  return readdirSync("migrations")
+    .filter((name) => name.endsWith(".sql"))
+    .sort()
+    .flatMap((name) => readFileSync(join("migrations", name), "utf8").split("--> statement-breakpoint"));
+}
+
+function databaseFile(folder: string): string {
+  const d1 = join(folder, "d1", "miniflare-D1DatabaseObject");
+  const name = readdirSync(d1).find((each) => each.endsWith(".sqlite") && each !== "metadata.sqlite");
+  if (name === undefined) throw new Error("the file of the database is not to be found");
+  return join(d1, name);
+}
