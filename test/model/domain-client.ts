@@ -1,3 +1,4 @@
+import type { JWK } from "jose";
 import { mintToken, TEST_NAMESPACES } from "../support/issuers.ts";
 import type { Connection, RawAnswer } from "./connection.ts";
 import { DEVICES } from "./plans.ts";
@@ -22,11 +23,16 @@ export async function newTokens({ issuers }: ModelServer): Promise<Tokens> {
 /** What came back: the id that the server gave the request, and the answer; no answer says that nobody knows. */
 export type Reply = Readonly<{ requestId: string | null; answer: Answer | null }>;
 
+/** A credential, as far as it can be put to the test. */
+export type Credential = Readonly<{ keyVersion: number; token: string; privateKey: JWK }>;
+
 /** Asks one domain things, in the words of the model. */
 export class DomainClient {
   readonly domain: string;
   /** By device number. */
   readonly machineGuids: readonly string[] = Array.from({ length: DEVICES }, () => crypto.randomUUID());
+  /** Every credential that was ever returned, by its token. */
+  readonly credentials = new Map<string, Credential>();
   readonly #operator: Readonly<Record<string, string>>;
   readonly #tokens: Tokens;
 
@@ -90,7 +96,9 @@ export class DomainClient {
     if (status >= 300) return { status, error: content.error };
     switch (ask.ask) {
       case "register": {
-        const credentials = content.credentials.map(({ keyVersion }: { keyVersion: number }) => keyVersion);
+        const returned: readonly Credential[] = content.credentials;
+        for (const credential of returned) this.credentials.set(credential.token, credential);
+        const credentials = returned.map(({ keyVersion }) => keyVersion);
         return { status, newMember: content.newMember, keyVersion: content.keyVersion, credentials };
       }
       case "deregister":

@@ -15,25 +15,40 @@ export type Call = Readonly<{
   requestId: string | null;
 }>;
 
+/** What is asked when all is over: what was acknowledged must be there. */
+const LOOKS: readonly Ask[] = [{ ask: "overview" }, { ask: "members" }];
+
 /** What the clients of one domain asked, and what they were told. */
 export type History = Readonly<{ client: DomainClient; calls: readonly Call[] }>;
 
-/** Has each client of a plan ask its things, one after the other, and all clients at once. */
-export async function record(client: DomainClient, plan: Plan, connections: readonly Connection[]): Promise<History> {
+/**
+ * Has each client of a plan ask its things, one after the other, and all clients at once; then one of them has a look.
+ *
+ * @param ready called before each request, which waits for it
+ */
+export async function record(
+  client: DomainClient,
+  plan: Plan,
+  connections: readonly Connection[],
+  ready: () => Promise<void> = async () => {},
+): Promise<History> {
   let moment = 0;
   const calls: Call[] = [];
+  const asking = async (connection: Connection, ask: Ask) => {
+    await ready();
+    const calledAt = moment++;
+    const { requestId, answer } = await client.ask(connection, ask).catch((error) => {
+      if (error instanceof ConnectionLostError) return { requestId: null, answer: null };
+      throw error;
+    });
+    calls.push({ ask, calledAt, answeredAt: answer && moment++, answer, requestId });
+  };
   await Promise.all(
     plan.map(async (asks, index) => {
-      for (const ask of asks) {
-        const calledAt = moment++;
-        const { requestId, answer } = await client.ask(connections[index] as Connection, ask).catch((error) => {
-          if (error instanceof ConnectionLostError) return { requestId: null, answer: null };
-          throw error;
-        });
-        calls.push({ ask, calledAt, answeredAt: answer && moment++, answer, requestId });
-      }
+      for (const ask of asks) await asking(connections[index] as Connection, ask);
     }),
   );
+  for (const ask of LOOKS) await asking(connections[0] as Connection, ask);
   return { client, calls };
 }
 

@@ -20,7 +20,7 @@ export type Verdict = Readonly<{ linearizable: boolean; longest: readonly number
  * The most places to look at. A history that fits is done after some thousands at the most; one that does not, with
  * everything at once, could take for ever, and is as good as refused by then.
  */
-const MOST_PLACES = 100_000;
+const MOST_PLACES = 300_000;
 
 /** A call or an answer in the history, in a doubly linked list that calls are lifted out of and put back into. */
 type Entry = {
@@ -62,39 +62,55 @@ export function checkLinearizability<State>(
   const path: { call: Call; state: State }[] = [];
   let state = initial;
   let at = head.next;
+  /** What was answered is tried first: most of what was not, did not happen. */
+  let answered = true;
   while (unanswered > 0) {
     const call = at?.call ?? null;
     if (at && call) {
-      const next = call.before === null || isDone(call.before) ? (steps[call.index] as Step<State>)(state) : null;
-      if (next !== null) {
+      const place = (call.answer !== null) === answered ? placeAfter(call) : null;
+      if (place) {
         flip(call.index);
-        const place = `${done.join()} ${nameOf(next)}`;
-        if (!seen.has(place)) {
-          seen.add(place);
-          if (seen.size > MOST_PLACES) return { linearizable: false, longest: [...new Set(longest)] };
-          path.push({ call, state });
-          state = next;
-          lift(call);
-          if (call.answer) unanswered--;
-          if (path.length > longest.length) longest = path.map((each) => each.call.operation);
-          at = head.next;
-          continue;
-        }
-        flip(call.index);
-      }
-      at = at.next;
+        path.push({ call, state });
+        state = place.state;
+        lift(call);
+        if (call.answer) unanswered--;
+        if (path.length > longest.length) longest = path.map((each) => each.call.operation);
+        at = head.next;
+        answered = true;
+      } else at = at.next;
+      continue;
+    }
+    if (answered) {
+      answered = false;
+      at = head.next;
       continue;
     }
     // Whose answer has come must have happened by now: something on the way was put in the wrong place.
     const last = path.pop();
-    if (!last) return { linearizable: false, longest: [...new Set(longest)] };
+    if (!last || seen.size > MOST_PLACES) return { linearizable: false, longest: [...new Set(longest)] };
     state = last.state;
     flip(last.call.index);
     unlift(last.call);
     if (last.call.answer) unanswered++;
+    answered = last.call.answer !== null;
     at = last.call.entry.next;
   }
   return { linearizable: true, longest: operations.map((_, index) => index) };
+
+  /** Where a call would lead from here; null if it cannot be, if it leads nowhere, or where the search was before. */
+  function placeAfter({ index, before, answer }: Call): { state: State } | null {
+    if (before !== null && !isDone(before)) return null;
+    const next = (steps[index] as Step<State>)(state);
+    if (next === null) return null;
+    const name = nameOf(next);
+    if (answer === null && name === nameOf(state)) return null;
+    flip(index);
+    const place = `${done.join()} ${name}`;
+    flip(index);
+    if (seen.has(place)) return null;
+    seen.add(place);
+    return { state: next };
+  }
 }
 
 /** The history as a list of entries, in their order. */

@@ -28,6 +28,9 @@ export class ModelServer {
   #miniflare!: Miniflare;
   #pid!: number;
   #database: DatabaseFile | null = null;
+  /** Resolves when it runs again. */
+  #running: Promise<void> = Promise.resolve();
+  #runs: () => void = () => {};
 
   private constructor(
     code: string,
@@ -72,8 +75,16 @@ export class ModelServer {
     return this.#database;
   }
 
+  /** Waits until it runs, if it was killed. */
+  running(): Promise<void> {
+    return this.#running;
+  }
+
   /** Kills workerd with SIGKILL, in the middle of whatever it is doing. */
   kill(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running = promise;
+    this.#runs = resolve;
     this.#database?.close();
     this.#database = null;
     process.kill(this.#pid, "SIGKILL");
@@ -83,6 +94,7 @@ export class ModelServer {
   async restart(): Promise<void> {
     await this.#miniflare.dispose();
     await this.#run();
+    this.#runs();
   }
 
   /** Ends it; its data goes with it. */

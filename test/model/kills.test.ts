@@ -1,0 +1,27 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { tryKills } from "./kills.ts";
+import { ModelServer } from "./server.ts";
+
+const KILLS = 20;
+const SEED = Number(process.env.SEED ?? 1);
+
+describe("the server, killed under load and started again", () => {
+  let server: ModelServer;
+
+  beforeAll(async () => {
+    server = await ModelServer.start(inject("code").real);
+  });
+
+  afterAll(() => server.stop());
+
+  it(`has lost nothing that it acknowledged, ${KILLS} times over`, async () => {
+    const { tried, broke } = await tryKills(server, KILLS, SEED);
+    expect(broke).toEqual([]);
+    expect(tried).toBe(KILLS);
+  });
+
+  it("logs no secrets", () => {
+    expect(server.log.lines).toBeGreaterThan(0);
+    expect(server.log.secrets).toEqual([]);
+  });
+});
