@@ -61,7 +61,8 @@ export async function verifyDeviceRequest(
     return malformed("jti", "must be 1 to 128 visible ASCII characters");
   }
   if (!URL.canParse(aud) || new URL(aud).href !== new URL(audience).href) {
-    return unproven(`aud must be ${audience}`);
+    // Without the query: nobody knows what somebody put there, and the reason is logged.
+    return unproven(`aud must be ${audience.split("?", 1)[0]}, with the query of the request if there is one`);
   }
   if (!(Math.abs(iat * 1000 - now) <= MAX_CLOCK_SKEW_SECONDS * 1000)) {
     return unproven(`iat must be within ${MAX_CLOCK_SKEW_SECONDS} seconds of now`);

@@ -1,0 +1,113 @@
+import { seededRandom } from "../support/seeded-random.ts";
+import { Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
+import { contradictions } from "./invariants.ts";
+import { secretIn } from "./log-scan.ts";
+import type { Outcome } from "./outcome.ts";
+import type { ModelServer } from "./server.ts";
+import { bytesOf, spoilt } from "./spoilt-requests.ts";
+import { type Parts, validRequests } from "./valid-requests.ts";
+
+const CONNECTIONS = 32;
+const BATCH = 1_000;
+/** Bodies above it are refused before they are read, and the connection with them. */
+const MAX_BODY_BYTES = 64 * 1024;
+const EXAMPLE = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
+const REQUEST_ID = /"(requestId|commitId)":"[0-9a-f-]{36}"/g;
+const GUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
+
+type Sent = Readonly<{ parts: Parts; bytes: Buffer; answer: RawAnswer | null }>;
+
+/**
+ * Sends the server requests that are wrong in every way: it must never fail, never say or log a secret, and never
+ * change anything for a request that it refused. What it refused is sent once more, all together, and must leave the
+ * database as it was.
+ */
+export async function tryInputs(server: ModelServer, inputs: number, seed: number): Promise<Outcome> {
+  const random = seededRandom(String(seed));
+  const host = new URL(server.origin).host;
+  const valid = await validRequests(server);
+  const connections = Array.from({ length: CONNECTIONS }, () => new Connection(server.origin));
+  const broke: string[] = [];
+  let [tried, granted, compared] = [0, 0, 0];
+  while (tried < inputs && broke.length === 0) {
+    const batch = Array.from({ length: Math.min(BATCH, inputs - tried) }, () => {
+      const parts = spoilt(random.pick(valid), random);
+      return { parts, bytes: bytesOf(parts, host, random) };
+    });
+    const begin = Date.now();
+    const first = await send(connections, batch);
+    const refused = first.filter(({ answer }) => answer && answer.status >= 400);
+    broke.push(...first.flatMap((sent) => faults(sent, server)), ...changedByRefused(server, begin, refused));
+    const before = server.database.fingerprint();
+    const again = await send(connections, refused);
+    broke.push(...again.flatMap((sent) => faults(sent, server)));
+    const allRefused = again.every(({ answer }) => answer === null || answer.status >= 400);
+    if (allRefused) compared += again.length;
+    if (allRefused && server.database.fingerprint() !== before) broke.push("refused requests changed the database");
+    tried += first.length + again.length;
+    granted += first.length - refused.length;
+  }
+  for (const connection of connections) connection.close();
+  for (const domain of server.database.domains()) {
+    broke.push(...contradictions(server.database.domain(domain)).map((each) => `${domain}: ${each}`));
+  }
+  const figures = `${granted} granted, ${compared} sent again with the database compared, seed ${seed}`;
+  return { tried, broke: broke.slice(0, 20), figures };
+}
+
+async function send(
+  connections: readonly Connection[],
+  batch: readonly Pick<Sent, "parts" | "bytes">[],
+): Promise<readonly Sent[]> {
+  const sent: Sent[] = [];
+  let next = 0;
+  await Promise.all(
+    connections.map(async (connection) => {
+      for (let at = next++; at < batch.length; at = next++) {
+        const { parts, bytes } = batch[at] as Sent;
+        const answer = await connection.send(bytes).catch((error) => {
+          if (error instanceof ConnectionLostError) return null;
+          throw error;
+        });
+        sent.push({ parts, bytes, answer });
+      }
+    }),
+  );
+  return sent;
+}
+
+/** What is wrong with an answer. */
+function faults({ parts, bytes, answer }: Sent, { adminToken }: ModelServer): readonly string[] {
+  const told = (what: string) => [
+    `${what}: ${bytes.subarray(0, 600)}\n-> ${answer?.status} ${answer?.body.slice(0, 600)}`,
+  ];
+  if (!answer) return (parts.body?.length ?? 0) > MAX_BODY_BYTES / 4 ? [] : told("no answer");
+  // 503 with a reason is no failure of the server; nothing here gives it one.
+  if (answer.status >= 500 && answer.headers["x-request-id"] !== undefined) return told("the server failed");
+  // What was sent may come back, also out of a signed request; and one GUID stands in an error message as an example.
+  const segments = (parts.body ?? "").split(".").map((segment) => Buffer.from(segment, "base64url").toString());
+  const known = [bytes.toString("latin1"), ...segments, EXAMPLE].join("\n").toLowerCase();
+  const body = answer.body.replaceAll(REQUEST_ID, "");
+  const strange = (body.match(GUID) ?? []).filter((guid) => !known.includes(guid.toLowerCase()));
+  if (strange.length > 0) return told(`GUIDs that nobody sent (${strange})`);
+  // Operators are shown handles of devices together with the error of a full domain.
+  if (answer.status >= 400 && !body.includes('"leastRecentlyRenewed"')) {
+    const secret = secretIn(body.replaceAll(GUID, ""), adminToken);
+    if (secret) return told(`a refusal with ${secret}`);
+  }
+  const givesKeys = parts.path.endsWith("/register");
+  if (answer.status < 400 && !givesKeys && /"d":/.test(answer.body)) return told("a private key");
+  return answer.body.includes(adminToken) ? told("the admin token") : [];
+}
+
+/** What the log lays to requests that were refused. */
+function changedByRefused(server: ModelServer, begin: number, refused: readonly Sent[]): readonly string[] {
+  const ids = new Map(refused.map((sent) => [sent.answer?.headers["x-request-id"], sent]));
+  return server.database
+    .log(begin)
+    .flatMap(({ changes }) => changes)
+    .flatMap(({ requestId, type }) => {
+      const culprit = ids.get(requestId as string);
+      return culprit ? [`refused, and yet ${type}: ${culprit.bytes}`] : [];
+    });
+}

@@ -1,0 +1,95 @@
+import { exportJWK, generateKeyPair } from "jose";
+import { newDevice, sign } from "../support/devices.ts";
+import { Connection } from "./connection.ts";
+import { newTokens } from "./domain-client.ts";
+import type { ModelServer } from "./server.ts";
+
+/** A request in its parts, ready to be spoilt. */
+export type Parts = Readonly<{
+  method: string;
+  path: string;
+  query: string;
+  headers: Readonly<Record<string, string>>;
+  body: string | null;
+}>;
+
+const DOMAINS = 4;
+const MEMBERS = 6;
+const JSON_TYPE = { "content-type": "application/json" };
+const JOSE_TYPE = { "content-type": "application/jose" };
+
+/**
+ * Requests of every kind that the server takes, on some domains that are there: JSON and signed ones, with tokens,
+ * idempotency keys, cursors and handles that it has given out itself.
+ */
+export async function validRequests(server: ModelServer): Promise<readonly Parts[]> {
+  const connection = new Connection(server.origin);
+  const operator = { authorization: `Bearer ${server.adminToken}` };
+  const { studio, forged } = await newTokens(server);
+  const sealTo = await exportJWK((await generateKeyPair("ECDH-ES", { crv: "X25519" })).publicKey);
+  const requests: Parts[] = [
+    { method: "GET", path: "/health", query: "", headers: {}, body: null },
+    { method: "GET", path: "/.well-known/jwks.json", query: "", headers: {}, body: null },
+    { method: "GET", path: "/admin/domains", query: "?limit=3&prefix=fuzz", headers: operator, body: null },
+  ];
+  for (let index = 0; index < DOMAINS; index++) {
+    const domain = `fuzz-${index}`;
+    const path = `/domains/${domain}`;
+    const admin = `/admin/domains/${domain}`;
+    const guids = Array.from({ length: MEMBERS }, () => crypto.randomUUID());
+    for (const machineGuid of guids) {
+      await connection.ask("POST", `${path}/register`, JSON_TYPE, JSON.stringify({ machineGuid }));
+    }
+    const [member, other, third] = guids as [string, string, string];
+    const json = (method: string, to: string, body: object, headers = {}): Parts => {
+      return { method, path: to, query: "", headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(body) };
+    };
+    const get = (to: string, query = "", headers = {}): Parts => ({
+      method: "GET",
+      path: to,
+      query,
+      headers,
+      body: null,
+    });
+    const signed = async (action: string, claims: object): Promise<Parts> => {
+      const body = await sign(await newDevice(), `${server.origin}${path}/${action}`, { ...claims });
+      return { method: "POST", path: `${path}/${action}`, query: "", headers: JOSE_TYPE, body };
+    };
+    const { members, nextCursor } = JSON.parse(
+      (await connection.ask("GET", `${admin}/members?limit=2`, operator)).body,
+    ) as { members: { handle: string }[]; nextCursor: string };
+    const handle = members[0]?.handle ?? "";
+    requests.push(
+      json("POST", `${path}/register`, { machineGuid: member, afterKeyVersion: 1 }),
+      json("POST", `${path}/register`, { machineGuid: other, encryptionKey: { ...sealTo, use: "enc" } }),
+      json("POST", `${path}/register`, { machineGuid: crypto.randomUUID() }, { authorization: `Bearer ${studio}` }),
+      json("POST", `${path}/deregister`, { machineGuid: third, preview: true }, { authorization: `Bearer ${forged}` }),
+      json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${index}` }),
+      json("PUT", admin, { maxMembership: 50, authenticationRequired: false }, operator),
+      json("PATCH", admin, { maxMembership: null }, { ...operator, "content-type": "application/merge-patch+json" }),
+      json("POST", `${admin}/rollover`, { when: "next-registration" }, operator),
+      json("PUT", `${admin}/bans/${third}`, { reason: "lost" }, operator),
+      { ...get(`${admin}/bans/${third}`, "", operator), method: "DELETE" },
+      { ...get(`${admin}/members/${handle}`, "", operator), method: "DELETE" },
+      get(`${admin}/members/${other}`, "", operator),
+      get(`${admin}/members`, `?limit=2&cursor=${nextCursor}`, operator),
+      get(`${admin}/bans`, "?limit=200", operator),
+      get(`${admin}/log`, "?order=oldest&limit=5", operator),
+      get(`${admin}/log/head`, "", operator),
+      get(`${admin}/log/export`, "?after=2", operator),
+      get(`${admin}/activity`, "?days=3", operator),
+      get(`${admin}/key-versions`, "?limit=1", operator),
+      get(admin, "", operator),
+      get(path),
+      get(`${path}/keys`),
+      await signed("register", { encryptionKey: sealTo }),
+      await signed("register", { afterKeyVersion: -1 }),
+      await signed("register", { iat: "soon" }),
+      await signed("deregister", { preview: true }),
+      await signed("deregister", { aud: `${server.origin}/elsewhere` }),
+      await signed("deregister", { machineGuid: other, jti: "x".repeat(200) }),
+    );
+  }
+  connection.close();
+  return requests;
+}
