@@ -63,9 +63,9 @@ function programOf(surroundings: Surroundings): Command {
     .description(
       "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves. For operators, it audits a domain's log.",
     )
-    .option("--home DIRECTORY", "where to keep this device")
-    .option("--domain URL", "the domain to speak of; the one joined last by default")
-    .option("--auth-token TOKEN", "an auth token, for domains that require one")
+    .option("--home <directory>", "where to keep this device")
+    .option("--domain <url>", "the domain to speak of; the one joined last by default")
+    .option("--auth-token <token>", "an auth token, for domains that require one")
     .option("--json", "print JSON")
     .configureOutput({ writeOut: (out) => output.write(out), writeErr: (err) => errors.write(err) })
     .configureHelp({ showGlobalOptions: true })
@@ -158,9 +158,9 @@ function programOf(surroundings: Surroundings): Command {
   program
     .command("audit <url>")
     .description("check a domain's log: its hashes, what was signed of it, and whether it led to the present state")
-    .option("--admin-token TOKEN", "an operator's token")
-    .option("--head FILE", "a signed head from an earlier audit (the head of its --json output)")
-    .option("--archive FILE", "an earlier export of the log, if it was cut since")
+    .option("--admin-token <token>", "an operator's token")
+    .option("--head <file>", "a signed head from an earlier audit (the head of its --json output)")
+    .option("--archive <file>", "an earlier export of the log, if it was cut since")
     .action(async (url: string, options: { adminToken?: string; head?: string; archive?: string }) => {
       const token = options.adminToken ?? surroundings.environment.DEVICE_DOMAIN_ADMIN_TOKEN ?? "";
       const api = new OperatorApi(domainAddress(url).url, token, signal);
