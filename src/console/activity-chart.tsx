@@ -1,11 +1,13 @@
 import { useId, useState } from "preact/hooks";
-import type { Activity } from "./admin-types.ts";
+import type { Activity, DayCount } from "./admin-types.ts";
 import { useConsole } from "./context.ts";
 import { useLoaded } from "./loading.ts";
 import { Button, FailureNotice, Progress } from "./parts.tsx";
 import { Day, dayText, Time } from "./times.tsx";
 
 const SPANS = [7, 30, 90];
+const DAY_MILLISECONDS = 86_400_000;
+/** The chart's measures, in units of its own. */
 const HALF = 50;
 const STEP = 10;
 const BAR = 7;
@@ -37,7 +39,8 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
       {!value && !failure && <Progress />}
       {value && (
         <>
-          <Chart days={value.days} />
+          <Chart days={wholeSpan(value.days, span)} />
+          {!value.complete && <p class="notice">The log is too long to count all of it: earlier days are not whole.</p>}
           <Refusals refusals={value.refusals} />
         </>
       )}
@@ -45,7 +48,17 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
   );
 }
 
-function Chart({ days }: Pick<Activity, "days">) {
+/** The counts with the days on which nobody came or went, up to today. */
+function wholeSpan(counts: readonly DayCount[], span: number): readonly DayCount[] {
+  const byDay = new Map(counts.map((count) => [count.day, count]));
+  const today = Math.floor(Date.now() / DAY_MILLISECONDS);
+  return Array.from({ length: span }, (_, index) => {
+    const day = new Date((today - span + 1 + index) * DAY_MILLISECONDS).toISOString().slice(0, 10);
+    return byDay.get(day) ?? { day, joined: 0, left: 0 };
+  });
+}
+
+function Chart({ days }: { days: readonly DayCount[] }) {
   const id = useId();
   const joined = days.reduce((sum, day) => sum + day.joined, 0);
   const left = days.reduce((sum, day) => sum + day.left, 0);

@@ -65,9 +65,14 @@ export type LogEntry = Readonly<{
   hash: string | null;
 }>;
 
-/** How many devices came and went on each day, and what was refused in each hour. */
+/** How many devices came and went on a day of the server's calendar. */
+export type DayCount = Readonly<{ day: string; joined: number; left: number }>;
+
+/** Who came and went on each day that anybody did, and what was refused in each hour. */
 export type Activity = Readonly<{
-  days: readonly Readonly<{ day: string; joined: number; left: number }>[];
+  /** False if the log is too long to count all of it: then the earliest days are not whole. */
+  complete: boolean;
+  days: readonly DayCount[];
   refusals: readonly Readonly<{ hour: string; error: string; count: number }>[];
 }>;
 

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
-import { Field } from "./parts.tsx";
+import { Field, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks why a device is banned, and for its GUID if it is not known yet which one it is. */
 export function BanDialog(props: {
@@ -15,7 +15,14 @@ export function BanDialog(props: {
   const [reason, setReason] = useState("");
   const ban = () => api.ban(domain, device?.handle ?? guid.trim(), reason);
   return (
-    <Dialog title={device ? "Ban this device?" : "Ban a device"} action="Ban" danger work={ban} onClose={onClose}>
+    <Dialog
+      title={device ? "Ban this device?" : "Ban a device"}
+      action="Ban"
+      danger
+      thenFocus={VIEW_TITLE}
+      work={ban}
+      onClose={onClose}
+    >
       {({ failure }) => (
         <>
           {device ? (

@@ -5,7 +5,7 @@ import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { usePages } from "./loading.ts";
-import { Button, PagedList } from "./parts.tsx";
+import { Button, PagedList, VIEW_TITLE } from "./parts.tsx";
 import { Time } from "./times.tsx";
 
 /** The devices that may not come back. */
@@ -32,13 +32,14 @@ export function BansView({ overview, refresh }: DomainViewProps) {
         list={list}
         label="Bans"
         empty="Nobody is banned."
-        item={(ban) => <BanRow key={ban.handle} ban={ban} onUnban={() => setAsked(ban)} />}
+        item={(ban) => <BanRow key={ban.deviceId} ban={ban} onUnban={() => setAsked(ban)} />}
       />
       {asked === "ban" && <BanDialog domain={domain} device={null} onClose={close("The device is banned.")} />}
       {asked !== null && asked !== "ban" && (
         <Dialog
           title="Lift this ban?"
           action="Lift the ban"
+          thenFocus={VIEW_TITLE}
           work={() => api.unban(domain, asked.handle)}
           onClose={close("The ban is lifted. The device may join again.")}
         >

@@ -11,22 +11,29 @@ export function Dialog(props: {
   action: string;
   danger?: boolean;
   work: () => Promise<void>;
+  /** The id of what gets the focus once it is done, for when what it was opened from goes away by that. */
+  thenFocus?: string;
   /** Told once it is closed: whether it was done. */
   onClose: (done: boolean) => void;
 }) {
-  const { title, children, action: verb, danger = false, work, onClose } = props;
+  const { title, children, action: verb, danger = false, work, thenFocus = "", onClose } = props;
   const action = useAction();
   const dialog = useRef<HTMLDialogElement>(null);
+  const done = useRef(false);
   const id = useId();
   useLayoutEffect(() => {
     const element = dialog.current as HTMLDialogElement;
     element.showModal();
     // While it is still there: closing gives the focus back to what it was taken from.
-    return () => element.close();
+    return () => {
+      element.close();
+      if (done.current) document.getElementById(thenFocus)?.focus();
+    };
   }, []);
   const submit = async (event: Event) => {
     event.preventDefault();
-    if (await action.run(work)) onClose(true);
+    done.current = await action.run(work);
+    if (done.current) onClose(true);
   };
   return (
     <dialog

@@ -7,7 +7,7 @@ import { useLoaded } from "./loading.ts";
 import { LogView } from "./log-view.tsx";
 import { MembersView } from "./members-view.tsx";
 import { OverviewView } from "./overview-view.tsx";
-import { Button, FailureNotice, Heading, Progress } from "./parts.tsx";
+import { Button, FailureNotice, Heading, Progress, VIEW_TITLE } from "./parts.tsx";
 import { hashOf, VIEWS, type View } from "./routes.ts";
 import { SettingsView } from "./settings-view.tsx";
 import { Standing } from "./standing.tsx";
@@ -60,8 +60,8 @@ export function DomainPage({ domain, view }: { domain: string; view: View }) {
       {failure && <Button onClick={reload}>Try again</Button>}
       {!overview && !failure && <Progress />}
       {overview && (
-        <section key={view} class="view" aria-labelledby="view-title">
-          <Heading level={2} id="view-title">
+        <section key={view} class="view" aria-labelledby={VIEW_TITLE}>
+          <Heading level={2} id={VIEW_TITLE} hidden>
             {title}
           </Heading>
           <Part overview={overview} refresh={reload} />

@@ -64,6 +64,7 @@ function Row(overview: Overview) {
       <a class="row-title name" href={hashOf({ page: "domain", domain, view: "overview" })}>
         {domain}
       </a>
+      <Standing {...overview} />
       <span>
         <strong>{memberCount}</strong>
         {maxMembership === null ? "" : ` of ${maxMembership}`} {memberCount === 1 ? "member" : "members"}
@@ -71,7 +72,6 @@ function Row(overview: Overview) {
       <span class="muted">
         changed <Time at={updatedAt} />
       </span>
-      <Standing {...overview} />
     </li>
   );
 }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { Page } from "./admin-types.ts";
 import { type Failure, failureOf } from "./failures.ts";
 
@@ -11,7 +11,7 @@ const NOTHING = { value: null, failure: null, busy: true } as const;
 export function useLoaded<Value>(
   load: (signal: AbortSignal) => Promise<Value>,
   dependencies: readonly unknown[],
-): Loaded<Value> & Readonly<{ reload: () => void; set: (value: Value) => void }> {
+): Loaded<Value> & Readonly<{ reload: () => void; replace: (before: Value, after: Value) => void }> {
   const [state, setState] = useState<Loaded<Value>>(NOTHING);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
@@ -27,8 +27,11 @@ export function useLoaded<Value>(
     return () => controller.abort();
   }, [...dependencies, turn]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
-  const set = useCallback((value: Value) => setState({ value, failure: null, busy: false }), []);
-  return { ...state, reload, set };
+  const replace = useCallback((before: Value, after: Value) => {
+    // Not if it was fetched again meanwhile.
+    setState((now) => (now.value === before ? { ...now, value: after } : now));
+  }, []);
+  return { ...state, reload, replace };
 }
 
 /** A list that is fetched page by page, from the beginning again on `reload` or when what it depends on changes. */
@@ -36,13 +39,14 @@ export function usePages<Item>(
   load: (cursor: string | null, signal?: AbortSignal) => Promise<Page<Item>>,
   dependencies: readonly unknown[],
 ): Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }> {
-  const { value, failure, busy, reload, set } = useLoaded<Page<Item>>((signal) => load(null, signal), dependencies);
+  const { value, failure, busy, reload, replace } = useLoaded<Page<Item>>((signal) => load(null, signal), dependencies);
   const next = useAction();
   const cursor = value?.nextCursor ?? null;
   const more = () =>
     next.run(async () => {
+      if (!value) return;
       const { items, nextCursor } = await load(cursor);
-      set({ items: [...(value?.items ?? []), ...items], nextCursor });
+      replace(value, { items: [...value.items, ...items], nextCursor });
     });
   return {
     value: value?.items ?? null,
@@ -67,8 +71,10 @@ export function useAction(): Action {
     busy: false,
     failure: null,
   });
+  const running = useRef(false);
   const run = async (work: () => Promise<void>) => {
-    if (state.busy) return false;
+    if (running.current) return false;
+    running.current = true;
     setState({ busy: true, failure: null });
     try {
       await work();
@@ -77,6 +83,8 @@ export function useAction(): Action {
     } catch (thrown) {
       setState({ busy: false, failure: failureOf(thrown) });
       return false;
+    } finally {
+      running.current = false;
     }
   };
   return { ...state, run };

@@ -5,7 +5,7 @@ import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useAction, usePages } from "./loading.ts";
-import { Button, FailureNotice, Field, PagedList } from "./parts.tsx";
+import { Button, FailureNotice, Field, PagedList, VIEW_TITLE } from "./parts.tsx";
 import { Day, Time } from "./times.tsx";
 
 /** The devices of a domain: to look through, to find by machine GUID, to evict and to ban. */
@@ -23,7 +23,7 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
   };
   const row = (member: Member) => (
     <MemberRow
-      key={member.handle}
+      key={member.deviceId}
       member={member}
       onEvict={() => setAsked({ to: "evict", member })}
       onBan={() => setAsked({ to: "ban", member })}
@@ -43,6 +43,7 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
           title="Evict this device?"
           action="Evict"
           danger
+          thenFocus={VIEW_TITLE}
           work={() => api.evict(domain, asked.member.handle)}
           onClose={(done) => {
             setAsked(null);
@@ -84,7 +85,6 @@ function Finder({ domain, onFound }: { domain: string; onFound: (member: Member 
       <form class="search" onSubmit={submit}>
         <Field
           label="Find by machine GUID"
-          fault={find.failure ? (find.failure.detail ?? find.failure.title) : undefined}
           control={(attributes) => (
             <input
               {...attributes}
@@ -125,7 +125,7 @@ function MemberRow({ member, onEvict, onBan }: { member: Member; onEvict: () => 
             renewed <Day day={lastRenewedOn} />
           </span>
         )}
-        <span>{hasDeviceKey ? "signs" : "does not sign"}</span>
+        <span>{hasDeviceKey ? "signs its requests" : "does not sign"}</span>
       </div>
       <div class="row-actions">
         <Button label={`Evict ${machineGuid}`} onClick={onEvict}>

@@ -4,9 +4,12 @@ import { useConsole } from "./context.ts";
 import type { Failure } from "./failures.ts";
 import type { Loaded } from "./loading.ts";
 
+/** The id of the heading of a domain's view. */
+export const VIEW_TITLE = "view-title";
+
 /** The heading of a place: it takes the focus of whoever comes there, so that a screen reader begins with it. */
-export function Heading(props: { level: 1 | 2; id?: string; children: ComponentChildren }) {
-  const { level, id, children } = props;
+export function Heading(props: { level: 1 | 2; id?: string; hidden?: boolean; children: ComponentChildren }) {
+  const { level, id, hidden = false, children } = props;
   const { arrived } = useConsole();
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -14,7 +17,7 @@ export function Heading(props: { level: 1 | 2; id?: string; children: ComponentC
   }, [arrived]);
   const Tag = level === 1 ? "h1" : "h2";
   return (
-    <Tag id={id} ref={heading} tabIndex={-1}>
+    <Tag id={id} class={hidden ? "visually-hidden" : undefined} ref={heading} tabIndex={-1}>
       {children}
     </Tag>
   );
@@ -49,20 +52,22 @@ export function FailureNotice({ failure }: { failure: Failure | null }) {
 export function Button(props: {
   children: ComponentChildren;
   busy?: boolean;
+  /** While something else is under way that must end first. */
+  waits?: boolean;
   kind?: "primary" | "danger" | "plain" | "quiet";
   type?: "button" | "submit";
   label?: string;
   onClick?: () => void;
 }) {
-  const { children, busy = false, kind = "plain", type = "button", label, onClick } = props;
+  const { children, busy = false, waits = false, kind = "plain", type = "button", label, onClick } = props;
   return (
     <button
       type={type}
       class={`button ${kind}`}
       aria-label={label}
-      aria-disabled={busy}
+      aria-disabled={busy || waits}
       onClick={(event) => {
-        if (busy) event.preventDefault();
+        if (busy || waits) event.preventDefault();
         else onClick?.();
       }}
     >

@@ -5,8 +5,10 @@ export function Standing(props: Overview) {
   const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
   return (
     <ul class="labels" aria-label="Standing">
-      {keyRolloverRequired ? (
-        <li class="label warning">{keyVersion === 0 ? "No key yet" : "Rollover due"}</li>
+      {keyVersion === 0 ? (
+        <li class="label">No key yet</li>
+      ) : keyRolloverRequired ? (
+        <li class="label warning">Rollover due</li>
       ) : (
         <li class="label good">Key {keyVersion}</li>
       )}

@@ -26,7 +26,6 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
   const [jwe, setJwe] = useState("");
 
   const take = (name: string, failed: string, work: () => Promise<Outcome>) => async () => {
-    if (busy !== null) return;
     setBusy(name);
     const outcome = await work().catch((thrown) => ({ sentence: failed, failure: failureOf(thrown) }));
     const step = { text: null, failure: null, ...outcome, at: new Date().toISOString() };
@@ -58,7 +57,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
   });
 
   const button = (name: string, label: string, work: () => Promise<void>, kind: "primary" | "plain" = "plain") => (
-    <Button kind={kind} busy={busy === name} onClick={work}>
+    <Button kind={kind} busy={busy === name} waits={busy !== null} onClick={work}>
       {label}
     </Button>
   );
@@ -68,7 +67,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
       <div class="card">
         <h3>The device</h3>
         <dl class="facts">
-          <dt>Machine GUID</dt>
+          <dt>GUID</dt>
           <dd>
             <code>{device.machineGuid}</code>
           </dd>
@@ -81,6 +80,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
           {status === "member"
             ? button("renew", "Renew", renew)
             : status !== "leaving" && button("join", "Join", join, "primary")}
+          {jwe !== "" && button("decrypt", "Open the secret", decrypt)}
           {(status === "member" || status === "leaving") && button("leave", "Leave", leave)}
         </div>
       </div>
@@ -97,10 +97,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
             />
           )}
         />
-        <div class="buttons">
-          {button("encrypt", "Encrypt to the domain", encrypt)}
-          {jwe !== "" && button("decrypt", "Open on the device", decrypt)}
-        </div>
+        <div class="buttons">{button("encrypt", "Encrypt to the domain", encrypt)}</div>
       </div>
       <ol class="steps" aria-live="polite" aria-label="What happened">
         {steps.map((step) => (
