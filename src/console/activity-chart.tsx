@@ -8,7 +8,7 @@ import { Day, dayText, Time } from "./times.tsx";
 const SPANS = [7, 30, 90];
 const DAY_MILLISECONDS = 86_400_000;
 /** The chart's measures, in units of its own. */
-const HALF = 50;
+const HEIGHT = 100;
 const STEP = 10;
 const BAR = 7;
 
@@ -62,33 +62,24 @@ function Chart({ days }: { days: readonly DayCount[] }) {
   const id = useId();
   const joined = days.reduce((sum, day) => sum + day.joined, 0);
   const left = days.reduce((sum, day) => sum + day.left, 0);
-  const highest = Math.max(1, ...days.flatMap((day) => [day.joined, day.left]));
-  const height = (count: number) => (count * (HALF - 2)) / highest;
+  const mostJoined = Math.max(...days.map((day) => day.joined));
+  const mostLeft = Math.max(...days.map((day) => day.left));
+  const unit = HEIGHT / Math.max(1, mostJoined + mostLeft);
+  const base = mostJoined + mostLeft === 0 ? HEIGHT / 2 : mostJoined * unit;
   return (
     <>
       <figure class="chart">
-        <svg
-          viewBox={`0 0 ${days.length * STEP} ${2 * HALF}`}
-          preserveAspectRatio="none"
-          role="img"
-          aria-labelledby={id}
-        >
+        <svg viewBox={`0 0 ${days.length * STEP} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-labelledby={id}>
           <title>Joins and leaves by day</title>
           {days.map(({ day, joined, left }, index) => (
             <g key={day}>
               <title>{`${dayText(day)}: ${joined} joined, ${left} left`}</title>
-              <rect class="hover" x={index * STEP} y={0} width={STEP} height={2 * HALF} />
-              <rect
-                class="joined"
-                x={index * STEP + 1.5}
-                y={HALF - height(joined)}
-                width={BAR}
-                height={height(joined)}
-              />
-              <rect class="left" x={index * STEP + 1.5} y={HALF} width={BAR} height={height(left)} />
+              <rect class="hover" x={index * STEP} y={0} width={STEP} height={HEIGHT} />
+              <rect class="joined" x={index * STEP + 1.5} y={base - joined * unit} width={BAR} height={joined * unit} />
+              <rect class="left" x={index * STEP + 1.5} y={base} width={BAR} height={left * unit} />
             </g>
           ))}
-          <line x1={0} y1={HALF} x2={days.length * STEP} y2={HALF} vector-effect="non-scaling-stroke" />
+          <line x1={0} y1={base} x2={days.length * STEP} y2={base} vector-effect="non-scaling-stroke" />
         </svg>
         <div class="axis" aria-hidden="true">
           <Day day={days[0]?.day ?? ""} />
@@ -96,7 +87,7 @@ function Chart({ days }: { days: readonly DayCount[] }) {
         </div>
         <figcaption id={id}>
           <span class="key joined">{joined} joined</span> <span class="key left">{left} left</span>{" "}
-          <span class="muted">at most {highest} a day</span>
+          <span class="muted">at most {Math.max(mostJoined, mostLeft)} a day</span>
         </figcaption>
       </figure>
       <details>

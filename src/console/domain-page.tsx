@@ -1,4 +1,5 @@
 import type { FunctionComponent } from "preact";
+import { useRef } from "preact/hooks";
 import type { Overview } from "./admin-types.ts";
 import { BansView } from "./bans-view.tsx";
 import { useConsole } from "./context.ts";
@@ -28,16 +29,20 @@ const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: Function
 
 /** One domain: what it is, and the view of it that was chosen. */
 export function DomainPage({ domain, view }: { domain: string; view: View }) {
-  const { api } = useConsole();
+  const { api, arrived } = useConsole();
   const { value: overview, failure, reload } = useLoaded((signal) => api.domain(domain, signal), [api, domain]);
   const { title, Part } = VIEW_PARTS[view];
+  // Whoever comes to the domain comes to its name; whoever moves about in it, to a view.
+  const firstView = useRef(view);
+  const moved = useRef(false);
+  moved.current ||= view !== firstView.current;
   return (
     <>
       <nav class="breadcrumb" aria-label="Breadcrumb">
         <a href={hashOf({ page: "domains", prefix: "" })}>Domains</a>
       </nav>
       <div class="title-row">
-        <Heading level={1}>
+        <Heading level={1} arrived={arrived}>
           <span class="name">{domain}</span>
         </Heading>
         {overview && <Standing {...overview} />}
@@ -61,7 +66,7 @@ export function DomainPage({ domain, view }: { domain: string; view: View }) {
       {!overview && !failure && <Progress />}
       {overview && (
         <section key={view} class="view" aria-labelledby={VIEW_TITLE}>
-          <Heading level={2} id={VIEW_TITLE} hidden>
+          <Heading level={2} arrived={moved.current} id={VIEW_TITLE} hidden>
             {title}
           </Heading>
           <Part overview={overview} refresh={reload} />

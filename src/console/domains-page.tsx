@@ -10,7 +10,7 @@ import { Time } from "./times.tsx";
 
 /** The domains, by name. */
 export function DomainsPage({ prefix }: { prefix: string }) {
-  const { api } = useConsole();
+  const { api, arrived } = useConsole();
   const [text, setText] = useState(prefix);
   const [creating, setCreating] = useState(false);
   const list = usePages((cursor, signal) => api.domains(prefix, cursor, signal), [api, prefix]);
@@ -21,7 +21,9 @@ export function DomainsPage({ prefix }: { prefix: string }) {
   return (
     <>
       <div class="title-row">
-        <Heading level={1}>Domains</Heading>
+        <Heading level={1} arrived={arrived}>
+          Domains
+        </Heading>
         <Button kind="primary" onClick={() => setCreating(true)}>
           New domain…
         </Button>

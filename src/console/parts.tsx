@@ -1,16 +1,20 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { useConsole } from "./context.ts";
 import type { Failure } from "./failures.ts";
 import type { Loaded } from "./loading.ts";
 
 /** The id of the heading of a domain's view. */
 export const VIEW_TITLE = "view-title";
 
-/** The heading of a place: it takes the focus of whoever comes there, so that a screen reader begins with it. */
-export function Heading(props: { level: 1 | 2; id?: string; hidden?: boolean; children: ComponentChildren }) {
-  const { level, id, hidden = false, children } = props;
-  const { arrived } = useConsole();
+/** The heading of a place: it takes the focus of whoever arrives there, so that a screen reader begins with it. */
+export function Heading(props: {
+  level: 1 | 2;
+  arrived: boolean;
+  id?: string;
+  hidden?: boolean;
+  children: ComponentChildren;
+}) {
+  const { level, arrived, id, hidden = false, children } = props;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (arrived) heading.current?.focus();

@@ -12,7 +12,7 @@ export function Standing(props: Overview) {
       ) : (
         <li class="label good">Key {keyVersion}</li>
       )}
-      {authenticationRequired && <li class="label">Token{authNamespace === null ? "" : ` of ${authNamespace}`}</li>}
+      {authenticationRequired && <li class="label">Token{authNamespace === null ? "" : `: ${authNamespace}`}</li>}
       {deviceKeyRequired && <li class="label">Signed only</li>}
     </ul>
   );
