@@ -88,8 +88,7 @@ describe("the console", () => {
     expect(log).toMatch(/ was banned by admin-token.?It was sold with its keys\./);
 
     await tab.view("Overview");
-    await tab.shows("3 joined");
-    await tab.shows("2 left");
+    await tab.page.getByRole("img", { name: "3 joined 2 left" }).waitFor();
     await tab.shows("of 2 at most");
   });
 
