@@ -28,7 +28,7 @@ const HEADERS = {
   ].join("; "),
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
-  "strict-transport-security": "max-age=31536000",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
   // May be kept, but not used without asking: a page must fit the Worker it speaks to.
   "cache-control": "no-cache",
 };
