@@ -6,6 +6,7 @@ const STEPS: readonly (readonly string[])[] = [
   ["tsc", "--project", "tsconfig.json"],
   ["tsc", "--project", "tsconfig.node.json"],
   ["tsc", "--project", "tsconfig.client.json"],
+  ["tsc", "--project", "tsconfig.console.json"],
   ["vitest", "run"],
 ];
 

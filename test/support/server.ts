@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,9 +69,11 @@ async function start(dir: string, port: number, secrets: NodeJS.Dict<string>, va
     ["deploy", "--dry-run", "--outdir", join(dir, "build")],
   ];
   for (const args of preparations) await finished(wrangler(args, env));
+  cpSync(join(ROOT, "build", "assets"), join(dir, "assets"), { recursive: true });
   return wrangler(
     [
-      ...["dev", join(dir, "build", "index.js"), "--no-bundle", "--config", join(ROOT, "wrangler.toml")],
+      ...["dev", join(dir, "build", "index.js"), "--no-bundle", "--config", configOfBuilt(dir)],
+      ...["--assets", join(dir, "assets")],
       ...["--ip", HOST, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
       // Naming a file of secrets also keeps wrangler from reading the checkout's own .dev.vars.
       ...[...state, "--env-file", secretsFile(dir)],
@@ -80,6 +82,14 @@ async function start(dir: string, port: number, secrets: NodeJS.Dict<string>, va
     env,
     END_WITH_PARENT,
   );
+}
+
+/** A configuration for what is built already. Told how to build, wrangler would watch the sources for changes. */
+function configOfBuilt(dir: string): string {
+  const file = join(dir, "wrangler.toml");
+  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
+  writeFileSync(file, config.replace(/^\[build\]\n(?:[^[\n].*\n)*/m, ""));
+  return file;
 }
 
 const QUIET = {
