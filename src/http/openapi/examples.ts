@@ -1,0 +1,110 @@
+// Example keys are those of RFC 7517, appendix A, and RFC 8037, appendix A. No example's signature verifies.
+
+/** Values that the document's examples share. */
+export const EXAMPLE = {
+  origin: "https://domains.example.com",
+  requestId: "3f0c9a52-7a5e-4c0f-9d11-0a4f7b1c2d3e",
+  domain: "den",
+  machineGuid: "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
+  time: "2026-11-23T16:33:59.000Z",
+  etag: '"8c1d2f0b4a6e9d7c5b3a1f0e2d4c6b8a9f7e5d3c"',
+} as const;
+
+const POINT = {
+  kty: "EC",
+  crv: "P-256",
+  x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+  y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+} as const;
+const PUBLIC_KEY = { ...POINT, kid: `${EXAMPLE.domain}/2`, use: "enc", alg: "ECDH-ES+A256KW" } as const;
+const PRIVATE_KEY = { ...PUBLIC_KEY, d: "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE" } as const;
+const DEVICE_KEY = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" } as const;
+const SEALING_KEY = { kty: "OKP", crv: "X25519", x: "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08" } as const;
+
+const { domain, machineGuid } = EXAMPLE;
+const SIGNED_AT = 1_795_451_639;
+
+/** The claims that make a request's members a signed request. */
+export function signedClaims(path: string) {
+  return { aud: `${EXAMPLE.origin}${path}`, iat: SIGNED_AT, jti: "b5d1f7c0-2c8e-4e53-9a51-6a0f3f1f7f42" };
+}
+
+/** A signed request over these members, as it looks. */
+export function signedRequest(path: string, members: object): string {
+  const header = { alg: "Ed25519", typ: "device-request+jwt", jwk: DEVICE_KEY };
+  return compact(header, { ...members, ...signedClaims(path) });
+}
+
+const TOKEN = compact(
+  { alg: "ES256", typ: "domain-token+jwt", kid: "authority-1" },
+  { iss: EXAMPLE.origin, sub: domain, key_version: 2, cnf: { jwk: PUBLIC_KEY }, iat: SIGNED_AT, exp: SIGNED_AT + 2_592_000 },
+);
+const STATEMENT = { keyVersion: 2, token: TOKEN, expiresAt: "2026-12-23T16:33:59.000Z" };
+
+/** Requests, by what they ask for. */
+export const REQUEST = {
+  join: { machineGuid },
+  sealedJoin: { machineGuid, encryptionKey: SEALING_KEY },
+  renewal: { machineGuid, afterKeyVersion: 1 },
+  preview: { machineGuid, preview: true },
+  leave: { machineGuid },
+  settings: { authenticationRequired: true, authNamespace: "family", maxMembership: 5 },
+  settingsChange: { maxMembership: null },
+  rolloverNow: { when: "now" },
+  rolloverNext: { when: "next-registration" },
+} as const;
+
+/** Answers, by what they tell. */
+export const ANSWER = {
+  joined: {
+    domain,
+    machineGuid,
+    newMember: true,
+    keyVersion: 2,
+    credentials: [{ ...STATEMENT, privateKey: PRIVATE_KEY }],
+  },
+  renewed: {
+    domain,
+    machineGuid,
+    newMember: false,
+    keyVersion: 2,
+    credentials: [{ ...STATEMENT, privateKey: PRIVATE_KEY }],
+  },
+  sealed: {
+    domain,
+    machineGuid,
+    newMember: true,
+    keyVersion: 2,
+    credentials: [STATEMENT],
+    sealedKeys: `${base64url({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json" })}.wrapped.iv.ciphertext.tag`,
+  },
+  previewed: { domain, machineGuid, preview: true, deregistered: false },
+  left: { domain, machineGuid, preview: false, deregistered: true },
+  domain: { domain, authenticationRequired: false, authNamespace: null, deviceKeyRequired: false, keyVersion: 2 },
+  keys: { keys: [PUBLIC_KEY], currentKeyVersion: 2 },
+  keysInRollover: { keys: [PUBLIC_KEY], currentKeyVersion: null },
+  authorityKeys: { keys: [{ ...POINT, kid: "authority-1", use: "sig", alg: "ES256" }] },
+  health: { status: "ok" },
+  overview: {
+    domain,
+    authenticationRequired: true,
+    authNamespace: "family",
+    maxMembership: 5,
+    deviceKeyRequired: false,
+    keyVersion: 2,
+    keyRolloverRequired: false,
+    memberCount: 3,
+    revision: 7,
+    createdAt: "2026-11-01T09:00:00.000Z",
+    updatedAt: EXAMPLE.time,
+  },
+} as const;
+
+function compact(header: object, payload: object): string {
+  const signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+  return `${base64url(header)}.${base64url(payload)}.${signature}`;
+}
+
+function base64url(value: object): string {
+  return btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,70 @@
+import * as z from "zod";
+import type {} from "zod-openapi";
+import { deregisterBody, registerBody, rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
+
+/**
+ * One of the Worker's own schemas, with a description of each member: what the document says of a body is what the
+ * Worker checks.
+ */
+function described<Shape extends z.ZodRawShape>(
+  id: string,
+  schema: z.ZodObject<Shape>,
+  descriptions: { readonly [Name in keyof Shape]: string },
+) {
+  const members = Object.entries(schema.shape as z.core.$ZodLooseShape).map(([name, member]) => [
+    name,
+    (member as z.ZodType).meta({ description: descriptions[name as keyof Shape] }),
+  ]);
+  return z.strictObject(Object.fromEntries(members) as Shape).meta({ id });
+}
+
+/** The body of a registration. */
+export const registration = described("Registration", registerBody, {
+  machineGuid: "The device's machine GUID: a UUID (RFC 9562), neither nil nor max, in either case.",
+  afterKeyVersion: "Leaves out the credentials that the device holds already: those up to this key version.",
+  encryptionKey: "A public key of the device's: no private key is readable in the answer, all are sealed to this one.",
+});
+
+/** The body of a de-registration. */
+export const deregistration = described("Deregistration", deregisterBody, {
+  machineGuid: "The machine GUID of the device that leaves: a UUID (RFC 9562), in either case.",
+  preview: "Whether to say what would happen, and change nothing.",
+});
+
+const SETTINGS = {
+  authenticationRequired: "Whether registrations and de-registrations need an auth token. By default, no.",
+  authNamespace:
+    "The one auth namespace whose tokens count; null for those of every trusted issuer. Needs `authenticationRequired`.",
+  maxMembership: "How many devices may be members at once; null, the default, for no maximum.",
+  deviceKeyRequired: "Whether devices must sign every request with a key of their own. By default, no.",
+};
+
+/** The body that replaces a domain's settings. */
+export const settings = described("Settings", settingsBody, SETTINGS);
+
+/** The body that changes some of a domain's settings. */
+export const settingsMerge = described("SettingsPatch", settingsMergeBody, SETTINGS);
+
+/** The body of a rollover. */
+export const rollover = described("Rollover", rolloverBody, {
+  when: "Whether the new key is made at once, or by the next registration.",
+});
+
+const signedMembers = {
+  aud: z.url().meta({ description: "The absolute URL of the request." }),
+  iat: z.number().meta({ description: "When it was signed, in seconds since the Unix epoch: within 300 of now." }),
+  jti: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/)
+    .meta({ description: "New for each request; a signed leave is repeated under the same one." }),
+};
+
+/** What is signed in a registration. */
+export const signedRegistration = registration
+  .extend(signedMembers)
+  .meta({ id: "SignedRegistration", description: "The payload of a signed registration." });
+
+/** What is signed in a de-registration. */
+export const signedDeregistration = deregistration
+  .extend(signedMembers)
+  .meta({ id: "SignedDeregistration", description: "The payload of a signed de-registration." });
