@@ -1,5 +1,6 @@
 import type { JWK } from "jose";
 import * as z from "zod";
+import { SCOPES } from "./auth/scopes.ts";
 
 /** Where the keys of a trusted issuer come from. */
 export type IssuerKeys = Readonly<{ jwksUri: string } | { jwks: { keys: JWK[] } }>;
@@ -18,6 +19,10 @@ export type Config = Readonly<{
   /** Private EC P-256 JWKs: the first signs, all are published. */
   domainAuthorityKeys: readonly JWK[];
   adminToken: string;
+  /** Cloudflare Access, as an issuer whose tokens let operators do everything; null if it is not in front. */
+  access: TrustedIssuer | null;
+  /** How long log entries are kept; null for ever. */
+  logRetentionDays: number | null;
 }>;
 
 /** The names of the variables the server reads, each a string. */
@@ -81,6 +86,8 @@ const trustedIssuer = z
     audience: z.string().min(1),
     jwksUri: z.string().refine(isSafeKeyUrl, "must be an https URL, or http on a loopback address").optional(),
     jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
+    /** What its tokens may let operators do, as far as their `scope` says so; nothing unless listed here. */
+    operatorScopes: z.array(z.enum(SCOPES)).default([]),
     /** How long after a fetch an unknown `kid` does not cause another. */
     cooldownSeconds: z.number().min(0).default(30),
     /** How long a fetch of the keys may take. */
@@ -113,6 +120,9 @@ const VARIABLES = {
   DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverUrl },
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
+  ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverUrl },
+  ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
+  LOG_RETENTION_DAYS: { secret: false, json: false, shape: z.coerce.number().int().min(8).max(36_500) },
   DOMAIN_TOKEN_LIFETIME_SECONDS: {
     secret: false,
     json: false,
@@ -144,7 +154,22 @@ export function readConfig(environment: Environment): Config {
     keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys,
     domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys,
     adminToken: required("ADMIN_TOKEN"),
+    access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
+    logRetentionDays: read("LOG_RETENTION_DAYS") ?? null,
   };
+}
+
+/**
+ * Cloudflare Access as an issuer of operators' tokens.
+ *
+ * @see Cloudflare One documentation, "Validate JWTs"
+ */
+function accessIssuer(teamDomain: string | undefined, audience: string | undefined): TrustedIssuer | null {
+  if (teamDomain === undefined && audience === undefined) return null;
+  if (teamDomain === undefined) throw new ConfigError("ACCESS_TEAM_DOMAIN", "is not set, though ACCESS_AUDIENCE is");
+  if (audience === undefined) throw new ConfigError("ACCESS_AUDIENCE", "is not set, though ACCESS_TEAM_DOMAIN is");
+  const jwksUri = `${teamDomain}/cdn-cgi/access/certs`;
+  return trustedIssuer.parse({ namespace: "access", issuer: teamDomain, audience, jwksUri, operatorScopes: SCOPES });
 }
 
 function readVariable(name: keyof typeof VARIABLES, text: string | undefined): unknown {

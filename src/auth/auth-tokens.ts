@@ -44,32 +44,49 @@ export class AuthTokenVerifier {
    * What an `Authorization` header proves. Whether that is enough, or matters at all, is the domain's to say.
    *
    * @see RFC 6750, The OAuth 2.0 Authorization Framework: Bearer Token Usage, section 2.1
-   * @see RFC 8725, JSON Web Token Best Current Practices, section 3
    */
   async verify(authorization: string | undefined): Promise<AuthEvidence> {
     const token = bearerToken(authorization);
     if (token === null) return { kind: "none" };
-    if (token.length > MAX_TOKEN_LENGTH) return { kind: "invalid", reason: "the token is too long" };
+    return this.check(token, namespaceEvidence);
+  }
 
+  /**
+   * Checks a token against every issuer entry that may be its own, and has `accept` say what it is worth there.
+   *
+   * @see RFC 8725, JSON Web Token Best Current Practices, section 3
+   */
+  async check<Verified extends { kind: "verified" }>(
+    token: string,
+    accept: (issuer: TrustedIssuer, claims: JWTPayload) => Verified | Rejected,
+  ): Promise<Verified | Rejected> {
+    if (token.length > MAX_TOKEN_LENGTH) return { kind: "invalid", reason: "the token is too long" };
     const authorities = this.#authorities.filter(({ issuer }) => issuer.issuer === claimedIssuer(token));
-    let evidence: AuthEvidence = { kind: "invalid", reason: "the token is of no trusted issuer" };
+    let result: Verified | Rejected = { kind: "invalid", reason: "the token is of no trusted issuer" };
     for (const authority of authorities) {
-      const next = await verifyWith(authority, token);
+      const next = await checkWith(authority, token, accept);
       // Several entries may share an issuer and differ in audience; one that fits is enough.
       if (next.kind === "verified") return next;
       // An entry whose keys cannot be had may be the one that fits: what the others say is not final then.
-      if (evidence.kind !== "unavailable") evidence = next;
+      if (result.kind !== "unavailable") result = next;
     }
-    return evidence;
+    return result;
   }
 }
+
+/** A token that is worth nothing, or of which nothing is known, and why. */
+export type Rejected = Extract<AuthEvidence, { kind: "invalid" | "unavailable" }>;
 
 /** The token of an `Authorization: Bearer` header; null if there is none. */
 export function bearerToken(authorization: string | undefined): string | null {
   return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? null;
 }
 
-async function verifyWith({ issuer, keys }: Authority, token: string): Promise<AuthEvidence> {
+async function checkWith<Verified>(
+  { issuer, keys }: Authority,
+  token: string,
+  accept: (issuer: TrustedIssuer, claims: JWTPayload) => Verified | Rejected,
+): Promise<Verified | Rejected> {
   try {
     const { payload } = await jwtVerify(token, keys, {
       issuer: issuer.issuer,
@@ -78,14 +95,17 @@ async function verifyWith({ issuer, keys }: Authority, token: string): Promise<A
       clockTolerance: LEEWAY_SECONDS,
       requiredClaims: ["exp"],
     });
-    return namespaceEvidence(issuer, payload);
+    return accept(issuer, payload);
   } catch (error) {
     const reason = error instanceof errors.JOSEError ? error.code : "the issuer's keys could not be fetched";
     return { kind: isTokensFault(error) ? "invalid" : "unavailable", reason };
   }
 }
 
-function namespaceEvidence(issuer: TrustedIssuer, payload: JWTPayload): AuthEvidence {
+function namespaceEvidence(
+  issuer: TrustedIssuer,
+  payload: JWTPayload,
+): Extract<AuthEvidence, { kind: "verified" }> | Rejected {
   const namespace = issuer.namespace ?? payload[issuer.namespaceClaim as string];
   if (typeof namespace !== "string" || namespace === "") {
     return { kind: "invalid", reason: `the token has no ${issuer.namespaceClaim} claim` };

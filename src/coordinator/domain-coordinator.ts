@@ -1,7 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Config, configOf } from "../config.ts";
+import type { BanGrant, BanRequest, UnbanGrant, UnbanRequest } from "../domain/ban.ts";
 import type { Deregistration, DeregistrationGrant } from "../domain/deregistration.ts";
 import type { DomainError, Refusal } from "../domain/errors.ts";
+import type { Eviction, EvictionGrant } from "../domain/eviction.ts";
 import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
 import type { Rollover, RolloverGrant } from "../domain/rollover.ts";
@@ -12,6 +14,7 @@ import { DomainStore, StorageUnavailableError } from "../storage/domain-store.ts
 import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
 import { type Credential, Keyring } from "./keyring.ts";
 import { Lanes, QueueFullError } from "./lanes.ts";
+import { Tallies } from "./tallies.ts";
 
 /** What the object answers: plain data, because error classes do not survive the way back to the Worker. */
 export type Answer<Grant> =
@@ -59,6 +62,21 @@ export class DomainCoordinator extends DurableObject<Env> {
     return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
   }
 
+  /** Removes a device. */
+  async evict(eviction: Eviction, context: CallContext): Promise<Answer<EvictionGrant>> {
+    return this.#submit(eviction, context, (grant: EvictionGrant) => grant);
+  }
+
+  /** Removes a device, and keeps it out. */
+  async ban(ban: BanRequest, context: CallContext): Promise<Answer<BanGrant>> {
+    return this.#submit(ban, context, (grant: BanGrant) => grant);
+  }
+
+  /** Lets a banned device come back. */
+  async unban(unban: UnbanRequest, context: CallContext): Promise<Answer<UnbanGrant>> {
+    return this.#submit(unban, context, (grant: UnbanGrant) => grant);
+  }
+
   async #submit<C extends Command, Grant>(
     command: C,
     { issuer, repeated }: CallContext,
@@ -80,7 +98,8 @@ export class DomainCoordinator extends DurableObject<Env> {
   #newLanes(config: Config): Lanes<Request, Result> {
     const domain = this.ctx.id.name;
     if (domain === undefined) throw new Error("a coordinator must be addressed by its domain's name");
-    return new Lanes(new DomainWriter(domain, new DomainStore(this.env.DB), new Keyring(domain, config)));
+    const store = new DomainStore(this.env.DB);
+    return new Lanes(new DomainWriter(domain, store, new Keyring(domain, config), new Tallies(domain, store)));
   }
 }
 

@@ -1,9 +1,12 @@
 import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
-import { type AnyOutcome, type Command, decide, decideGroup, type GroupDecision } from "../domain/group.ts";
+import { deviceId, logHash } from "../crypto/log-hashes.ts";
+import { type AnyOutcome, type Command, dayOf, decide, decideGroup, type GroupDecision } from "../domain/group.ts";
+import { changesOf, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
 import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
-import type { DomainStore } from "../storage/domain-store.ts";
+import type { Assumptions, DomainStore } from "../storage/domain-store.ts";
 import type { Credential, Keyring, NewKey, VersionRange } from "./keyring.ts";
 import type { Lane, Ways } from "./lanes.ts";
+import type { Tallies } from "./tallies.ts";
 
 /** A command on its way through the queue. */
 export type Request = Readonly<{
@@ -26,6 +29,14 @@ export class ContentionError extends Error {
 }
 
 const COMMIT_TRIES = 12;
+/** A group that was decided on what was read assumes nothing besides. */
+const NOTHING_ASSUMED: Assumptions = { stayed: [], welcome: [], welcomeKeys: [] };
+
+/** The state of a domain, and the hash of its log's newest entry, which may still be under computation. */
+type Position = Readonly<{ state: DomainState; head: Promise<string | null> | string | null }>;
+
+/** A commit as the log will tell it. */
+type Record = Readonly<{ entry: LogEntry; hash: string }>;
 
 /**
  * Takes groups of requests for one domain through load, decide and commit.
@@ -38,21 +49,23 @@ export class DomainWriter implements Ways<Request, Result> {
   readonly #domain: string;
   readonly #store: DomainStore;
   readonly #keyring: Keyring;
-  /** The state to assume for the next join; null where nothing is known. */
-  #assumed: DomainState | null = null;
+  readonly #tallies: Pick<Tallies, "renewed" | "refused">;
+  /** Where the next join may assume the domain to be; null where nothing is known. */
+  #assumed: Position | null = null;
   /** Whether registrations without a key version turned out to be joins, or renewals by devices that do not say. */
   #strangersJoin = true;
 
-  constructor(domain: string, store: DomainStore, keyring: Keyring) {
+  constructor(domain: string, store: DomainStore, keyring: Keyring, tallies: Pick<Tallies, "renewed" | "refused">) {
     this.#domain = domain;
     this.#store = store;
     this.#keyring = keyring;
+    this.#tallies = tallies;
   }
 
   /** Who holds a key already renews, most likely; who holds none joins. A wrong guess costs time and nothing else. */
   laneOf({ command, repeated }: Request): Lane {
-    if (repeated || command.type === "settings" || command.type === "rollover") return "change";
-    if (command.type === "deregister") return command.preview ? "read" : "change";
+    if (command.type === "deregister" && command.preview && !repeated) return "read";
+    if (repeated || command.type !== "register") return "change";
     // Answered in the clear, a signed request is put on record: that is a change.
     if (command.proof && !command.sealed) return "change";
     return command.afterKeyVersion > 0 || !this.#strangersJoin ? "read" : "join";
@@ -64,7 +77,7 @@ export class DomainWriter implements Ways<Request, Result> {
    * @throws StorageUnavailableError
    */
   async read(requests: readonly Request[]): Promise<readonly (Result | null)[]> {
-    const state = await this.#load(requests);
+    const { state } = await this.#load(requests);
     const now = Date.now();
     const decisions = requests.map(({ command }) => decide(state, command));
     const quiet = requests.filter((_, index) => decisions[index]?.events.length === 0);
@@ -76,6 +89,7 @@ export class DomainWriter implements Ways<Request, Result> {
       requests,
       decisions.map(({ outcome }) => outcome),
     );
+    this.#tally(quiet, outcomes, state, now);
     return requests.map((request) => results.get(request) ?? null);
   }
 
@@ -87,7 +101,7 @@ export class DomainWriter implements Ways<Request, Result> {
    * @throws StorageUnavailableError
    */
   join(requests: readonly Request[]): Promise<readonly Result[] | null> | null {
-    const before = this.#assumed;
+    const before = this.#assumed?.state;
     if (!before || before.keyRolloverRequired) return null;
     if (!this.#keyring.isOpen({ after: 0, upTo: before.keyVersion })) return null;
     const now = Date.now();
@@ -97,8 +111,9 @@ export class DomainWriter implements Ways<Request, Result> {
       now,
     );
     if (!decision.outcomes.every(isNewMember)) return null;
-    this.#assumed = withoutDevices(decision.state);
-    return this.#commitJoins(requests, before, decision, now);
+    const record = this.#record(decision, now, this.#assumed?.head ?? null);
+    this.#assumed = { state: withoutDevices(decision.state), head: record.then(({ hash }) => hash) };
+    return this.#commitJoins(requests, before, decision, now, record);
   }
 
   async #commitJoins(
@@ -106,12 +121,18 @@ export class DomainWriter implements Ways<Request, Result> {
     before: DomainState,
     decision: GroupDecision,
     now: number,
+    record: Promise<Record>,
   ): Promise<readonly Result[] | null> {
     try {
       // Signed and made while the commit is on its way; given to nobody before it is there.
       const results = this.#results(requests, decision.outcomes, new Map(), now, []);
-      const signers = requests.flatMap(({ command }) => (proofOf(command) ? machineGuidOf(command) : []));
-      const [outcome, ready] = await Promise.all([this.#commit(before, decision, now, [], signers), results]);
+      const signed = requests.filter(({ command }) => proofOf(command) !== null);
+      const assumed = {
+        stayed: signed.flatMap(({ command }) => machineGuidOf(command)),
+        welcome: requests.flatMap(({ command }) => machineGuidOf(command)),
+        welcomeKeys: signed.flatMap(({ command }) => proofOf(command)?.thumbprint ?? []),
+      };
+      const [outcome, ready] = await Promise.all([this.#commit(before, decision, await record, [], assumed), results]);
       if (outcome === "committed") return requests.map((request) => ready.get(request) as Result);
       this.#assumed = null;
       return null;
@@ -138,7 +159,7 @@ export class DomainWriter implements Ways<Request, Result> {
 
   /** One round of load, decide and commit; null if another writer came in between. */
   async #attempt(requests: readonly Request[]): Promise<readonly Result[] | null> {
-    const before = await this.#load(requests);
+    const { state: before, head } = await this.#load(requests);
     const alreadyDone = await this.#alreadyDone(requests);
     const now = Date.now();
 
@@ -159,12 +180,16 @@ export class DomainWriter implements Ways<Request, Result> {
       decision.events.flatMap((event) => (event.type === "key-made" ? [event.keyVersion] : [])),
     );
     const results = await this.#results(sound, decision.outcomes, faults, now, made);
+    let newHead = head;
     if (decision.events.length > 0) {
-      if ((await this.#commit(before, decision, now, made, [])) === "superseded") return null;
+      const record = await this.#record(decision, now, head);
+      if ((await this.#commit(before, decision, record, made, NOTHING_ASSUMED)) === "superseded") return null;
       this.#keyring.adopt(made);
+      newHead = record.hash;
     }
-    this.#assumed = decision.state.revision > 0 ? withoutDevices(decision.state) : null;
+    this.#assumed = decision.state.revision > 0 ? { state: withoutDevices(decision.state), head: newHead } : null;
     this.#learn(sound, decision.outcomes);
+    this.#tally(sound, decision.outcomes, before, now);
     // An operator may mend a row that did not open; an object that is never idle would not see it otherwise.
     if (faults.size > 0) this.#keyring.forget();
     return requests.map((request) => results.get(request) as Result);
@@ -179,23 +204,44 @@ export class DomainWriter implements Ways<Request, Result> {
     }
   }
 
+  /** Takes note of what leaves no trace in the domain: renewals, the first of a day, and refusals. */
+  #tally(requests: readonly Request[], outcomes: readonly AnyOutcome[], before: DomainState, now: number): void {
+    const today = dayOf(now);
+    for (const [index, { command }] of requests.entries()) {
+      const outcome = outcomes[index] as AnyOutcome;
+      if (!outcome.granted) this.#tallies.refused(outcome.refusal.error, now);
+      else if (command.type === "register") {
+        const known = before.members.get(command.machineGuid);
+        if (known && (known.lastRenewedOn ?? 0) < today) this.#tallies.renewed(command.machineGuid, today);
+      }
+    }
+  }
+
+  /** What the log will say of a decision. @param head the hash of the entry before */
+  async #record({ state, events }: GroupDecision, now: number, head: Position["head"]): Promise<Record> {
+    const machineGuids = machineGuidsOf(events);
+    const ids = await Promise.all(machineGuids.map((machineGuid) => deviceId(this.#domain, machineGuid)));
+    const idOf = new Map(machineGuids.map((machineGuid, index) => [machineGuid, ids[index] as string]));
+    const entry: LogEntry = {
+      domain: this.#domain,
+      revision: state.revision,
+      commitId: crypto.randomUUID(),
+      committedAt: new Date(now).toISOString(),
+      previous: await head,
+      changes: changesOf(events, (machineGuid) => idOf.get(machineGuid) as string),
+    };
+    return { entry, hash: await logHash(entry) };
+  }
+
   #commit(
     before: DomainState,
     { state, events }: GroupDecision,
-    now: number,
+    { entry, hash }: Record,
     made: readonly NewKey[],
-    assumedStayed: readonly string[],
+    assumed: Assumptions,
   ): Promise<"committed" | "superseded"> {
-    return this.#store.commit({
-      domain: this.#domain,
-      commitId: crypto.randomUUID(),
-      committedAt: now,
-      before,
-      after: state,
-      events,
-      newKeys: made.map(({ stored }) => stored),
-      assumedStayed,
-    });
+    const newKeys = made.map(({ stored }) => stored);
+    return this.#store.commit({ before, after: state, events, newKeys, entry, hash, assumed });
   }
 
   /** What each request is answered with. */
@@ -218,22 +264,24 @@ export class DomainWriter implements Ways<Request, Result> {
     return results;
   }
 
-  async #load(requests: readonly Request[]): Promise<DomainState> {
+  async #load(requests: readonly Request[]): Promise<Readonly<{ state: DomainState; head: string | null }>> {
     const machineGuids = [...new Set(requests.flatMap(({ command }) => machineGuidOf(command)))];
     const requestKeys = [...new Set(requests.flatMap(({ command }) => requestKeysOf(command)))];
+    const thumbprints = [...new Set(requests.flatMap(({ command }) => proofOf(command)?.thumbprint ?? []))];
     const held = this.#keyring.newest;
-    const { state, intact, keys } = await this.#store.load(this.#domain, { machineGuids, requestKeys, held });
+    const needs = { machineGuids, thumbprints, requestKeys, held };
+    const { state, head, intact, keys } = await this.#store.load(this.#domain, needs);
     // Keys never change: a key that is not there any more says that the database went back in time.
     if (!intact) this.#keyring.forget();
     this.#keyring.take(keys);
-    return state;
+    return { state, head };
   }
 
   /** Which repeated requests find their change in the log. Asked after the load, so that it misses no commit of it. */
   async #alreadyDone(requests: readonly Request[]): Promise<ReadonlySet<string>> {
     const repeated = requests.flatMap(({ command, repeated }) => (repeated ? [command.requestId] : []));
     if (repeated.length === 0) return new Set();
-    return new Set((await this.#store.eventsOf(this.#domain, repeated)).keys());
+    return this.#store.committedAmong(this.#domain, repeated);
   }
 
   /** The granted registrations that need a key that does not open, each with the reason. */
@@ -270,7 +318,13 @@ function isNewMember(outcome: AnyOutcome): boolean {
 
 /** The part of a state that is the domain's own, and that a later group can be decided on. */
 function withoutDevices(state: DomainState): DomainState {
-  return { ...state, members: NEWBORN.members, records: NEWBORN.records, signedLeaves: NEWBORN.signedLeaves };
+  return {
+    ...state,
+    members: NEWBORN.members,
+    records: NEWBORN.records,
+    signedLeaves: NEWBORN.signedLeaves,
+    bans: NEWBORN.bans,
+  };
 }
 
 /** The keys under which a command may be on record. */

@@ -1,11 +1,13 @@
+import { type BanGrant, type BanRequest, decideBan, decideUnban, type UnbanGrant, type UnbanRequest } from "./ban.ts";
 import { type Deregistration, type DeregistrationGrant, decideDeregistration } from "./deregistration.ts";
+import { decideEviction, type Eviction, type EvictionGrant } from "./eviction.ts";
 import { decideRegistration, type Registration, type RegistrationGrant } from "./registration.ts";
 import { decideRollover, type Rollover, type RolloverGrant } from "./rollover.ts";
 import { decideSettings, type SettingsChange, type SettingsGrant } from "./settings.ts";
-import type { Decision, DomainEvent, DomainState, Membership, Outcome, RequestRecord } from "./types.ts";
+import type { Ban, Decision, DomainEvent, DomainState, Membership, Outcome, RequestRecord } from "./types.ts";
 
 /** Everything that can be asked of a domain. */
-export type Command = Registration | Deregistration | SettingsChange | Rollover;
+export type Command = Registration | Deregistration | SettingsChange | Rollover | Eviction | BanRequest | UnbanRequest;
 
 /** What each command grants. */
 export type GrantOf = {
@@ -13,6 +15,9 @@ export type GrantOf = {
   deregister: DeregistrationGrant;
   settings: SettingsGrant;
   rollover: RolloverGrant;
+  evict: EvictionGrant;
+  ban: BanGrant;
+  unban: UnbanGrant;
 };
 
 /** The outcome of a command, whichever it was. */
@@ -41,6 +46,7 @@ export function decideGroup(
     members: new Map(initial.members),
     records: new Map(initial.records),
     signedLeaves: new Map(initial.signedLeaves),
+    bans: new Map(initial.bans),
   };
   const events: DomainEvent[] = [];
   const outcomes: AnyOutcome[] = [];
@@ -71,7 +77,13 @@ export function decide(
     case "settings":
       return decideSettings(state, command);
     case "rollover":
-      return decideRollover(state, command);
+      return decideRollover(state, command, alreadyDone.has(command.requestId));
+    case "evict":
+      return decideEviction(state, command, alreadyDone.has(command.requestId));
+    case "ban":
+      return decideBan(state, command, alreadyDone.has(command.requestId));
+    case "unban":
+      return decideUnban(state, command, alreadyDone.has(command.requestId));
   }
 }
 
@@ -80,6 +92,7 @@ type Draft = {
   members: Map<string, Membership>;
   records: Map<string, RequestRecord>;
   signedLeaves: Map<string, number>;
+  bans: Map<string, Ban>;
 };
 
 /** The state after an event. */
@@ -89,13 +102,14 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
       return { ...state, revision: 1 };
     case "device-joined": {
       const { machineGuid, deviceKeyThumbprint, signedAt } = event;
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt });
+      const lastRenewedOn = dayOf(now);
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt, lastRenewedOn });
       return { ...state, memberCount: state.memberCount + 1 };
     }
     case "device-key-bound": {
       const { machineGuid, deviceKeyThumbprint, signedAt } = event;
       const joinedAt = draft.members.get(machineGuid)?.joinedAt ?? now;
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt });
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn: dayOf(now) });
       return state;
     }
     case "device-left": {
@@ -105,6 +119,17 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
       if (signedAt !== null) draft.signedLeaves.set(machineGuid, signedAt);
       return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
     }
+    case "device-evicted":
+      draft.members.delete(event.machineGuid);
+      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+    case "device-banned": {
+      const { machineGuid, deviceKeyThumbprint, reason, by } = event;
+      draft.bans.set(machineGuid, { deviceKeyThumbprint, reason, by, bannedAt: now });
+      return state;
+    }
+    case "device-unbanned":
+      draft.bans.delete(event.machineGuid);
+      return state;
     case "request-used":
       draft.records.set(event.requestKey, { action: "register", here: true, machineGuid: event.machineGuid });
       return state;
@@ -115,4 +140,9 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
     case "settings-changed":
       return { ...state, settings: event.settings };
   }
+}
+
+/** The day of a time in milliseconds, in days since the Unix epoch: as exactly as renewals are kept. */
+export function dayOf(milliseconds: number): number {
+  return Math.floor(milliseconds / 86_400_000);
 }

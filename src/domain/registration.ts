@@ -1,4 +1,5 @@
 import { authenticationRefusal } from "./authentication.ts";
+import { banRefusal } from "./ban.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
@@ -43,6 +44,7 @@ export function decideRegistration(
   const refusal =
     authenticationRefusal(state.settings, auth) ??
     deviceProofRefusal(state, machineGuid, proof, auth) ??
+    banRefusal(state, machineGuid, proof) ??
     (alreadyDone ? null : replayRefusal(state, machineGuid, proof, sealed));
   if (refusal) return refused(refusal);
 

@@ -16,6 +16,8 @@ export type SettingsPatch = { readonly [Name in keyof DomainSettings]?: DomainSe
 export type SettingsChange = Readonly<{
   type: "settings";
   requestId: string;
+  /** The operator. */
+  by: string;
   mode: "replace" | "merge";
   patch: SettingsPatch;
 }>;
@@ -31,7 +33,10 @@ export function settingsProblems(settings: DomainSettings): readonly FieldError[
 }
 
 /** Decides a change of settings. A maximum below the present count evicts nobody and admits nobody. */
-export function decideSettings(state: DomainState, { mode, patch }: SettingsChange): Decision<SettingsGrant> {
+export function decideSettings(
+  state: DomainState,
+  { mode, patch, requestId, by }: SettingsChange,
+): Decision<SettingsGrant> {
   const created = state.revision === 0;
   if (created && mode === "merge") return refused({ error: "DOMAIN_NOT_FOUND", reason: "merge into no domain" });
 
@@ -43,7 +48,7 @@ export function decideSettings(state: DomainState, { mode, patch }: SettingsChan
   const born: DomainEvent[] = created ? [{ type: "domain-created" }] : [];
   const changed: DomainEvent[] = sameSettings(settings, previous)
     ? []
-    : [{ type: "settings-changed", settings, previous }];
+    : [{ type: "settings-changed", settings, previous, requestId, by }];
   return granted({ settings, created }, [...born, ...changed]);
 }
 

@@ -26,7 +26,12 @@ export type Membership = Readonly<{
   joinedAt: number;
   /** When the registration that bound the device key was signed, by the device's own clock; null without a key. */
   signedAt: number | null;
+  /** The day of the last renewal on record, or of the join, in days since the epoch; null if none is on record. */
+  lastRenewedOn: number | null;
 }>;
+
+/** An operator's word that a machine GUID, and the device key it had, may not come back. */
+export type Ban = Readonly<{ deviceKeyThumbprint: string | null; reason: string; by: string; bannedAt: number }>;
 
 /** A domain at one moment, as far as the rules need it. */
 export type DomainState = Readonly<{
@@ -44,6 +49,8 @@ export type DomainState = Readonly<{
   records: ReadonlyMap<string, RequestRecord>;
   /** When the last signed leave of a machine GUID under decision was signed, in milliseconds since the epoch. */
   signedLeaves: ReadonlyMap<string, number>;
+  /** The bans, by machine GUID, that concern a machine GUID or a device key under decision. */
+  bans: ReadonlyMap<string, Ban>;
 }>;
 
 /** A request that took effect and must not take effect again; `here` says whether it was asked of this domain. */
@@ -69,6 +76,7 @@ export const NEWBORN: DomainState = {
   members: new Map(),
   records: new Map(),
   signedLeaves: new Map(),
+  bans: new Map(),
 };
 
 /** What became of the auth token of a request. */
@@ -83,23 +91,28 @@ export type AuthEvidence =
 /** The key a membership is bound to, and when the binding was signed; null for one without a key. */
 export type DeviceKeyBinding = Pick<Membership, "deviceKeyThumbprint" | "signedAt">;
 
-/** One fact about a domain; what a commit records, in order. */
+/** What a device brought about: which device, and by which request. */
+type ByDevice = Readonly<{ machineGuid: string; requestId: string }>;
+
+/** What an operator brought about: by which request, and who that was. */
+type ByOperator = Readonly<{ requestId: string; by: string }>;
+
+/** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */
 export type DomainEvent =
   | Readonly<{ type: "domain-created" }>
-  | Readonly<{ type: "device-joined"; machineGuid: string; requestId: string } & DeviceKeyBinding>
-  | Readonly<{ type: "device-key-bound"; machineGuid: string; requestId: string } & DeviceKeyBinding>
-  | Readonly<{
-      type: "device-left";
-      machineGuid: string;
-      requestId: string;
-      requestKey: string | null;
-      signedAt: number | null;
-    }>
+  | Readonly<{ type: "device-joined" } & ByDevice & DeviceKeyBinding>
+  | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
+  | Readonly<{ type: "device-left"; requestKey: string | null; signedAt: number | null } & ByDevice>
   /** A signed request was answered in the clear, which happens once for each. */
-  | Readonly<{ type: "request-used"; machineGuid: string; requestId: string; requestKey: string }>
-  | Readonly<{ type: "rollover-required" }>
-  | Readonly<{ type: "key-made"; keyVersion: number }>
-  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings }>;
+  | Readonly<{ type: "request-used"; requestKey: string } & ByDevice>
+  | Readonly<{ type: "device-evicted"; machineGuid: string } & ByOperator>
+  | Readonly<
+      { type: "device-banned"; machineGuid: string; deviceKeyThumbprint: string | null; reason: string } & ByOperator
+    >
+  | Readonly<{ type: "device-unbanned"; machineGuid: string } & ByOperator>
+  | Readonly<{ type: "rollover-required" } & ByOperator>
+  | Readonly<{ type: "key-made"; keyVersion: number } & Partial<ByOperator>>
+  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
 export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;

@@ -1,10 +1,11 @@
 import type { Context } from "hono";
+import type { Operator } from "../auth/operators.ts";
 import { configOf } from "../config.ts";
 import { domainNameProblem } from "../domain/names.ts";
 import { invalidRequest } from "./problems.ts";
 
-/** What routes find in a request's context. */
-export type AppEnv = { Bindings: Env; Variables: { requestId: string } };
+/** What routes find in a request's context; the operator under `/admin` alone. */
+export type AppEnv = { Bindings: Env; Variables: { requestId: string; operator: Operator } };
 
 /** The public origin of this server: as configured, or else as the request has it. */
 export function serverUrl(c: Context<AppEnv>): string {

@@ -22,6 +22,7 @@ export const PROBLEMS = {
     headers: { "www-authenticate": "Device-Request" },
   },
   DEVICE_PROOF_INVALID: { status: 403, title: "The request is not proved to be the device's" },
+  DEVICE_BANNED: { status: 403, title: "An operator keeps the device out of the domain" },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key belongs to another request" },
   DEREG_DENIED: { status: 403, code: 401, title: "The device is not a member of the domain" },
   INVALID_REQUEST: { status: 400, title: "The request is not well formed" },
@@ -29,9 +30,10 @@ export const PROBLEMS = {
   NOT_FOUND: { status: 404, title: "There is nothing at this address" },
   ADMIN_AUTHENTICATION_REQUIRED: {
     status: 401,
-    title: "Administration requires the admin token",
+    title: "Administration requires an operator's credential",
     headers: { "www-authenticate": "Bearer" },
   },
+  ADMIN_SCOPE_REQUIRED: { status: 403, title: "The operator's credential does not reach as far as this" },
   OVERLOADED: { status: 503, title: "The domain has more to do than it can take on", headers: RETRY },
   TEMPORARILY_UNAVAILABLE: {
     status: 503,
@@ -53,6 +55,8 @@ export type ProblemDetails = Readonly<{
   /** Another status than the error's usual one. */
   status?: number;
   headers?: Record<string, string>;
+  /** Further members of the problem document, for those who may know. */
+  members?: Record<string, unknown>;
   /** For the log alone. */
   reason?: string;
 }>;
@@ -89,6 +93,7 @@ export class Problem extends Error {
       error: this.problem,
       ...(type.code === undefined ? {} : { code: type.code }),
       ...(errors === undefined ? {} : { errors }),
+      ...this.details.members,
     };
     return Response.json(body, {
       status,

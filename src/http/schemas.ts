@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS } from "../domain/types.ts";
  * A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. Not the nil and max UUIDs of its
  * sections 5.9 and 5.10: every device whose GUID was never set would be the same member.
  */
-const machineGuid = z
+export const machineGuid = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i, {
     error: "must be a UUID such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
@@ -49,6 +49,9 @@ const settings = {
 
 /** The body that replaces a domain's settings; what it leaves out takes its default. */
 export const settingsBody = z.strictObject(settings).partial();
+
+/** The body of a ban. */
+export const banBody = z.strictObject({ reason: z.string().min(1).max(500) });
 
 /** The body of a rollover. */
 export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });

@@ -46,7 +46,7 @@ export async function readPublicKeys(database: D1Database, domain: string): Prom
 }
 
 /** Of the domain that the outer query reads; in full, because Drizzle drops the table from a column in a select. */
-const highestKeyVersion = sql<number>`(
+export const highestKeyVersion = sql<number>`(
   select coalesce(max(key.key_version), 0) from ${domainKeys} as key where key.domain = ${domainServerInfo}.domain)`;
 
 /** Whether the database answers and has its tables. @throws what D1 throws if not */

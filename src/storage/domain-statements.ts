@@ -1,6 +1,14 @@
 import { type Placeholder, type SQL, sql } from "drizzle-orm";
 import { CompiledStatement } from "./compiled-statement.ts";
-import { domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
+import {
+  domainBans,
+  domainKeys,
+  domainLog,
+  domainMembership,
+  domainRefusals,
+  domainRequests,
+  domainServerInfo,
+} from "./schema.ts";
 
 // The statements of every group, made once: building them anew would cost more than running them. Lists go into one
 // parameter as JSON, because D1 allows no more than 100 parameters, and so that their text is always the same.
@@ -9,6 +17,12 @@ const value = <Name extends string>(name: Name): Placeholder<Name> => sql.placeh
 const listed = (name: string): SQL => sql`(select value from json_each(${value(name)}))`;
 
 const info = domainServerInfo;
+
+/** Every machine GUID given, and those that are banned together with a device key given: each found by an index. */
+function bannedAmong(domain: SQL, machineGuids: SQL, thumbprints: SQL): SQL {
+  return sql`select value from ${machineGuids} union select keyed.machine_guid from ${domainBans} as keyed
+    where keyed.domain = ${domain} and keyed.device_key_thumbprint in ${thumbprints}`;
+}
 
 /** The columns that say in which state a domain is; `devices` and the like are JSON arrays of arrays. */
 const PRESENT = sql`
@@ -19,10 +33,17 @@ const PRESENT = sql`
   exists (select 1 from ${domainKeys} where ${domainKeys.domain} = asked.domain
     and ${domainKeys.keyVersion} = ${value("heldVersion")}
     and ${domainKeys.publicJwk} = ${value("heldPublicJwk")}) as held_key_is_there,
+  (select ${domainLog.hash} from ${domainLog} where ${domainLog.domain} = asked.domain
+    and ${domainLog.revision} = ${info.revision}) as head,
   (select json_group_array(json_array(${domainMembership.machineGuid}, ${domainMembership.deviceKeyThumbprint},
-      ${domainMembership.joinedAt}, ${domainMembership.signedAt}))
+      ${domainMembership.joinedAt}, ${domainMembership.signedAt}, ${domainMembership.lastRenewedOn}))
     from ${domainMembership} where ${domainMembership.domain} = asked.domain
-    and ${domainMembership.machineGuid} in ${listed("machineGuids")}) as members`;
+    and ${domainMembership.machineGuid} in ${listed("machineGuids")}) as members,
+  (select json_group_array(json_array(${domainBans.machineGuid}, ${domainBans.deviceKeyThumbprint},
+      ${domainBans.reason}, ${domainBans.bannedBy}, ${domainBans.bannedAt}))
+    from ${domainBans} where ${domainBans.domain} = asked.domain
+    and ${domainBans.machineGuid} in (${bannedAmong(sql`asked.domain`, listed("machineGuids"), listed("thumbprints"))}))
+    as bans`;
 
 /** What is on record of requests that have a key of their own. */
 const PAST = sql`
@@ -37,7 +58,7 @@ const PAST = sql`
 const FROM_ASKED = sql`from (select ${value("domain")} as domain) as asked
   left join ${info} on ${info.domain} = asked.domain`;
 
-type LoadValue = "domain" | "heldVersion" | "heldPublicJwk" | "machineGuids";
+type LoadValue = "domain" | "heldVersion" | "heldPublicJwk" | "machineGuids" | "thumbprints";
 
 /** One row with the state of a domain; its columns are null if there is no such domain. */
 export const LOAD = new CompiledStatement<LoadValue>(sql`select ${PRESENT} ${FROM_ASKED}`);
@@ -58,7 +79,9 @@ export type LoadedRow = {
   member_count: number;
   key_version: number;
   held_key_is_there: number;
+  head: string | null;
   members: string;
+  bans: string;
   records?: string;
   signed_leaves?: string;
 };
@@ -75,6 +98,14 @@ export const KEYS_FROM = new CompiledStatement<"domain" | "keysFrom">(sql`
 const STAYED = sql`not exists (select 1 from ${domainRequests}
   where ${domainRequests.domain} = ${value("domain")}
   and ${domainRequests.machineGuid} in ${listed("assumedStayed")} and ${domainRequests.action} = 'deregister')`;
+
+/** Whether no ban is on record of a device, by its machine GUID or its key, that is assumed to have none. */
+const WELCOME = sql`not exists (select 1 from ${domainBans} where ${domainBans.domain} = ${value("domain")}
+  and ${domainBans.machineGuid} in (${bannedAmong(
+    sql`${value("domain")}`,
+    listed("assumedWelcome"),
+    listed("assumedWelcomeKeys"),
+  )}))`;
 
 /**
  * Takes the next revision, if the domain is in the state that the commit was decided on: else the revision is NULL,
@@ -94,8 +125,12 @@ export const TAKE_REVISION = new CompiledStatement<
   | "memberCount"
   | "keyVersion"
   | "assumedStayed"
+  | "assumedWelcome"
+  | "assumedWelcomeKeys"
+  | "previous"
+  | "hash"
 >(sql`
-  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes) values (${value("domain")}, (
+  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes, hash) values (${value("domain")}, (
     select ${info.revision} + 1 from ${info}
     where ${info.domain} = ${value("domain")} and ${info.revision} = ${value("revision")}
       and ${info.authenticationRequired} = ${value("authenticationRequired")}
@@ -105,12 +140,17 @@ export const TAKE_REVISION = new CompiledStatement<
       and ${info.memberCount} = ${value("memberCount")}
       and ${value("keyVersion")} = (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
         where ${domainKeys.domain} = ${value("domain")})
-      and ${STAYED}), ${value("commitId")}, ${value("committedAt")}, ${value("changes")})`);
+      and ${value("previous")} is (select ${domainLog.hash} from ${domainLog}
+        where ${domainLog.domain} = ${value("domain")} and ${domainLog.revision} = ${value("revision")})
+      and ${STAYED} and ${WELCOME}),
+    ${value("commitId")}, ${value("committedAt")}, ${value("changes")}, ${value("hash")})`);
 
 /** Takes revision 1 of a domain that does not exist yet. */
-export const TAKE_FIRST_REVISION = new CompiledStatement<"domain" | "commitId" | "committedAt" | "changes">(sql`
-  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes)
-  values (${value("domain")}, 1, ${value("commitId")}, ${value("committedAt")}, ${value("changes")})`);
+export const TAKE_FIRST_REVISION = new CompiledStatement<
+  "domain" | "commitId" | "committedAt" | "changes" | "hash"
+>(sql`
+  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes, hash) values
+    (${value("domain")}, 1, ${value("commitId")}, ${value("committedAt")}, ${value("changes")}, ${value("hash")})`);
 
 /** What a join changes of a domain. */
 export const COUNT_MEMBERS = new CompiledStatement<"domain" | "memberCount" | "revision" | "committedAt">(sql`
@@ -118,7 +158,21 @@ export const COUNT_MEMBERS = new CompiledStatement<"domain" | "memberCount" | "r
     updated_at = ${value("committedAt")}
   where ${info.domain} = ${value("domain")}`);
 
-/** New memberships: an array of machine GUID, thumbprint and both times for each. One that is there already is an error. */
+/** New memberships: an array of a row's values for each. One that is there already is an error. */
 export const ADD_MEMBERS = new CompiledStatement<"domain" | "rows">(sql`
-  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at, signed_at)
-  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(${value("rows")})`);
+  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on)
+  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+  from json_each(${value("rows")})`);
+
+/** Notes the day on which members renewed. */
+export const NOTE_RENEWALS = new CompiledStatement<"domain" | "day" | "machineGuids">(sql`
+  update ${domainMembership} set last_renewed_on = ${value("day")}
+  where ${domainMembership.domain} = ${value("domain")} and ${domainMembership.machineGuid} in ${listed("machineGuids")}
+    and coalesce(${domainMembership.lastRenewedOn}, 0) < ${value("day")}`);
+
+/** Adds to the counts of refusals, an array of hour, error and count for each; not for a domain that does not exist. */
+export const COUNT_REFUSALS = new CompiledStatement<"domain" | "rows">(sql`
+  insert into ${domainRefusals} (domain, hour, error, refusals)
+  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2 from json_each(${value("rows")})
+  where exists (select 1 from ${info} where ${info.domain} = ${value("domain")})
+  on conflict do update set refusals = refusals + excluded.refusals`);

@@ -1,18 +1,28 @@
 import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-import { type DomainEvent, type DomainState, type Membership, NEWBORN, type RequestRecord } from "../domain/types.ts";
+import { canonicalJson, type LogEntry } from "../domain/log-entry.ts";
+import {
+  type Ban,
+  type DomainEvent,
+  type DomainState,
+  type Membership,
+  NEWBORN,
+  type RequestRecord,
+} from "../domain/types.ts";
 import { d1Failure } from "./d1-errors.ts";
 import {
   ADD_MEMBERS,
   COUNT_MEMBERS,
+  COUNT_REFUSALS,
   KEYS_FROM,
   LOAD,
   LOAD_WITH_PAST,
   type LoadedRow,
+  NOTE_RENEWALS,
   TAKE_FIRST_REVISION,
   TAKE_REVISION,
 } from "./domain-statements.ts";
-import { domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
+import { domainBans, domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
 
 /** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
 export type StoredKey = Readonly<{ keyVersion: number; publicJwk: string; wrappedPrivateJwk: string }>;
@@ -20,27 +30,50 @@ export type StoredKey = Readonly<{ keyVersion: number; publicJwk: string; wrappe
 /** What a group of commands needs to know of a domain. */
 export type Needs = Readonly<{
   machineGuids: readonly string[];
+  /** Of the device keys that sign. */
+  thumbprints: readonly string[];
   /** The `jti` or idempotency keys of requests that have one. */
   requestKeys: readonly string[];
   /** The highest key that is held already, and need not be loaded. */
   held: StoredKey | null;
 }>;
 
-/** A domain as loaded: `keys` are those above the one held, or all if that is not `intact`, not what is in the database. */
-export type Loaded = Readonly<{ state: DomainState; intact: boolean; keys: readonly StoredKey[] }>;
+/** A domain as loaded. */
+export type Loaded = Readonly<{
+  state: DomainState;
+  /** The hash of the log's newest entry; null if there is none. */
+  head: string | null;
+  /** Whether the key held is the one in the database. */
+  intact: boolean;
+  /** The keys above the one held, or all if that is not intact. */
+  keys: readonly StoredKey[];
+}>;
 
 /** A commit: one step of a domain from the state it was decided on to the state after it. */
 export type Commit = Readonly<{
-  domain: string;
-  commitId: string;
-  /** Milliseconds since the Unix epoch. */
-  committedAt: number;
   before: DomainState;
   after: DomainState;
   events: readonly DomainEvent[];
   newKeys: readonly StoredKey[];
-  /** Devices of which it is assumed, not known, that no leave of theirs is on record. */
-  assumedStayed: readonly string[];
+  /** What the log says of it, and the hash of that. */
+  entry: LogEntry;
+  hash: string;
+  assumed: Assumptions;
+}>;
+
+/** What a commit takes for granted without having looked. */
+export type Assumptions = Readonly<{
+  /** The machine GUIDs of devices of which no leave is on record. */
+  stayed: readonly string[];
+  /** The machine GUIDs, and the thumbprints of device keys, that are not banned. */
+  welcome: readonly string[];
+  welcomeKeys: readonly string[];
+}>;
+
+/** What is kept of requests that changed nothing; days and hours since the Unix epoch. */
+export type Tally = Readonly<{
+  renewed: Readonly<{ day: number; machineGuids: readonly string[] }>;
+  refusals: readonly Readonly<{ hour: number; error: string; count: number }>[];
 }>;
 
 /** Storage could not say, in the tries it was given, whether it did what was asked; ask again later. */
@@ -81,10 +114,11 @@ export class DomainStore {
    *
    * @throws StorageUnavailableError
    */
-  async load(domain: string, { machineGuids, requestKeys, held }: Needs): Promise<Loaded> {
+  async load(domain: string, { machineGuids, thumbprints, requestKeys, held }: Needs): Promise<Loaded> {
     const values = {
       domain,
       machineGuids: JSON.stringify(machineGuids),
+      thumbprints: JSON.stringify(thumbprints),
       heldVersion: held?.keyVersion ?? 0,
       heldPublicJwk: held?.publicJwk ?? "",
     };
@@ -97,7 +131,7 @@ export class DomainStore {
     const intact = held === null || row.held_key_is_there === 1;
     const keysFrom = intact ? (held?.keyVersion ?? 0) + 1 : 1;
     const keys = row.key_version >= keysFrom ? await this.#keysFrom(domain, keysFrom) : [];
-    return { state: stateOf(row), intact, keys };
+    return { state: stateOf(row), head: row.head, intact, keys };
   }
 
   async #keysFrom(domain: string, keysFrom: number): Promise<readonly StoredKey[]> {
@@ -106,14 +140,14 @@ export class DomainStore {
   }
 
   /**
-   * The events that earlier tries of these requests left in the log, by request id, for as long as they are recent.
+   * The ids of those among these requests that an earlier try of left in the log, for as long as that is recent.
    *
    * @throws StorageUnavailableError
    */
-  async eventsOf(domain: string, requestIds: readonly string[]): Promise<ReadonlyMap<string, DomainEvent>> {
+  async committedAmong(domain: string, requestIds: readonly string[]): Promise<ReadonlySet<string>> {
     const rows = await this.#reading(() =>
-      this.#db.all<{ event: string }>(sql`
-        select change.value as event
+      this.#db.all<{ requestId: string }>(sql`
+        select distinct change.value ->> '$.requestId' as requestId
         from ${domainLog}, json_each(${domainLog.changes}) as change
         where ${domainLog.domain} = ${domain}
           and ${domainLog.revision} > (
@@ -121,8 +155,7 @@ export class DomainStore {
             from ${domainServerInfo} where ${domainServerInfo.domain} = ${domain})
           and change.value ->> '$.requestId' in ${each(requestIds)}`),
     );
-    const events = rows.map(({ event }) => JSON.parse(event) as DomainEvent);
-    return new Map(events.flatMap((event) => ("requestId" in event ? [[event.requestId, event]] : [])));
+    return new Set(rows.map(({ requestId }) => requestId));
   }
 
   /**
@@ -137,7 +170,8 @@ export class DomainStore {
    * @throws StorageUnavailableError if it stays unknown whether the commit happened
    */
   async commit(commit: Commit): Promise<"committed" | "superseded"> {
-    const { domain, commitId, after } = commit;
+    const { after } = commit;
+    const { domain, commitId } = commit.entry;
     let failure: unknown;
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
       if (attempt > 0) await this.#pause(attempt);
@@ -175,13 +209,21 @@ export class DomainStore {
   }
 
   #statements(commit: Commit): D1PreparedStatement[] {
-    const { domain, before, after, events, newKeys, committedAt } = commit;
+    const { before, after, events, newKeys } = commit;
+    const { domain } = commit.entry;
+    const committedAt = Date.parse(commit.entry.committedAt);
     const database = this.#database;
     const { added, changed, removed } = membershipChanges(before.members, after.members);
     const used = events.flatMap(requestRows);
     const statements = [takeRevision(database, commit), this.#info(commit)];
     if (added.length > 0) {
-      const rows = added.map((row) => [row.machineGuid, row.deviceKeyThumbprint, row.joinedAt, row.signedAt]);
+      const rows = added.map((row) => [
+        row.machineGuid,
+        row.deviceKeyThumbprint,
+        row.joinedAt,
+        row.signedAt,
+        row.lastRenewedOn,
+      ]);
       statements.push(ADD_MEMBERS.with(database, { domain, rows: JSON.stringify(rows) }));
     }
     const rare: RareStatement[] = [];
@@ -195,11 +237,14 @@ export class DomainStore {
     }
     if (newKeys.length > 0) rare.push(this.#addKeys(domain, newKeys, committedAt));
     if (used.length > 0) rare.push(this.#addRequests(domain, used, committedAt), this.#clearRequests(committedAt));
+    rare.push(...this.#changeBans(domain, before.bans, after.bans));
     return [...statements, ...rare.map((statement) => bound(database, statement))];
   }
 
   /** Writes the row of the domain; after a join alone, only what that changes. */
-  #info({ domain, before, after, committedAt }: Commit): D1PreparedStatement {
+  #info({ before, after, entry }: Commit): D1PreparedStatement {
+    const { domain } = entry;
+    const committedAt = Date.parse(entry.committedAt);
     const { settings, keyRolloverRequired, memberCount, revision } = after;
     if (revision > 1 && settings === before.settings && keyRolloverRequired === before.keyRolloverRequired) {
       return COUNT_MEMBERS.with(this.#database, { domain, memberCount, revision, committedAt });
@@ -218,7 +263,7 @@ export class DomainStore {
       .insert(domainMembership)
       .select(
         sql`select ${domain}, value ->> '$.machineGuid', value ->> '$.deviceKeyThumbprint', value ->> '$.joinedAt',
-            value ->> '$.signedAt'
+            value ->> '$.signedAt', value ->> '$.lastRenewedOn'
           from json_each(${JSON.stringify(rows)}) where true`,
       )
       .onConflictDoUpdate({
@@ -227,8 +272,41 @@ export class DomainStore {
           deviceKeyThumbprint: excluded("device_key_thumbprint"),
           joinedAt: excluded("joined_at"),
           signedAt: excluded("signed_at"),
+          lastRenewedOn: excluded("last_renewed_on"),
         },
       });
+  }
+
+  #changeBans(domain: string, before: ReadonlyMap<string, Ban>, after: ReadonlyMap<string, Ban>): RareStatement[] {
+    const lifted = [...before.keys()].filter((machineGuid) => !after.has(machineGuid));
+    const rows = [...after]
+      .filter(([machineGuid, ban]) => before.get(machineGuid) !== ban)
+      .map(([machineGuid, { deviceKeyThumbprint, reason, by, bannedAt }]) => {
+        return { domain, machineGuid, deviceKeyThumbprint, reason, bannedBy: by, bannedAt };
+      });
+    return [
+      ...lifted.map((machineGuid) =>
+        this.#db.delete(domainBans).where(and(eq(domainBans.domain, domain), eq(domainBans.machineGuid, machineGuid))),
+      ),
+      ...rows.map((row) =>
+        this.#db
+          .insert(domainBans)
+          .values(row)
+          .onConflictDoUpdate({ target: [domainBans.domain, domainBans.machineGuid], set: row }),
+      ),
+    ];
+  }
+
+  /** Adds a tally; one that is lost is only missing from the statistics. @throws what D1 throws */
+  async tally(domain: string, { renewed, refusals }: Tally): Promise<void> {
+    const { day, machineGuids } = renewed;
+    const rows = refusals.map(({ hour, error, count }) => [hour, error, count]);
+    await inTime(
+      this.#database.batch([
+        NOTE_RENEWALS.with(this.#database, { domain, day, machineGuids: JSON.stringify(machineGuids) }),
+        COUNT_REFUSALS.with(this.#database, { domain, rows: JSON.stringify(rows) }),
+      ]),
+    );
   }
 
   #addKeys(domain: string, keys: readonly StoredKey[], committedAt: number): RareStatement {
@@ -292,8 +370,10 @@ function bound(database: D1Database, statement: RareStatement): D1PreparedStatem
 }
 
 function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement {
-  const { domain, commitId, committedAt, before, assumedStayed } = commit;
-  const entry = { domain, commitId, committedAt, changes: JSON.stringify(commit.events) };
+  const { before, hash, assumed } = commit;
+  const { domain, commitId, previous } = commit.entry;
+  const committedAt = Date.parse(commit.entry.committedAt);
+  const entry = { domain, commitId, committedAt, changes: canonicalJson(commit.entry.changes), hash };
   if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
   const { revision, keyRolloverRequired, memberCount, keyVersion, settings } = before;
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
@@ -307,13 +387,17 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
     keyRolloverRequired: Number(keyRolloverRequired),
     memberCount,
     keyVersion,
-    assumedStayed: JSON.stringify(assumedStayed),
+    previous,
+    assumedStayed: JSON.stringify(assumed.stayed),
+    assumedWelcome: JSON.stringify(assumed.welcome),
+    assumedWelcomeKeys: JSON.stringify(assumed.welcomeKeys),
   });
 }
 
 /** The state that a row of `LOAD` describes. */
 function stateOf(row: LoadedRow): DomainState {
-  const members = parsed<[string, string | null, number, number | null]>(row.members);
+  const members = parsed<[string, string | null, number, number | null, number | null]>(row.members);
+  const bans = parsed<[string, string | null, string, string, number]>(row.bans);
   const records = parsed<[string, RequestRecord["action"], number, string]>(row.records);
   const signedLeaves = new Map<string, number>();
   for (const [machineGuid, signedAt] of parsed<[string, number]>(row.signed_leaves)) {
@@ -321,15 +405,21 @@ function stateOf(row: LoadedRow): DomainState {
   }
   const devices = {
     members: new Map(
-      members.map(([guid, deviceKeyThumbprint, joinedAt, signedAt]) => [
+      members.map(([guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn]) => [
         guid,
-        { deviceKeyThumbprint, joinedAt, signedAt },
+        { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn },
       ]),
     ),
     records: new Map(
       records.map(([key, action, here, machineGuid]) => [key, { action, here: here === 1, machineGuid }]),
     ),
     signedLeaves,
+    bans: new Map(
+      bans.map(([guid, deviceKeyThumbprint, reason, by, bannedAt]) => [
+        guid,
+        { deviceKeyThumbprint, reason, by, bannedAt },
+      ]),
+    ),
   };
   if (row.revision === null) return { ...NEWBORN, ...devices };
   return {

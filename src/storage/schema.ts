@@ -27,8 +27,44 @@ export const domainMembership = sqliteTable(
     joinedAt: integer("joined_at").notNull(),
     /** By the device's clock, when the registration was signed that bound the key. */
     signedAt: integer("signed_at"),
+    /** In days since the Unix epoch: exact enough to tell who has gone, and one write a day at the most. */
+    lastRenewedOn: integer("last_renewed_on"),
   },
-  (table) => [primaryKey({ columns: [table.domain, table.machineGuid] })],
+  (table) => [
+    primaryKey({ columns: [table.domain, table.machineGuid] }),
+    index("domain_membership_by_renewal").on(table.domain, table.lastRenewedOn),
+  ],
+);
+
+/** One row for each device that an operator keeps out. */
+export const domainBans = sqliteTable(
+  "domain_bans",
+  {
+    domain: text("domain").notNull(),
+    machineGuid: text("machine_guid").notNull(),
+    /** The key it had as a member, which is kept out with it. */
+    deviceKeyThumbprint: text("device_key_thumbprint"),
+    reason: text("reason").notNull(),
+    bannedBy: text("banned_by").notNull(),
+    bannedAt: integer("banned_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.domain, table.machineGuid] }),
+    index("domain_bans_by_device_key").on(table.domain, table.deviceKeyThumbprint),
+  ],
+);
+
+/** How often each error refused a request for a domain, hour by hour. */
+export const domainRefusals = sqliteTable(
+  "domain_refusals",
+  {
+    domain: text("domain").notNull(),
+    /** Hours since the Unix epoch. */
+    hour: integer("hour").notNull(),
+    error: text("error").notNull(),
+    refusals: integer("refusals").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.domain, table.hour, table.error] })],
 );
 
 /** One row for each domain key ever made; never changed, never deleted. The private half rests wrapped, as a JWE. */
@@ -77,6 +113,18 @@ export const domainLog = sqliteTable(
     commitId: text("commit_id").notNull(),
     committedAt: integer("committed_at").notNull(),
     changes: text("changes").notNull(),
+    /** Over this entry and, by it, all before it (base64url SHA-256); see `domain/log-entry.ts`. */
+    hash: text("hash"),
   },
   (table) => [primaryKey({ columns: [table.domain, table.revision] })],
 );
+
+/** One row for each domain whose log was cut: where it begins now, and what it had come to there. */
+export const domainLogCheckpoints = sqliteTable("domain_log_checkpoints", {
+  domain: text("domain").primaryKey(),
+  /** The last revision that was cut off, and the hash of its entry. */
+  revision: integer("revision").notNull(),
+  hash: text("hash"),
+  /** What the authority signed of it: a compact JWS. */
+  statement: text("statement").notNull(),
+});

@@ -74,6 +74,8 @@ describe("an environment with all that is needed", () => {
       keyEncryptionKeys: [wrappingKey],
       domainAuthorityKeys: [signingKey],
       adminToken: good.ADMIN_TOKEN,
+      access: null,
+      logRetentionDays: null,
     });
   });
 
@@ -122,9 +124,9 @@ describe("an environment with all that is needed", () => {
 });
 
 describe("a trusted issuer", () => {
-  it("has defaults for its times", () => {
+  it("has defaults for its times, and lets no operator in", () => {
     expect(readConfig(withIssuer({ jwksUri })).trustedIssuers).toEqual([
-      { ...issuer, jwksUri, cooldownSeconds: 30, timeoutSeconds: 5 },
+      { ...issuer, jwksUri, operatorScopes: [], cooldownSeconds: 30, timeoutSeconds: 5 },
     ]);
   });
 

@@ -25,7 +25,13 @@ const leave = (machineGuid: string, preview = false): Command => ({
   proof: null,
   requestKey: null,
 });
-const configure = (patch: object): Command => ({ type: "settings", requestId: "set", mode: "replace", patch });
+const configure = (patch: object): Command => ({
+  type: "settings",
+  requestId: "set",
+  by: "op",
+  mode: "replace",
+  patch,
+});
 
 const events = (state: DomainState, ...commands: Command[]) =>
   decideGroup(state, commands, NOW).events.map((event) => event.type);
@@ -67,7 +73,7 @@ describe("a group of commands", () => {
   it("creates a domain for a registration or a replacement of settings, never for anything else", () => {
     expect(events(NEWBORN, leave("a"))).toEqual([]);
     expect(events(NEWBORN, leave("a", true))).toEqual([]);
-    expect(events(NEWBORN, { type: "settings", requestId: "merge", mode: "merge", patch: {} })).toEqual([]);
+    expect(events(NEWBORN, { type: "settings", requestId: "merge", by: "op", mode: "merge", patch: {} })).toEqual([]);
     expect(events(NEWBORN, configure({}))).toEqual(["domain-created"]);
     expect(events(NEWBORN, join("a"))[0]).toBe("domain-created");
   });

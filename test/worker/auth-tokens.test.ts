@@ -338,6 +338,7 @@ async function registerWhere(trusted: object[], settings: object, token: string)
 describe("whatever is sent as a token", () => {
   const issuer: TrustedIssuer = {
     namespace: "studio",
+    operatorScopes: [],
     issuer: testIssuer("studio"),
     audience: TEST_AUDIENCE,
     jwks: { keys: [studioPublicKey as JWK] },
@@ -381,7 +382,13 @@ describe("whatever is sent as a token", () => {
 });
 
 describe("an issuer whose keys cannot be had", () => {
-  const entry = { namespace: "studio", issuer: testIssuer("studio"), audience: TEST_AUDIENCE, timeoutSeconds: 5 };
+  const entry = {
+    operatorScopes: [],
+    namespace: "studio",
+    issuer: testIssuer("studio"),
+    audience: TEST_AUDIENCE,
+    timeoutSeconds: 5,
+  };
   const jwksUri = "https://studio.example/jwks";
 
   /** How often the keys are asked for while `count` requests come, and what becomes of the last. */

@@ -29,7 +29,8 @@ const READS: [string, string, object?][] = [
   ["GET", `/domains/${DOMAIN}`],
   ["GET", `/domains/${DOMAIN}/keys`],
   ["GET", `/admin/domains/${DOMAIN}`],
-  ["GET", "/health"],
+  ["GET", "/admin/domains"],
+  ["GET", `/admin/domains/${DOMAIN}/log/head`],
 ];
 const CHANGES: [string, string, object][] = [
   ["POST", `/domains/${DOMAIN}/register`, { machineGuid: newGuid() }],

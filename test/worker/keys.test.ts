@@ -18,7 +18,7 @@ import {
   reply,
   rows,
 } from "./client.ts";
-import { gist, joins, leaves, request } from "./writers.ts";
+import { gist, joins, leaves, NO_TALLIES, request } from "./writers.ts";
 
 const CONFIG = configOf(env);
 const KEK = CONFIG.keyEncryptionKeys[0] as JWK;
@@ -29,7 +29,7 @@ function newKek(kid = `kek-${newGuid()}`): JWK {
 
 /** A writer of a domain as its object would have one, under a configuration of its own. */
 function newWriter(domain: string, config: Partial<Config> = {}): DomainWriter {
-  return new DomainWriter(domain, new DomainStore(env.DB), new Keyring(domain, { ...CONFIG, ...config }));
+  return new DomainWriter(domain, new DomainStore(env.DB), new Keyring(domain, { ...CONFIG, ...config }), NO_TALLIES);
 }
 
 /** Takes commands through a writer as one group, and gives what came of each. */

@@ -6,10 +6,13 @@ import { Lanes } from "../../src/coordinator/lanes.ts";
 import type { Command } from "../../src/domain/group.ts";
 import { DomainStore } from "../../src/storage/domain-store.ts";
 
+/** Tallies that nobody takes. */
+export const NO_TALLIES = { renewed: () => {}, refused: () => {} };
+
 /** A queue with its own writer for a domain, as a second instance of the domain's object would have. */
 export function newQueue(domain: string, database: D1Database = env.DB): Lanes<Request, Result> {
   const store = new DomainStore(database, () => Promise.resolve());
-  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env))));
+  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES));
 }
 
 /** A command as it goes into a queue. */

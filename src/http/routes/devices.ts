@@ -8,6 +8,7 @@ import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { deviceBody } from "../device-bodies.ts";
+import { registrationFailure } from "../full-domain.ts";
 import { invalidRequest } from "../problems.ts";
 import { deregisterBody, registerBody } from "../schemas.ts";
 
@@ -26,7 +27,7 @@ export const devices = new Hono<AppEnv>()
         { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed },
         { issuer, repeated },
       ),
-    );
+    ).catch((error) => registrationFailure(c, domain, auth, error));
     return c.json(
       { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
       newMember ? 201 : 200,

@@ -1,6 +1,11 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
-import { configOf } from "../../config.ts";
+import type { JWK } from "jose";
+import { type Config, configOf } from "../../config.ts";
+import { signLogHead } from "../../crypto/log-statements.ts";
+import { openText, sealText } from "../../crypto/sealed-texts.ts";
+import { errorFields, log } from "../../log.ts";
+import { d1Advice, d1Failure } from "../../storage/d1-errors.ts";
 import { checkDatabase, readDomain, readPublicKeys } from "../../storage/domain-reader.ts";
 import { type AppEnv, domainName } from "../context.ts";
 import { Problem } from "../problems.ts";
@@ -36,7 +41,34 @@ export const reads = new Hono<AppEnv>()
     return c.json({ keys });
   })
   .get("/health", async (c) => {
-    configOf(c.env);
-    await checkDatabase(c.env.DB);
-    return c.json({ status: "ok" });
+    const config = configOf(c.env);
+    const [database, secrets] = await Promise.all([databaseHealth(c.env.DB), secretsHealth(config)]);
+    const well = database === "ok" && secrets === "ok";
+    return c.json({ status: well ? "ok" : "failing", database, secrets }, well ? 200 : 503);
   });
+
+/** Whether the database answers and has its tables. */
+async function databaseHealth(database: D1Database): Promise<"ok" | "unmigrated" | "failing"> {
+  try {
+    await checkDatabase(database);
+    return "ok";
+  } catch (error) {
+    log("error", "the database is not well", { ...errorFields(error), ...d1Advice(error) });
+    return d1Failure(error) === "unmigrated" ? "unmigrated" : "failing";
+  }
+}
+
+/** Whether the keys among the secrets do what they are for. */
+async function secretsHealth({ keyEncryptionKeys, domainAuthorityKeys }: Config): Promise<"ok" | "failing"> {
+  try {
+    const [authorityKey] = domainAuthorityKeys as readonly [JWK, ...JWK[]];
+    await Promise.all([
+      ...keyEncryptionKeys.map(async (key) => openText(await sealText("", "health", [key]), "health", [key])),
+      signLogHead({ domain: "health", revision: 0, hash: null }, "health", 0, authorityKey),
+    ]);
+    return "ok";
+  } catch (error) {
+    log("error", "the secrets are not well", errorFields(error));
+    return "failing";
+  }
+}

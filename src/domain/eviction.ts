@@ -1,0 +1,29 @@
+import { type Decision, type DomainState, granted, refused } from "./types.ts";
+
+/** An operator removes a device. It may come back, unless it is banned. */
+export type Eviction = Readonly<{
+  type: "evict";
+  requestId: string;
+  machineGuid: string;
+  /** The operator. */
+  by: string;
+}>;
+
+/** The device is no member any more. */
+export type EvictionGrant = Readonly<{ evicted: true }>;
+
+/**
+ * Decides an eviction, which has a rollover follow like a leave.
+ *
+ * @param alreadyDone whether an earlier try of this very request removed the device
+ */
+export function decideEviction(
+  state: DomainState,
+  { machineGuid, requestId, by }: Eviction,
+  alreadyDone = false,
+): Decision<EvictionGrant> {
+  if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to evict from" });
+  if (alreadyDone) return granted({ evicted: true });
+  if (!state.members.has(machineGuid)) return refused({ error: "NOT_FOUND", reason: "no such member" });
+  return granted({ evicted: true }, [{ type: "device-evicted", machineGuid, requestId, by }]);
+}

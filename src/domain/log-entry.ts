@@ -1,0 +1,48 @@
+import type { DomainEvent } from "./types.ts";
+
+/** An event as the log keeps it: the device goes by its device id, for the machine GUID is a secret. */
+export type LogChange = Readonly<{ type: DomainEvent["type"]; [member: string]: unknown }>;
+
+/** One commit, as it is hashed. */
+export type LogEntry = Readonly<{
+  domain: string;
+  revision: number;
+  commitId: string;
+  /** ISO 8601, in UTC. */
+  committedAt: string;
+  /** The hash of the entry before; null for the first. */
+  previous: string | null;
+  changes: readonly LogChange[];
+}>;
+
+/** The machine GUIDs that events speak of. */
+export function machineGuidsOf(events: readonly DomainEvent[]): readonly string[] {
+  return [...new Set(events.flatMap((event) => ("machineGuid" in event ? [event.machineGuid] : [])))];
+}
+
+/** Events as the log keeps them: without machine GUIDs, and without what has a table of its own. */
+export function changesOf(
+  events: readonly DomainEvent[],
+  deviceIdOf: (machineGuid: string) => string,
+): readonly LogChange[] {
+  return events.map((event) => {
+    if (!("machineGuid" in event)) return event;
+    const { machineGuid, ...rest } = event;
+    const { signedAt, requestKey, ...change } = rest as LogChange;
+    return { ...change, deviceId: deviceIdOf(machineGuid) };
+  });
+}
+
+/**
+ * The text of an entry that is hashed: the same bytes for the same entry, whoever writes them.
+ *
+ * @see RFC 8785, JSON Canonicalization Scheme (JCS), section 3.2
+ */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
+}

@@ -1,0 +1,44 @@
+import type { LogChange, LogEntry } from "./log-entry.ts";
+import { DEFAULT_SETTINGS, type DomainSettings } from "./types.ts";
+
+/** What a log comes to: the state of a domain as far as the log tells it. */
+export type ReplayedState = Readonly<{
+  settings: DomainSettings;
+  keyVersion: number;
+  keyRolloverRequired: boolean;
+  memberCount: number;
+}>;
+
+/** Where a log was cut: the last revision that is gone, the hash of its entry, and the state it left. */
+export type LogCheckpoint = Readonly<{ revision: number; hash: string | null; state: ReplayedState }>;
+
+/** The state before the first entry. */
+export const BEFORE_THE_LOG: ReplayedState = {
+  settings: DEFAULT_SETTINGS,
+  keyVersion: 0,
+  keyRolloverRequired: true,
+  memberCount: 0,
+};
+
+/** The state after an entry. */
+export function replayed(state: ReplayedState, { changes }: Pick<LogEntry, "changes">): ReplayedState {
+  return changes.reduce(afterChange, state);
+}
+
+function afterChange(state: ReplayedState, change: LogChange): ReplayedState {
+  switch (change.type) {
+    case "device-joined":
+      return { ...state, memberCount: state.memberCount + 1 };
+    case "device-left":
+    case "device-evicted":
+      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+    case "rollover-required":
+      return { ...state, keyRolloverRequired: true };
+    case "key-made":
+      return { ...state, keyVersion: change.keyVersion as number, keyRolloverRequired: false };
+    case "settings-changed":
+      return { ...state, settings: change.settings as DomainSettings };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Context } from "hono";
+import { configOf } from "../config.ts";
+import type { AuthEvidence } from "../domain/types.ts";
+import { leastRecentlyRenewed } from "../storage/domain-lists.ts";
+import { type DomainOverview, readDomain } from "../storage/domain-reader.ts";
+import type { AppEnv } from "./context.ts";
+import { memberShown } from "./devices-shown.ts";
+import { mayLook } from "./operators.ts";
+import { Problem } from "./problems.ts";
+
+const MEMBERS_SHOWN = 5;
+
+/**
+ * Throws what a registration failed with. Where that is a full domain, an operator and the holder of an auth token also
+ * learn what it takes to make room: how many members there are, and which have not renewed for longest.
+ */
+export async function registrationFailure(
+  c: Context<AppEnv>,
+  domain: string,
+  auth: AuthEvidence,
+  error: unknown,
+): Promise<never> {
+  if (!(error instanceof Problem && error.problem === "DOM_LIMIT_REACHED")) throw error;
+  const overview = await readDomain(c.env.DB, domain);
+  if (!overview || !(holdsToken(auth, overview) || (await mayLook(c)))) throw error;
+  const { keyEncryptionKeys } = configOf(c.env);
+  const members = await leastRecentlyRenewed(c.env.DB, domain, MEMBERS_SHOWN);
+  const { memberCount, maxMembership } = overview;
+  throw new Problem("DOM_LIMIT_REACHED", {
+    ...error.details,
+    detail: `${memberCount} of at most ${maxMembership} devices are members.`,
+    members: {
+      memberCount,
+      leastRecentlyRenewed: await Promise.all(members.map((member) => memberShown(domain, member, keyEncryptionKeys))),
+    },
+  });
+}
+
+function holdsToken(auth: AuthEvidence, { authNamespace }: DomainOverview): boolean {
+  return auth.kind === "verified" && (authNamespace === null || authNamespace === auth.namespace);
+}

@@ -1,0 +1,63 @@
+import type { Context } from "hono";
+import * as z from "zod";
+import { configOf } from "../config.ts";
+import { openText, sealText } from "../crypto/sealed-texts.ts";
+import { checked } from "./bodies.ts";
+import type { AppEnv } from "./context.ts";
+import { invalidRequest } from "./problems.ts";
+
+/** The most rows of a page. */
+export const MAX_PAGE_ROWS = 200;
+const PURPOSE = "page-cursor";
+
+const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
+
+/** The query members that every list takes. */
+export const pageQuery = {
+  limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS)).default(50),
+  cursor: z.string().min(1).max(4_096).optional(),
+};
+
+type Rows<Row> = Readonly<{ rows: readonly Row[]; cut?: boolean }>;
+
+/** The query of a request. @throws Problem 400 naming each member at fault; one given twice is at fault */
+export function queryOf<Schema extends z.ZodType>(c: Context, schema: Schema): z.output<Schema> {
+  const queries = Object.entries(c.req.queries()).map(([name, values]) => [
+    name,
+    values.length === 1 ? values[0] : values,
+  ]);
+  return checked(schema, Object.fromEntries(queries));
+}
+
+/**
+ * Answers a page of a list. Its cursor is sealed: it holds the key of the last row, which may be a secret, and it is
+ * good for this list alone.
+ *
+ * @param list what tells this list from others
+ * @param read the rows after a key, up to so many; `cut` if it ended early although more follow
+ * @param keyOf the key of a row
+ */
+export async function page<Key extends string | number, Row>(
+  c: Context<AppEnv>,
+  { limit, cursor }: Readonly<{ limit: number; cursor?: string | undefined }>,
+  list: readonly string[],
+  read: (page: { after: Key | null; limit: number }) => Promise<Rows<Row>>,
+  keyOf: (row: Row) => Key,
+): Promise<Readonly<{ rows: readonly Row[]; nextCursor: string | null }>> {
+  const keys = configOf(c.env).keyEncryptionKeys;
+  const place = JSON.stringify(list);
+  const opened = cursor === undefined ? null : await openText(cursor, PURPOSE, keys);
+  const [cursorPlace, after] = opened === null ? [place, null] : (JSON.parse(opened) as [string, Key]);
+  if ((cursor !== undefined && opened === null) || cursorPlace !== place) {
+    throw invalidRequest({ field: "cursor", detail: "must be a nextCursor of this list" });
+  }
+  // One more than asked for tells whether there are more.
+  const { rows, cut = false } = await read({ after, limit: limit + 1 });
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const more = cut || rows.length > limit;
+  return {
+    rows: shown,
+    nextCursor: more && last !== undefined ? await sealText(JSON.stringify([place, keyOf(last)]), PURPOSE, keys) : null,
+  };
+}

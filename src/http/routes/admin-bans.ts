@@ -1,0 +1,55 @@
+import { Hono } from "hono";
+import * as z from "zod";
+import { configOf } from "../../config.ts";
+import { type BanRow, listBans, readBan } from "../../storage/domain-lists.ts";
+import { jsonBody } from "../bodies.ts";
+import { type AppEnv, domainName, serverUrl } from "../context.ts";
+import { askCoordinator } from "../coordinator-client.ts";
+import { banShown, namedDevice } from "../devices-shown.ts";
+import { may } from "../operators.ts";
+import { page, pageQuery, queryOf } from "../pages.ts";
+import { Problem } from "../problems.ts";
+import { banBody } from "../schemas.ts";
+import { existing } from "./admin-domains.ts";
+
+const bansQuery = z.strictObject(pageQuery);
+
+/** Devices that may not come back. */
+export const adminBans = new Hono<AppEnv>()
+  .get("/admin/domains/:domain/bans", may("domains:read"), async (c) => {
+    const domain = domainName(c);
+    const query = queryOf(c, bansQuery);
+    await existing(c, domain);
+    const { rows, nextCursor } = await page<string, BanRow>(
+      c,
+      query,
+      ["bans", domain],
+      async (part) => ({ rows: await listBans(c.env.DB, domain, part) }),
+      ({ machineGuid }) => machineGuid,
+    );
+    const { keyEncryptionKeys } = configOf(c.env);
+    return c.json({ bans: await Promise.all(rows.map((row) => banShown(domain, row, keyEncryptionKeys))), nextCursor });
+  })
+  .put("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
+    const domain = domainName(c);
+    const { keyEncryptionKeys } = configOf(c.env);
+    const machineGuid = await namedDevice(domain, c.req.param("device"), keyEncryptionKeys);
+    const { reason } = await jsonBody(c, banBody);
+    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
+    const { created } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.ban({ type: "ban", requestId, machineGuid, reason, by }, { issuer, repeated }),
+    );
+    const ban = await readBan(c.env.DB, domain, machineGuid);
+    // Another operator may have lifted it already.
+    if (!ban) throw new Problem("NOT_FOUND", { detail: "The ban was lifted in the meantime." });
+    return c.json(await banShown(domain, ban, keyEncryptionKeys), created ? 201 : 200);
+  })
+  .delete("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
+    const domain = domainName(c);
+    const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
+    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
+    await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.unban({ type: "unban", requestId, machineGuid, by }, { issuer, repeated }),
+    );
+    return c.json({ domain, banned: false });
+  });
