@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
 import {
+  anyKeyVersion,
   authorityKey,
   compactJwe,
   compactJws,
@@ -9,12 +10,15 @@ import {
   machineGuid,
   privateDomainKey,
   publicDomainKey,
+  rules,
   time,
 } from "./values.ts";
 
 const statement = {
   keyVersion,
-  token: compactJws.meta({ description: "The domain token: this server's statement that the key belongs to the domain." }),
+  token: compactJws.meta({
+    description: "The domain token: this server's statement that the key belongs to the domain.",
+  }),
   expiresAt: time.meta({ description: "When the domain token ends. Renew before." }),
 };
 const registered = {
@@ -63,16 +67,6 @@ export const deregistrationAnswer = z
   })
   .meta({ id: "DeregistrationAnswer" });
 
-const rules = {
-  authenticationRequired: z.boolean().meta({ description: "Whether devices need an auth token." }),
-  authNamespace: z
-    .string()
-    .nullable()
-    .meta({ description: "The one auth namespace whose tokens count; null for those of every trusted issuer." }),
-  deviceKeyRequired: z.boolean().meta({ description: "Whether devices must sign every request." }),
-};
-const anyKeyVersion = z.int().min(0).meta({ description: "The domain's highest key version; 0 before its first key." });
-
 /** What a device must know before it joins. */
 export const domainAnswer = z
   .object({ domain: domainName, ...rules, keyVersion: anyKeyVersion })
@@ -93,24 +87,13 @@ export const authorityKeySetAnswer = z
   .object({ keys: z.array(authorityKey) })
   .meta({ id: "AuthorityKeySet", description: "A JWK Set (RFC 7517, section 5) to check domain tokens against." });
 
-/** The server is well. */
-export const healthAnswer = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
-
-/** A domain as its operator sees it. */
-export const overviewAnswer = z
+/** How the server is. */
+export const healthAnswer = z
   .object({
-    domain: domainName,
-    ...rules,
-    maxMembership: z
-      .int()
-      .min(0)
-      .nullable()
-      .meta({ description: "How many devices may be members at once; null for no maximum." }),
-    keyVersion: anyKeyVersion,
-    keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
-    memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
-    revision: z.int().min(1).meta({ description: "How many commits the domain has seen." }),
-    createdAt: time,
-    updatedAt: time,
+    status: z.enum(["ok", "failing"]).meta({ description: "Failing if anything else here is not ok." }),
+    database: z.enum(["ok", "unmigrated", "failing"]).meta({ description: "Whether it answers and has its tables." }),
+    secrets: z
+      .enum(["ok", "failing"])
+      .meta({ description: "Whether the keys among the secrets do what they are for." }),
   })
-  .meta({ id: "DomainOverview", description: "A domain as its operator sees it." });
+  .meta({ id: "Health" });

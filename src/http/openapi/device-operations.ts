@@ -1,8 +1,8 @@
 import * as z from "zod";
-import type { ZodOpenApiPathsObject, ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject } from "zod-openapi";
+import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { deregistrationAnswer, registrationAnswer } from "./answers.ts";
+import { content, jsonAnswer } from "./contents.ts";
 import { ANSWER, EXAMPLE, REQUEST, signedRequest } from "./examples.ts";
-import { headers } from "./headers.ts";
 import { problemAnswers } from "./problem-answers.ts";
 import { deregistration, registration } from "./requests.ts";
 import { compactJws, domainName } from "./values.ts";
@@ -42,9 +42,14 @@ export const deviceOperations: ZodOpenApiPathsObject = {
         renewal: REQUEST.renewal,
       }),
       responses: {
-        200: registered("The device was a member already, and is served again.", { renewed: ANSWER.renewed }),
-        201: registered("The device is a member now.", { joined: ANSWER.joined, sealed: ANSWER.sealed }),
-        ...(await problemAnswers(...refusals, "DOM_LIMIT_REACHED")),
+        200: jsonAnswer("The device was a member already, and is served again.", registrationAnswer, {
+          renewed: ANSWER.renewed,
+        }),
+        201: jsonAnswer("The device is a member now.", registrationAnswer, {
+          joined: ANSWER.joined,
+          sealed: ANSWER.sealed,
+        }),
+        ...(await problemAnswers(...refusals, "DOM_LIMIT_REACHED", "DEVICE_BANNED")),
       },
     },
   },
@@ -75,16 +80,10 @@ export const deviceOperations: ZodOpenApiPathsObject = {
         preview: REQUEST.preview,
       }),
       responses: {
-        200: {
-          description: "The device has left, or, for a preview, may.",
-          headers: headers(),
-          content: {
-            "application/json": {
-              schema: deregistrationAnswer,
-              examples: { left: { value: ANSWER.left }, previewed: { value: ANSWER.previewed } },
-            },
-          },
-        },
+        200: jsonAnswer("The device has left, or, for a preview, may.", deregistrationAnswer, {
+          left: ANSWER.left,
+          previewed: ANSWER.previewed,
+        }),
         ...(await problemAnswers(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED")),
       },
     },
@@ -92,42 +91,19 @@ export const deviceOperations: ZodOpenApiPathsObject = {
 };
 
 /** A body that may be signed or not. */
-function body(
-  schema: z.ZodType,
-  payload: string,
-  at: string,
-  examples: Readonly<Record<string, object>>,
-): ZodOpenApiRequestBodyObject {
-  const each = Object.entries(examples);
+function body(schema: z.ZodType, payload: string, at: string, examples: Readonly<Record<string, object>>) {
+  const signed = compactJws.meta({
+    description:
+      "A JWS over the same members plus `aud`, `iat` and `jti`. Its protected header has `typ: device-request+jwt`, `alg` ES256 or Ed25519, and the device's public key as `jwk`.",
+    contentMediaType: "application/json",
+    contentSchema: { $ref: `#/components/schemas/${payload}` },
+  });
+  const signedExamples = Object.entries(examples).map(([name, members]) => [name, signedRequest(at, members)]);
   return {
     required: true,
     content: {
-      "application/json": {
-        schema,
-        examples: Object.fromEntries(each.map(([name, value]) => [name, { value }])),
-      },
-      "application/jose": {
-        schema: compactJws.meta({
-          description:
-            "A JWS over the same members plus `aud`, `iat` and `jti`. Its protected header has `typ: device-request+jwt`, `alg` ES256 or Ed25519, and the device's public key as `jwk`.",
-          contentMediaType: "application/json",
-          contentSchema: { $ref: `#/components/schemas/${payload}` },
-        }),
-        examples: Object.fromEntries(each.map(([name, value]) => [name, { value: signedRequest(at, value) }])),
-      },
-    },
-  };
-}
-
-function registered(description: string, examples: Readonly<Record<string, object>>): ZodOpenApiResponseObject {
-  return {
-    description,
-    headers: headers(),
-    content: {
-      "application/json": {
-        schema: registrationAnswer,
-        examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }])),
-      },
+      "application/json": content(schema, examples),
+      "application/jose": content(signed, Object.fromEntries(signedExamples)),
     },
   };
 }

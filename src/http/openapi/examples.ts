@@ -37,7 +37,14 @@ export function signedRequest(path: string, members: object): string {
 
 const TOKEN = compact(
   { alg: "ES256", typ: "domain-token+jwt", kid: "authority-1" },
-  { iss: EXAMPLE.origin, sub: domain, key_version: 2, cnf: { jwk: PUBLIC_KEY }, iat: SIGNED_AT, exp: SIGNED_AT + 2_592_000 },
+  {
+    iss: EXAMPLE.origin,
+    sub: domain,
+    key_version: 2,
+    cnf: { jwk: PUBLIC_KEY },
+    iat: SIGNED_AT,
+    exp: SIGNED_AT + 2_592_000,
+  },
 );
 const STATEMENT = { keyVersion: 2, token: TOKEN, expiresAt: "2026-12-23T16:33:59.000Z" };
 
@@ -52,6 +59,7 @@ export const REQUEST = {
   settingsChange: { maxMembership: null },
   rolloverNow: { when: "now" },
   rolloverNext: { when: "next-registration" },
+  ban: { reason: "Sold in October; its new owner has another account." },
 } as const;
 
 /** Answers, by what they tell. */
@@ -84,19 +92,88 @@ export const ANSWER = {
   keys: { keys: [PUBLIC_KEY], currentKeyVersion: 2 },
   keysInRollover: { keys: [PUBLIC_KEY], currentKeyVersion: null },
   authorityKeys: { keys: [{ ...POINT, kid: "authority-1", use: "sig", alg: "ES256" }] },
-  health: { status: "ok" },
-  overview: {
+  well: { status: "ok", database: "ok", secrets: "ok" },
+  failing: { status: "failing", database: "unmigrated", secrets: "ok" },
+} as const;
+
+const RULES = { authenticationRequired: true, authNamespace: "family", maxMembership: 5, deviceKeyRequired: false };
+const OVERVIEW = {
+  domain,
+  ...RULES,
+  keyVersion: 2,
+  keyRolloverRequired: false,
+  memberCount: 3,
+  revision: 7,
+  createdAt: "2026-11-01T09:00:00.000Z",
+  updatedAt: EXAMPLE.time,
+};
+const DEVICE = {
+  handle: `${base64url({ alg: "dir", enc: "A256GCM", kid: "kek-1" })}..iv.ciphertext.tag`,
+  deviceId: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+  machineGuid: "6f1c7a52…",
+};
+const MEMBER = { ...DEVICE, joinedAt: EXAMPLE.time, hasDeviceKey: true, lastRenewedOn: "2026-11-23" };
+const BAN = { ...DEVICE, ...REQUEST.ban, hasDeviceKey: true, bannedAt: EXAMPLE.time, bannedBy: "admin-token" };
+const CURSOR = "eyJhbGciOiJkaXIifQ..iv.ciphertext.tag";
+const HASH = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+const CHANGE = { requestId: EXAMPLE.requestId, by: "admin-token" };
+const ENTRY = {
+  domain,
+  revision: 7,
+  commitId: "0a4f7b1c-2d3e-4f5a-8b6c-7d8e9f0a1b2c",
+  committedAt: EXAMPLE.time,
+  previous: "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
+  changes: [
+    { type: "device-evicted", ...CHANGE, deviceId: DEVICE.deviceId },
+    { type: "settings-changed", ...CHANGE, settings: RULES, previous: { ...RULES, maxMembership: null } },
+  ],
+  hash: HASH,
+};
+const CHECKPOINT = {
+  revision: 4,
+  statement: compact(
+    { alg: "ES256", typ: "domain-log-checkpoint+jwt", kid: "authority-1" },
+    { iss: EXAMPLE.origin, sub: domain, revision: 4, hash: HASH, iat: SIGNED_AT },
+  ),
+};
+
+/** Answers to operators, by what they tell. */
+export const ADMIN_ANSWER = {
+  overview: OVERVIEW,
+  domains: { domains: [OVERVIEW], nextCursor: CURSOR },
+  keyVersions: {
+    keys: [
+      { keyVersion: 2, kid: `${domain}/2`, createdAt: EXAMPLE.time },
+      { keyVersion: 1, kid: `${domain}/1`, createdAt: OVERVIEW.createdAt },
+    ],
+    nextCursor: null,
+  },
+  members: { members: [MEMBER], nextCursor: null },
+  member: MEMBER,
+  wholeMember: { ...MEMBER, machineGuid },
+  evicted: { domain, evicted: true },
+  bans: { bans: [BAN], nextCursor: null },
+  ban: BAN,
+  unbanned: { domain, banned: false },
+  log: { entries: [ENTRY], nextCursor: CURSOR },
+  entry: ENTRY,
+  checkpointLine: { checkpoint: CHECKPOINT },
+  logHead: {
     domain,
-    authenticationRequired: true,
-    authNamespace: "family",
-    maxMembership: 5,
-    deviceKeyRequired: false,
-    keyVersion: 2,
-    keyRolloverRequired: false,
-    memberCount: 3,
     revision: 7,
-    createdAt: "2026-11-01T09:00:00.000Z",
-    updatedAt: EXAMPLE.time,
+    hash: HASH,
+    committedAt: EXAMPLE.time,
+    checkpoint: null,
+    statement: compact(
+      { alg: "ES256", typ: "domain-log-head+jwt", kid: "authority-1" },
+      { iss: EXAMPLE.origin, sub: domain, revision: 7, hash: HASH, iat: SIGNED_AT },
+    ),
+  },
+  activity: {
+    domain,
+    complete: true,
+    days: [{ day: "2026-11-23", joined: 3, left: 1 }],
+    refusals: [{ hour: "2026-11-23T16:00:00.000Z", error: "DOM_LIMIT_REACHED", count: 2 }],
   },
 } as const;
 

@@ -11,17 +11,23 @@ export const EXPLANATIONS: Readonly<Record<ProblemName, Explanation>> = {
     todo: "Get a new token from the identity provider of this domain, and send it as “Authorization: Bearer”. Nothing was changed.",
   },
   DOM_LIMIT_REACHED: {
-    happened: "As many devices are members of this domain as its operator allows. Those that are members are served as before.",
+    happened:
+      "As many devices are members of this domain as its operator allows. Those that are members are served as before.",
     todo: "Have another device leave first, or ask the operator for a higher maximum. Asking again changes nothing.",
   },
   DEVICE_KEY_REQUIRED: {
-    happened: "This domain serves only requests that are signed with a key of the device's own. This one was not signed.",
+    happened:
+      "This domain serves only requests that are signed with a key of the device's own. This one was not signed.",
     todo: "Send the request signed, as “Content-Type: application/jose”.",
   },
   DEVICE_PROOF_INVALID: {
     happened:
       "The signature of the request, or its lack of one, does not prove that the device asked for this now: the key is another than the one the membership or the token is bound to, the address or the time in the signature is wrong, or the request was used before.",
     todo: "Read “detail”. Check the device's clock against the “Date” of the answer, and sign a new request with the key the device joined with.",
+  },
+  DEVICE_BANNED: {
+    happened: "An operator keeps this device out of the domain, by its machine GUID or by its key.",
+    todo: "Ask the operator. Asking the server again changes nothing.",
   },
   IDEMPOTENCY_KEY_REUSED: {
     happened: "The idempotency key is on record for another request than this one.",
@@ -36,23 +42,30 @@ export const EXPLANATIONS: Readonly<Record<ProblemName, Explanation>> = {
     todo: "Change each member that “errors” names. The same request would be refused again.",
   },
   DOMAIN_NOT_FOUND: {
-    happened: "No domain of this name exists. Asking never creates one: the first registration does, or an operator's settings.",
+    happened:
+      "No domain of this name exists. Asking never creates one: the first registration does, or an operator's settings.",
     todo: "Check the name; case matters.",
   },
   NOT_FOUND: {
-    happened: "There is nothing at this address.",
-    todo: "Check the address against the API's description at /docs.",
+    happened: "There is nothing at this address, or the device is not among those that it lists.",
+    todo: "Check the address against the API's description at /docs. A device that is gone from a list needs nothing more.",
   },
   ADMIN_AUTHENTICATION_REQUIRED: {
     happened: "Everything under /admin is for operators. The request had no valid credential of one.",
-    todo: "Send the admin token as “Authorization: Bearer”.",
+    todo: "Send the admin token, or a token of an issuer that operators come from, as “Authorization: Bearer”; or come through Cloudflare Access.",
+  },
+  ADMIN_SCOPE_REQUIRED: {
+    happened: "The credential is an operator's, but what was asked for is beyond what it allows.",
+    todo: "Get a token with the scope that “WWW-Authenticate” names.",
   },
   OVERLOADED: {
-    happened: "More is being asked than can be done at the moment. The request was not carried out, or it is not known to have been.",
+    happened:
+      "More is being asked than can be done at the moment. The request was not carried out, or it is not known to have been.",
     todo: "Ask again after the seconds in “Retry-After”, and a little later each further time.",
   },
   TEMPORARILY_UNAVAILABLE: {
-    happened: "Something that this request needs, such as the database or an issuer's keys, cannot be reached at the moment.",
+    happened:
+      "Something that this request needs, such as the database or an issuer's keys, cannot be reached at the moment.",
     todo: "Ask again after the seconds in “Retry-After”, and a little later each further time.",
   },
   INTERNAL_ERROR: {

@@ -16,7 +16,8 @@ export const HEADERS = {
   }),
   "cache-control": z.enum(["no-store", "no-cache"]).meta({
     header: { id: "CacheControl" },
-    description: "`no-store` for all but the key sets, which may be kept and must be revalidated each time: `no-cache`.",
+    description:
+      "`no-store` for all but the key sets, which may be kept and must be revalidated each time: `no-cache`.",
     example: "no-store",
   }),
   etag: z.string().meta({
@@ -24,11 +25,14 @@ export const HEADERS = {
     description: "Send it as `If-None-Match`, and get 304 while nothing has changed.",
     example: EXAMPLE.etag,
   }),
-  "retry-after": z.int().min(1).meta({
-    header: { id: "RetryAfter" },
-    description: "After how many seconds to ask again.",
-    example: 1,
-  }),
+  "retry-after": z
+    .int()
+    .min(1)
+    .meta({
+      header: { id: "RetryAfter" },
+      description: "After how many seconds to ask again.",
+      example: 1,
+    }),
   "www-authenticate": z.string().meta({
     header: { id: "WwwAuthenticate" },
     description: "What would help: a `Bearer` token, or a request signed with a device key (`Device-Request`).",

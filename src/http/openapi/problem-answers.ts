@@ -1,6 +1,8 @@
 import * as z from "zod";
 import type { ZodOpenApiResponseObject } from "zod-openapi";
 import { PROBLEMS, Problem, type ProblemDetails, type ProblemName, problemPath } from "../problems.ts";
+import { fullDomain } from "./admin-answers.ts";
+import { content } from "./contents.ts";
 import { EXAMPLE } from "./examples.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
@@ -18,6 +20,10 @@ export const FAULTS = {
     readonly [Name in ProblemName]: Fault;
   }),
   DEVICE_PROOF_INVALID: fault("DEVICE_PROOF_INVALID", { detail: "iat must be within 300 seconds of now" }),
+  ADMIN_SCOPE_REQUIRED: fault("ADMIN_SCOPE_REQUIRED", {
+    detail: "This needs the scope domains:write.",
+    headers: { "www-authenticate": 'Bearer error="insufficient_scope", scope="domains:write"' },
+  }),
   INVALID_REQUEST: invalid(400, "machineGuid", `must be a UUID such as ${EXAMPLE.machineGuid}`),
   METHOD_NOT_ALLOWED: invalid(405, "method", "must be POST", { allow: "POST" }),
   BODY_TOO_LARGE: invalid(413, "body", "must have at most 65536 bytes"),
@@ -37,6 +43,12 @@ function statuses(name: ProblemName): readonly number[] {
   return [...new Set(all.map(({ details }) => details.status ?? PROBLEMS[name].status))];
 }
 
+/** What an error says besides what all do. */
+const FURTHER_MEMBERS: Readonly<Partial<Record<ProblemName, z.ZodRawShape>>> = {
+  INVALID_REQUEST: { errors: z.array(fieldError).min(1) },
+  DOM_LIMIT_REACHED: fullDomain,
+};
+
 /** The schema of each problem, one for each error. */
 const SCHEMAS = Object.fromEntries(
   (Object.keys(PROBLEMS) as ProblemName[]).map((name) => {
@@ -49,12 +61,12 @@ const SCHEMAS = Object.fromEntries(
         detail: z.string().optional().meta({ description: "About this occurrence." }),
         error: z.literal(name),
         ...("code" in type ? { code: z.literal(type.code) } : {}),
-        ...(name === "INVALID_REQUEST" ? { errors: z.array(fieldError).min(1) } : {}),
+        ...FURTHER_MEMBERS[name],
       })
       .meta({ id: schemaName(name), description: EXPLANATIONS[name].happened });
     return [name, schema];
   }),
-) as { readonly [Name in ProblemName]: z.ZodObject<{ error: z.ZodLiteral<Name> }> };
+) as unknown as { readonly [Name in ProblemName]: z.ZodObject<{ error: z.ZodLiteral<Name> }> };
 
 /**
  * The answers of an operation that are problems, by status: each with the headers and the example that the server's
@@ -87,13 +99,12 @@ function answer(faults: readonly [Example, ...Example[]]): ZodOpenApiResponseObj
     description: faults.map(({ problem }) => `\`${problem}\`: ${PROBLEMS[problem].title}.`).join("\n\n"),
     headers: headers(...shared),
     content: {
-      "application/problem+json": {
-        schema:
-          others.length === 0
-            ? schema
-            : z.discriminatedUnion("error", [schema, ...others.map(({ problem }) => SCHEMAS[problem])]),
-        examples: Object.fromEntries(faults.map(({ problem, value }) => [problem, { value }])),
-      },
+      "application/problem+json": content(
+        others.length === 0
+          ? schema
+          : z.discriminatedUnion("error", [schema, ...others.map(({ problem }) => SCHEMAS[problem])]),
+        Object.fromEntries(faults.map(({ problem, value }) => [problem, value])),
+      ),
     },
   };
 }

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import type { ZodOpenApiPathsObject, ZodOpenApiResponseObject } from "zod-openapi";
 import { authorityKeySetAnswer, domainAnswer, healthAnswer, keySetAnswer } from "./answers.ts";
+import { jsonAnswer } from "./contents.ts";
 import { ANSWER, EXAMPLE } from "./examples.ts";
-import { type HeaderName, headers } from "./headers.ts";
+import { headers } from "./headers.ts";
 import { problemAnswers } from "./problem-answers.ts";
 import { domainName } from "./values.ts";
 
@@ -37,7 +38,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { path },
       responses: {
-        200: found("The domain.", domainAnswer, { domain: ANSWER.domain }),
+        200: jsonAnswer("The domain.", domainAnswer, { domain: ANSWER.domain }),
         ...(await problemAnswers(...readProblems)),
       },
     },
@@ -52,7 +53,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { path, header: revalidation },
       responses: {
-        200: found(
+        200: jsonAnswer(
           "The key set.",
           keySetAnswer,
           { keys: ANSWER.keys, rolloverDue: ANSWER.keysInRollover },
@@ -72,7 +73,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { header: revalidation },
       responses: {
-        200: found("The key set.", authorityKeySetAnswer, { keys: ANSWER.authorityKeys }, "etag"),
+        200: jsonAnswer("The key set.", authorityKeySetAnswer, { keys: ANSWER.authorityKeys }, "etag"),
         304: unchanged,
         ...(await problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR")),
       },
@@ -82,30 +83,13 @@ export const readOperations: ZodOpenApiPathsObject = {
     get: {
       operationId: "getHealth",
       tags: ["Reads"],
-      summary: "Whether the server and its database work",
+      summary: "Whether the server, its database and its secrets work",
       security: [],
       responses: {
-        200: found("They do.", healthAnswer, { health: ANSWER.health }),
-        ...(await problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR", "OVERLOADED", "TEMPORARILY_UNAVAILABLE")),
+        200: jsonAnswer("They do.", healthAnswer, { well: ANSWER.well }),
+        503: jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing }),
+        ...(await problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR")),
       },
     },
   },
 };
-
-function found(
-  description: string,
-  schema: z.ZodType,
-  examples: Readonly<Record<string, object>>,
-  ...more: readonly HeaderName[]
-): ZodOpenApiResponseObject {
-  return {
-    description,
-    headers: headers(...more),
-    content: {
-      "application/json": {
-        schema,
-        examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }])),
-      },
-    },
-  };
-}

@@ -16,7 +16,11 @@ export const domainName = z
 export const machineGuid = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-  .meta({ id: "MachineGuid", description: "The device's machine GUID, in lower case.", examples: [EXAMPLE.machineGuid] });
+  .meta({
+    id: "MachineGuid",
+    description: "The device's machine GUID, in lower case.",
+    examples: [EXAMPLE.machineGuid],
+  });
 
 /** A moment. */
 export const time = z.iso
@@ -24,11 +28,46 @@ export const time = z.iso
   .meta({ id: "Time", description: "A moment: ISO 8601, in UTC.", examples: [EXAMPLE.time] });
 
 /** A key version that exists. */
-export const keyVersion = z.int().min(1).meta({
-  id: "KeyVersion",
-  description: "The version of a domain's key: 1 for its first, and one more for each that follows.",
-  examples: [2],
+export const keyVersion = z
+  .int()
+  .min(1)
+  .meta({
+    id: "KeyVersion",
+    description: "The version of a domain's key: 1 for its first, and one more for each that follows.",
+    examples: [2],
+  });
+
+/** A key version, or that there is none yet. */
+export const anyKeyVersion = z
+  .int()
+  .min(0)
+  .meta({ description: "The domain's highest key version; 0 before its first key." });
+
+/** The rules of a domain that anyone may know. */
+export const rules = {
+  authenticationRequired: z.boolean().meta({ description: "Whether devices need an auth token." }),
+  authNamespace: z
+    .string()
+    .nullable()
+    .meta({ description: "The one auth namespace whose tokens count; null for those of every trusted issuer." }),
+  deviceKeyRequired: z.boolean().meta({ description: "Whether devices must sign every request." }),
+};
+
+/** The maximum of a domain, which its operators know. */
+export const maxMembership = z
+  .int()
+  .min(0)
+  .nullable()
+  .meta({ description: "How many devices may be members at once; null for no maximum." });
+
+/** How a path names a device. */
+export const deviceName = z.string().meta({
+  description: "The whole machine GUID, in either case, or a `handle` from a list of the same domain.",
+  examples: [EXAMPLE.machineGuid],
 });
+
+/** 32 bytes, as a SHA-256 hash has. */
+export const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
 /** Three parts in base64url. */
 export const compactJws = z
