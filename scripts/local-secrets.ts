@@ -54,6 +54,7 @@ export function developmentIssuerKey(secrets: Record<string, string>): JWK | nul
 export function developmentIssuer(privateKey: JWK): Omit<TrustedIssuer, "cooldownSeconds" | "timeoutSeconds"> {
   const { kty, crv, x, y, kid } = privateKey;
   return {
+    operatorScopes: [],
     namespaceClaim: NAMESPACE_CLAIM,
     issuer: DEVELOPMENT_ISSUER,
     audience: DEVELOPMENT_AUDIENCE,
