@@ -80,7 +80,7 @@ const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(t
 
 /** The query of a list. */
 export const pageQuery = z.strictObject({
-  limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS)).default(50),
+  limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS).default(50)),
   cursor: z.string().min(1).max(4_096).optional(),
 });
 

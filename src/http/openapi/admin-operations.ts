@@ -49,18 +49,12 @@ const guarded = [
   "OVERLOADED",
   "TEMPORARILY_UNAVAILABLE",
 ] as const;
-const problemsOfAll = await problemAnswers(...guarded);
-const problemsOfDomain = await problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
-const problemsOfDevice = await problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
-const problemsOfReplacement = await problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
-const problemsOfChange = await problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
-const problemsOfBan = await problemAnswers(
-  ...guarded,
-  "DOMAIN_NOT_FOUND",
-  "NOT_FOUND",
-  "BODY_TOO_LARGE",
-  "WRONG_MEDIA_TYPE",
-);
+const problemsOfAll = problemAnswers(...guarded);
+const problemsOfDomain = problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
+const problemsOfDevice = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
+const problemsOfReplacement = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfChange = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfBan = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 
 const overview = (description: string) => jsonAnswer(description, overviewAnswer, { overview: ADMIN_ANSWER.overview });
 

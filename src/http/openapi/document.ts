@@ -2,6 +2,7 @@ import { createDocument } from "zod-openapi";
 import { SCOPES } from "../../auth/scopes.ts";
 import { adminOperations } from "./admin-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
+import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
 
@@ -70,6 +71,7 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
       paths: { ...deviceOperations, ...readOperations, ...adminOperations },
       components: {
         schemas: { SignedRegistration: signedRegistration, SignedDeregistration: signedDeregistration },
+        examples: PROBLEM_EXAMPLES,
         securitySchemes: SECURITY_SCHEMES,
       },
     },

@@ -2,20 +2,19 @@ import * as z from "zod";
 import type { ZodOpenApiResponseObject } from "zod-openapi";
 import { PROBLEMS, Problem, type ProblemDetails, type ProblemName, problemPath } from "../problems.ts";
 import { fullDomain } from "./admin-answers.ts";
-import { content } from "./contents.ts";
 import { EXAMPLE } from "./examples.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
 
-/** An answer that is a problem, as an operation may give it: an error, and what it says there. */
-export type Fault = Readonly<{ problem: ProblemName; details: ProblemDetails }>;
+/** An error, and what it says for example. */
+type Fault = Readonly<{ problem: ProblemName; details: ProblemDetails }>;
 
 const fault = (problem: ProblemName, details: ProblemDetails = {}): Fault => ({ problem, details });
 const invalid = (status: number, field: string, detail: string, headers = {}) =>
   fault("INVALID_REQUEST", { status, errors: [{ field, detail }], headers });
 
 /** Every problem there is, by what operations call it: `INVALID_REQUEST` comes with several statuses. */
-export const FAULTS = {
+const FAULTS = {
   ...(Object.fromEntries(Object.keys(PROBLEMS).map((name) => [name, fault(name as ProblemName)])) as {
     readonly [Name in ProblemName]: Fault;
   }),
@@ -30,6 +29,8 @@ export const FAULTS = {
   WRONG_MEDIA_TYPE: invalid(415, "content-type", "must be application/json"),
 } as const satisfies Record<string, Fault>;
 
+type FaultName = keyof typeof FAULTS;
+
 const fieldError = z
   .object({
     field: z.string().meta({ description: "The member, header or part of the address at fault." }),
@@ -42,6 +43,8 @@ function statuses(name: ProblemName): readonly number[] {
   const all = Object.values(FAULTS).filter(({ problem }) => problem === name);
   return [...new Set(all.map(({ details }) => details.status ?? PROBLEMS[name].status))];
 }
+
+type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ProblemName> }>;
 
 /** What an error says besides what all do. */
 const FURTHER_MEMBERS: Readonly<Partial<Record<ProblemName, z.ZodRawShape>>> = {
@@ -63,53 +66,68 @@ const SCHEMAS = Object.fromEntries(
         ...("code" in type ? { code: z.literal(type.code) } : {}),
         ...FURTHER_MEMBERS[name],
       })
-      .meta({ id: schemaName(name), description: EXPLANATIONS[name].happened });
+      .meta({ id: `${componentName(name)}Problem`, description: EXPLANATIONS[name].happened });
     return [name, schema];
   }),
-) as unknown as { readonly [Name in ProblemName]: z.ZodObject<{ error: z.ZodLiteral<Name> }> };
+) as unknown as Readonly<Record<ProblemName, ProblemSchema>>;
 
-/**
- * The answers of an operation that are problems, by status: each with the headers and the example that the server's
- * own code makes of it.
- */
-export async function problemAnswers(
-  ...names: readonly (keyof typeof FAULTS)[]
-): Promise<Record<string, ZodOpenApiResponseObject>> {
-  const made = await Promise.all(names.map((name) => example(FAULTS[name])));
-  const byStatus = Map.groupBy(made, ({ status }) => status);
+/** What a problem's schema, its answers and its examples are called among the components. */
+function componentName(name: string): string {
+  const words = name.toLowerCase().split("_");
+  return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+}
+
+/** How the server answers each fault: by its own code, with the headers and the body that this makes. */
+const ANSWERS = new Map(
+  await Promise.all(
+    Object.entries(FAULTS).map(async ([name, { problem, details }]) => {
+      const response = new Problem(problem, details).response(EXAMPLE.origin, EXAMPLE.requestId);
+      const names = [...response.headers.keys()].filter((header): header is HeaderName => header in HEADERS);
+      const answer = { problem, status: response.status, headers: names, body: await response.json() };
+      return [name as FaultName, answer] as const;
+    }),
+  ),
+);
+
+/** An example of each problem, for the components. */
+export const PROBLEM_EXAMPLES = Object.fromEntries(
+  [...ANSWERS].map(([name, { problem, body }]) => [
+    componentName(name),
+    { summary: PROBLEMS[problem].title, value: body },
+  ]),
+);
+
+const made = new Map<string, ZodOpenApiResponseObject>();
+
+/** The answers of an operation that are problems, by status. */
+export function problemAnswers(...names: readonly FaultName[]): Record<string, ZodOpenApiResponseObject> {
+  const byStatus = Map.groupBy(names, (name) => String(ANSWERS.get(name)?.status));
   return Object.fromEntries(
-    [...byStatus].map(([status, faults]) => [String(status), answer(faults as [Example, ...Example[]])]),
+    [...byStatus].map(([status, faults]) => {
+      const id = faults.map(componentName).join("Or");
+      const answer = made.get(id) ?? answerOf(id, faults);
+      made.set(id, answer);
+      return [status, answer];
+    }),
   );
 }
 
-type Example = Awaited<ReturnType<typeof example>>;
-
-async function example({ problem, details }: Fault) {
-  const response = new Problem(problem, details).response(EXAMPLE.origin, EXAMPLE.requestId);
-  const names = [...response.headers.keys()].filter((name): name is HeaderName => name in HEADERS);
-  return { problem, status: response.status, names, value: await response.json() };
-}
-
-function answer(faults: readonly [Example, ...Example[]]): ZodOpenApiResponseObject {
-  const [first, ...others] = faults;
+function answerOf(id: string, names: readonly FaultName[]): ZodOpenApiResponseObject {
+  const answers = names.flatMap((name) => ANSWERS.get(name) ?? []);
   // A header that only some of them have cannot be promised of the status.
-  const shared = first.names.filter((name) => others.every(({ names }) => names.includes(name)));
-  const schema = SCHEMAS[first.problem];
+  const shared = (answers[0]?.headers ?? []).filter((name) => answers.every((each) => each.headers.includes(name)));
+  const [schema, ...others] = answers.map(({ problem }) => SCHEMAS[problem]) as [ProblemSchema, ...ProblemSchema[]];
   return {
-    description: faults.map(({ problem }) => `\`${problem}\`: ${PROBLEMS[problem].title}.`).join("\n\n"),
+    id,
+    description: answers.map(({ problem }) => `\`${problem}\`: ${PROBLEMS[problem].title}.`).join("\n\n"),
     headers: headers(...shared),
     content: {
-      "application/problem+json": content(
-        others.length === 0
-          ? schema
-          : z.discriminatedUnion("error", [schema, ...others.map(({ problem }) => SCHEMAS[problem])]),
-        Object.fromEntries(faults.map(({ problem, value }) => [problem, value])),
-      ),
+      "application/problem+json": {
+        schema: others.length === 0 ? schema : z.discriminatedUnion("error", [schema, ...others]),
+        examples: Object.fromEntries(
+          names.map((name) => [componentName(name), { $ref: `#/components/examples/${componentName(name)}` }]),
+        ),
+      },
     },
   };
-}
-
-function schemaName(name: ProblemName): string {
-  const words = name.toLowerCase().split("_");
-  return `${words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("")}Problem`;
 }

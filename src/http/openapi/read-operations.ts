@@ -39,7 +39,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       requestParams: { path },
       responses: {
         200: jsonAnswer("The domain.", domainAnswer, { domain: ANSWER.domain }),
-        ...(await problemAnswers(...readProblems)),
+        ...problemAnswers(...readProblems),
       },
     },
   },
@@ -60,7 +60,7 @@ export const readOperations: ZodOpenApiPathsObject = {
           "etag",
         ),
         304: unchanged,
-        ...(await problemAnswers(...readProblems)),
+        ...problemAnswers(...readProblems),
       },
     },
   },
@@ -75,7 +75,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer("The key set.", authorityKeySetAnswer, { keys: ANSWER.authorityKeys }, "etag"),
         304: unchanged,
-        ...(await problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR")),
+        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
       },
     },
   },
@@ -88,7 +88,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer("They do.", healthAnswer, { well: ANSWER.well }),
         503: jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing }),
-        ...(await problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR")),
+        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
       },
     },
   },

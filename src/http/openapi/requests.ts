@@ -93,9 +93,9 @@ const signedMembers = {
 /** What is signed in a registration. */
 export const signedRegistration = registration
   .extend(signedMembers)
-  .meta({ id: "SignedRegistration", description: "The payload of a signed registration." });
+  .meta({ id: "SignedRegistration", unusedIO: "input", description: "The payload of a signed registration." });
 
 /** What is signed in a de-registration. */
 export const signedDeregistration = deregistration
   .extend(signedMembers)
-  .meta({ id: "SignedDeregistration", description: "The payload of a signed de-registration." });
+  .meta({ id: "SignedDeregistration", unusedIO: "input", description: "The payload of a signed de-registration." });
