@@ -48,6 +48,11 @@ export class Contract {
     );
   }
 
+  /** The schemas among the components. */
+  get schemas(): Record<string, unknown> {
+    return this.#document.components.schemas ?? {};
+  }
+
   /** The operation of this id. */
   operation(id: string): Operation {
     const found = this.operations.find((operation) => operation.id === id);
