@@ -33,7 +33,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
       tags: ["Devices"],
       summary: "Join a domain, or renew",
       description:
-        "Makes the device a member, and gives it the credential of every key version above `afterKeyVersion`. A domain that does not exist comes into being. A member renews by the same request. Where a rollover is due, this makes the new key.",
+        "Makes the device a member, and gives it the credential of every key version above `afterKeyVersion`. A domain that does not exist comes into being, unless the server leaves that to operators. A member renews by the same request. Where a rollover is due, this makes the new key.",
       security,
       requestParams: { path },
       requestBody: body(registration, "SignedRegistration", `/domains/${EXAMPLE.domain}/register`, {
@@ -49,7 +49,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
           joined: ANSWER.joined,
           sealed: ANSWER.sealed,
         }),
-        ...problemAnswers(...refusals, "DOM_LIMIT_REACHED", "DEVICE_BANNED"),
+        ...problemAnswers(...refusals, "DOMAIN_NOT_FOUND", "DOM_LIMIT_REACHED", "DEVICE_BANNED", "RATE_LIMITED"),
       },
     },
   },

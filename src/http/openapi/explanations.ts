@@ -58,6 +58,11 @@ export const EXPLANATIONS: Readonly<Record<ProblemName, Explanation>> = {
     happened: "The credential is an operator's, but what was asked for is beyond what it allows.",
     todo: "Get a token with the scope that “WWW-Authenticate” names.",
   },
+  RATE_LIMITED: {
+    happened:
+      "More requests came from one address, or for one domain, than are served in a minute. This one was not carried out.",
+    todo: "Ask again after the seconds in “Retry-After”. Leaving a domain is never limited.",
+  },
   OVERLOADED: {
     happened:
       "More is being asked than can be done at the moment. The request was not carried out, or it is not known to have been.",
