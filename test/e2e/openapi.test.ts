@@ -7,8 +7,10 @@ import { freePort, startServer, type TestServer } from "../support/server.ts";
 
 const GUID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
 const UNREACHABLE = "https://unreachable.example";
-/** What a server that is well does not answer. Their examples are made by the code that answers them. */
+/** What a server that is well does not answer. The examples of it are made by the code that answers it. */
 const ONLY_WHEN_FAILING = ["OVERLOADED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
+/** What is answered only where another operator lifts the ban at the same moment. */
+const ONLY_IN_A_RACE = "banDevice 404 NOT_FOUND";
 
 let server: TestServer;
 let contract: Contract;
@@ -24,6 +26,7 @@ beforeAll(async () => {
   const [studio, arcade] = issuers.trusted;
   server = await startServer({
     vars: {
+      DOMAIN_CREATION: "operators",
       TRUSTED_ISSUERS: JSON.stringify([
         studio,
         { ...arcade, operatorScopes: ["domains:read", "domains:write", "domains:evict"] },
@@ -45,7 +48,7 @@ afterAll(() => server?.stop());
 
 describe("devices", () => {
   it("join, renew and leave", async () => {
-    const path = { domain: newDomain() };
+    const path = { domain: await createdDomain() };
     await expectAnswer(201, null, "register", { path, body: { machineGuid: GUID } });
     await expectAnswer(200, null, "register", { path, body: { machineGuid: GUID, afterKeyVersion: 1 } });
     await expectAnswer(200, null, "deregister", { path, body: { machineGuid: GUID, preview: true } });
@@ -63,7 +66,7 @@ describe("devices", () => {
     const { publicKey } = await generateKeyPair("ECDH-ES", { crv });
     const { kty, x, y } = await exportJWK(publicKey);
     const encryptionKey = { kty, crv, x, ...(y === undefined ? {} : { y }) };
-    const path = { domain: newDomain() };
+    const path = { domain: await createdDomain() };
     const body = { machineGuid: GUID, encryptionKey };
     expect(await expectAnswer(201, null, "register", { path, body })).toHaveProperty("sealedKeys");
     const renewal = { path, body: { ...body, afterKeyVersion: 1 } };
@@ -71,8 +74,7 @@ describe("devices", () => {
   });
 
   it("sign what they ask for", async () => {
-    const path = { domain: newDomain() };
-    await configure(path.domain, { deviceKeyRequired: true });
+    const path = { domain: await createdDomain({ deviceKeyRequired: true }) };
     const device = await newDevice();
     const { machineGuid } = device;
     const signed = async (id: string, signer = device) => ({
@@ -90,8 +92,9 @@ describe("devices", () => {
   });
 
   it("show auth tokens", async () => {
-    const path = { domain: newDomain() };
-    await configure(path.domain, { authenticationRequired: true, authNamespace: "studio", maxMembership: 1 });
+    const path = {
+      domain: await createdDomain({ authenticationRequired: true, authNamespace: "studio", maxMembership: 1 }),
+    };
     const member = { path, body: { machineGuid: GUID } };
     const withToken = { ...member, headers: bearer(await mintToken("studio", keys.studio)) };
     await expectAnswer(401, "DOM_AUTHENTICATION_REQUIRED", "register", member);
@@ -105,8 +108,7 @@ describe("devices", () => {
   });
 
   it("are put off while an issuer cannot be asked, and told no more than they may know when a domain is full", async () => {
-    const path = { domain: newDomain() };
-    await configure(path.domain, { authenticationRequired: true });
+    const path = { domain: await createdDomain({ authenticationRequired: true }) };
     const token = await mintToken("studio", keys.studio, { issuer: UNREACHABLE });
     const request = { path, headers: bearer(token), body: { machineGuid: GUID } };
     await expectAnswer(503, "TEMPORARILY_UNAVAILABLE", "register", request);
@@ -270,6 +272,21 @@ describe("every operation", () => {
     await expectAnswer(400, "INVALID_REQUEST", "getActivity", admin({ path, query: { days: "91" } }));
   });
 
+  it("that is limited says so to an address that asks too often", async () => {
+    const headers = { "cf-connecting-ip": "203.0.113.7" };
+    const path = { domain: await newMemberDomain() };
+    // Reads first, to use the limit up: they cost least.
+    const operations = contract.operations.filter((each) => promises(each, "RATE_LIMITED"));
+    for (const operation of operations.toSorted((a, b) => a.method.localeCompare(b.method))) {
+      const request = { path, headers, body: { machineGuid: GUID } };
+      let statuses: number[] = [];
+      while (!statuses.includes(429)) {
+        const replies = await Promise.all(Array.from({ length: 50 }, () => ask(operation, request)));
+        statuses = replies.map(({ status }) => status);
+      }
+    }
+  });
+
   it("with a body wants one of a described type and size", async () => {
     for (const operation of contract.operations.filter(({ requestBody }) => requestBody)) {
       const request = exampleRequest(operation, "den");
@@ -279,14 +296,15 @@ describe("every operation", () => {
     }
   });
 
-  it("takes the examples of its requests, but for the signed ones, which are of the past", async () => {
+  it("takes the examples of its requests; the signed ones are of the past", async () => {
     for (const operation of contract.operations) {
       const content = operation.requestBody?.content ?? {};
       for (const [type, { examples }] of Object.entries(content)) {
         for (const { value } of Object.values(examples ?? {})) {
           const domain = await newMemberDomain();
-          const { status } = await ask(operation, admin({ path: { domain, device: GUID }, type, body: value }));
-          expect(status, `${operation.id} ${JSON.stringify(value)}`).toBe(type === "application/jose" ? 403 : 200);
+          const { status, body } = await ask(operation, admin({ path: { domain, device: GUID }, type, body: value }));
+          if (type === "application/jose") expect(body.error).toBe("DEVICE_PROOF_INVALID");
+          else expect([200, 201], `${operation.id} ${JSON.stringify(value)}`).toContain(status);
         }
       }
     }
@@ -325,7 +343,7 @@ describe("what the document promises", () => {
       .promises()
       .filter(({ status, error }) => !(error === null ? status >= 500 : ONLY_WHEN_FAILING.includes(error)))
       .map(({ operation, status, error }) => kind(operation, status, error));
-    expect(promised.filter((each) => !had.has(each))).toEqual([]);
+    expect(promised.filter((each) => !had.has(each))).toEqual([ONLY_IN_A_RACE]);
   });
 });
 
@@ -438,9 +456,16 @@ function newDomain(): string {
   return `domain-${++count}`;
 }
 
+/** A new domain, which is there. */
+async function createdDomain(settings: object = {}): Promise<string> {
+  const domain = newDomain();
+  await expectAnswer(201, null, "replaceSettings", admin({ path: { domain }, body: settings }));
+  return domain;
+}
+
 /** A new domain with one member. */
 async function newMemberDomain(): Promise<string> {
-  const domain = newDomain();
+  const domain = await createdDomain();
   await expectAnswer(201, null, "register", { path: { domain }, body: { machineGuid: GUID } });
   return domain;
 }
