@@ -25,6 +25,7 @@ beforeAll(async () => {
   keys = issuers.keys;
   const [studio, arcade] = issuers.trusted;
   server = await startServer({
+    addressLimit: 3,
     vars: {
       DOMAIN_CREATION: "operators",
       TRUSTED_ISSUERS: JSON.stringify([
@@ -275,15 +276,9 @@ describe("every operation", () => {
   it("that is limited says so to an address that asks too often", async () => {
     const headers = { "cf-connecting-ip": "203.0.113.7" };
     const path = { domain: await newMemberDomain() };
-    // Reads first, to use the limit up: they cost least.
-    const operations = contract.operations.filter((each) => promises(each, "RATE_LIMITED"));
-    for (const operation of operations.toSorted((a, b) => a.method.localeCompare(b.method))) {
+    for (const operation of contract.operations.filter((each) => promises(each, "RATE_LIMITED"))) {
       const request = { path, headers, body: { machineGuid: GUID } };
-      let statuses: number[] = [];
-      while (!statuses.includes(429)) {
-        const replies = await Promise.all(Array.from({ length: 50 }, () => ask(operation, request)));
-        statuses = replies.map(({ status }) => status);
-      }
+      for (let status = 0; status !== 429; ) ({ status } = await ask(operation, request));
     }
   });
 
