@@ -3,6 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { openApiDocument } from "../src/http/openapi/document.ts";
+import { problemPages } from "./problem-pages.ts";
+import { referencePage } from "./reference-page.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 /** What `directory` in wrangler.toml names. */
@@ -12,20 +15,29 @@ const FOLDER = join(ROOT, "build", "assets");
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
 /** What is built. No path may be one of the Worker's: a file is served before the Worker is asked. */
-const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage];
+const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, description, problemPages];
+
+// Pages with the operator's token in them run their own files alone, speak to their own server alone, and in no frame.
+const POLICY = {
+  "default-src": "'none'",
+  "script-src": "'self'",
+  "style-src": "'self'",
+  "img-src": "'self' data:",
+  "connect-src": "'self'",
+  "base-uri": "'none'",
+  "form-action": "'none'",
+  "frame-ancestors": "'none'",
+};
+
+/** Redoc makes style elements that are empty, which the hash is of, to fill them by script; its font is in its styles. */
+const REFERENCE_POLICY = {
+  ...POLICY,
+  "style-src": "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+  "font-src": "data:",
+};
 
 const HEADERS = {
-  // Pages with the operator's token in them run their own files alone, speak to their own server alone, and in no frame.
-  "content-security-policy": [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; "),
+  "content-security-policy": policy(POLICY),
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "strict-transport-security": "max-age=31536000; includeSubDomains",
@@ -36,7 +48,15 @@ const HEADERS = {
 /** What every file is served with. */
 function headers(): Files {
   const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
-  return { _headers: `/*\n${lines.join("")}` };
+  const name = "content-security-policy";
+  const forReference = `/docs\n  ! ${name}\n  ${name}: ${policy(REFERENCE_POLICY)}\n`;
+  return { _headers: `/*\n${lines.join("")}${forReference}` };
+}
+
+function policy(directives: Readonly<Record<string, string>>): string {
+  return Object.entries(directives)
+    .map(([name, sources]) => `${name} ${sources}`)
+    .join("; ");
 }
 
 /** The operators' console. */
@@ -55,6 +75,13 @@ async function consolePage(): Promise<Files> {
   });
   const bundled = outputFiles.map(({ path, contents }) => [`console/${path.slice(1)}`, contents] as const);
   return { "console.html": readFileSync(join(folder, "console.html")), ...Object.fromEntries(bundled) };
+}
+
+/** What the API is, for programs and for people. */
+function description(): Files {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  const document = openApiDocument(version);
+  return { "openapi.json": JSON.stringify(document, null, 2), ...referencePage(document) };
 }
 
 const files: Files = Object.assign({}, ...(await Promise.all(PARTS.map((part) => part()))));
