@@ -9,7 +9,7 @@ import { askCoordinator } from "../coordinator-client.ts";
 import { may } from "../operators.ts";
 import { page, pageQuery, queryOf } from "../pages.ts";
 import { Problem } from "../problems.ts";
-import { rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
+import { retiredKeysBody, rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
 
 const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
 const domainsQuery = z.strictObject({ ...pageQuery, prefix: z.string().max(128).default("") });
@@ -47,6 +47,15 @@ export const adminDomains = new Hono<AppEnv>()
     const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
     await askCoordinator(c.env, domain, (coordinator, repeated) =>
       coordinator.rollOver({ type: "rollover", requestId, by, when }, { issuer, repeated }),
+    );
+    return c.json(await overview(c, domain));
+  })
+  .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
+    const domain = domainName(c);
+    const { upTo } = await jsonBody(c, retiredKeysBody);
+    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
+    await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.retireKeys({ type: "retire", requestId, by, upTo }, { issuer, repeated }),
     );
     return c.json(await overview(c, domain));
   })
