@@ -6,6 +6,7 @@ import type { DomainError, Refusal } from "../domain/errors.ts";
 import type { Eviction, EvictionGrant } from "../domain/eviction.ts";
 import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
+import type { Retirement, RetirementGrant } from "../domain/retirement.ts";
 import type { Rollover, RolloverGrant } from "../domain/rollover.ts";
 import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
 import { errorFields, log } from "../log.ts";
@@ -64,6 +65,11 @@ export class DomainCoordinator extends DurableObject<Env> {
   /** Makes a new domain key, or has the next registration make it. */
   async rollOver(rollover: Rollover, context: CallContext): Promise<Answer<RolloverGrant>> {
     return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
+  }
+
+  /** Hands out the keys up to a version no more, or again. */
+  async retireKeys(retirement: Retirement, context: CallContext): Promise<Answer<RetirementGrant>> {
+    return this.#submit(retirement, context, (grant: RetirementGrant) => grant);
   }
 
   /** Removes a device. */

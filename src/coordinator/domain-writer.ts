@@ -117,7 +117,7 @@ export class DomainWriter implements Ways<Request, Result> {
   join(requests: readonly Request[]): Promise<readonly Result[] | null> | null {
     const before = this.#assumed?.state;
     if (!before || before.keyRolloverRequired) return null;
-    if (!this.#keyring.isOpen({ after: 0, upTo: before.keyVersion })) return null;
+    if (!this.#keyring.isOpen({ after: before.retiredUpTo, upTo: before.keyVersion })) return null;
     const now = Date.now();
     const decision = decideGroup(
       before,

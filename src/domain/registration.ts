@@ -70,7 +70,7 @@ export function decideRegistration(
   return granted(
     {
       newMember: newMember || alreadyDone,
-      credentialsAfter: afterKeyVersion,
+      credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo),
       keyVersion: state.keyVersion + rolledOver.length,
     },
     [...created, ...membershipEvents(registration, member), ...used, ...rolledOver],

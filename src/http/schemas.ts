@@ -57,6 +57,9 @@ export const banBody = z.strictObject({ reason: z.string().min(1).max(500) });
 /** The body of a rollover. */
 export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });
 
+/** The body that says which keys are retired: those up to this version. */
+export const retiredKeysBody = z.strictObject({ upTo: z.int().min(0) });
+
 const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
   settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
 

@@ -9,6 +9,7 @@ export type DomainOverview = DomainSettings &
   Readonly<{
     domain: string;
     keyVersion: number;
+    retiredUpTo: number;
     keyRolloverRequired: boolean;
     memberCount: number;
     revision: number;

@@ -255,11 +255,15 @@ export class DomainStore {
   #info({ before, after, entry }: Commit): D1PreparedStatement {
     const { domain } = entry;
     const committedAt = Date.parse(entry.committedAt);
-    const { settings, keyRolloverRequired, memberCount, revision } = after;
-    if (revision > 1 && settings === before.settings && keyRolloverRequired === before.keyRolloverRequired) {
+    const { settings, keyRolloverRequired, retiredUpTo, memberCount, revision } = after;
+    const same =
+      settings === before.settings &&
+      keyRolloverRequired === before.keyRolloverRequired &&
+      retiredUpTo === before.retiredUpTo;
+    if (revision > 1 && same) {
       return COUNT_MEMBERS.with(this.#database, { domain, memberCount, revision, committedAt });
     }
-    const info = { ...settings, keyRolloverRequired, memberCount, revision, updatedAt: committedAt };
+    const info = { ...settings, keyRolloverRequired, retiredUpTo, memberCount, revision, updatedAt: committedAt };
     return bound(
       this.#database,
       before.revision === 0
@@ -396,7 +400,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
   const committedAt = Date.parse(commit.entry.committedAt);
   const entry = { domain, commitId, committedAt, changes: canonicalJson(commit.entry.changes), hash };
   if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
-  const { revision, keyRolloverRequired, memberCount, keyVersion, settings } = before;
+  const { revision, keyRolloverRequired, memberCount, retiredUpTo, keyVersion, settings } = before;
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
   return TAKE_REVISION.with(database, {
     ...entry,
@@ -407,6 +411,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
     deviceKeyRequired: Number(deviceKeyRequired),
     keyRolloverRequired: Number(keyRolloverRequired),
     memberCount,
+    retiredUpTo,
     keyVersion,
     previous,
     assumedStayed: JSON.stringify(assumed.stayed),
@@ -453,6 +458,7 @@ function stateOf(row: LoadedRow): DomainState {
     },
     keyRolloverRequired: row.key_rollover_required === 1,
     keyVersion: row.key_version,
+    retiredUpTo: row.retired_up_to,
     memberCount: row.member_count,
     ...devices,
   };

@@ -176,6 +176,7 @@ describe("operators", () => {
     for (const when of ["now", "next-registration"]) {
       await expectAnswer(200, null, "rollOver", admin({ path, body: { when } }));
     }
+    await expectAnswer(200, null, "retireKeys", admin({ path, body: { upTo: 0 } }));
     const versions = await expectAnswer(200, null, "listKeyVersions", admin({ path }));
     expect(versions).toMatchObject({ keys: [{ keyVersion: 1, kid: `${path.domain}/1` }] });
   });
@@ -492,5 +493,6 @@ async function eventfulDomain(): Promise<{ domain: string; device: string }> {
   await configure(path.domain, { maxMembership: 3 });
   await expectAnswer(201, null, "register", { path, body: { machineGuid: GUID } });
   await expectAnswer(200, null, "rollOver", admin({ path, body: { when: "next-registration" } }));
+  await expectAnswer(200, null, "retireKeys", admin({ path, body: { upTo: 1 } }));
   return { domain: path.domain, device: machineGuid };
 }

@@ -5,7 +5,14 @@ import { domainNameProblem } from "../../src/domain/names.ts";
 import { openApiDocument } from "../../src/http/openapi/document.ts";
 import { EXPLANATIONS } from "../../src/http/openapi/explanations.ts";
 import { PROBLEMS } from "../../src/http/problems.ts";
-import { deregisterBody, registerBody, rolloverBody, settingsBody, settingsMergeBody } from "../../src/http/schemas.ts";
+import {
+  deregisterBody,
+  registerBody,
+  retiredKeysBody,
+  rolloverBody,
+  settingsBody,
+  settingsMergeBody,
+} from "../../src/http/schemas.ts";
 import { type ApiDocument, Contract } from "../support/contract.ts";
 
 const document = openApiDocument("0.0.0") as unknown as ApiDocument;
@@ -35,9 +42,10 @@ describe("the API's description", () => {
     ["replaceSettings", settingsBody],
     ["changeSettings", settingsMergeBody],
     ["rollOver", rolloverBody],
+    ["retireKeys", retiredKeysBody],
   ])("takes for a body of %s what the server does", (id, schema) => {
     const member = fc.oneof(
-      fc.constantFrom("machineGuid", "afterKeyVersion", "encryptionKey", "preview", "when", "other"),
+      fc.constantFrom("machineGuid", "afterKeyVersion", "encryptionKey", "preview", "when", "upTo", "other"),
       fc.constantFrom("authenticationRequired", "authNamespace", "maxMembership", "deviceKeyRequired"),
     );
     const value = fc.oneof(

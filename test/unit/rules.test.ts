@@ -115,6 +115,7 @@ describe("any group of commands", () => {
     guid.map((each) => leave(each)),
     guid.map((each) => leave(each, true)),
     fc.record({ maxMembership: fc.option(fc.nat(4), { nil: null }) }).map(configure),
+    fc.nat(4).map((upTo) => ({ type: "retire", requestId: "retire", by: "op", upTo }) as const),
   );
 
   it("decides the same in one group as one by one", () => {

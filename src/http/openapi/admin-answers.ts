@@ -40,6 +40,9 @@ export const overviewAnswer = z
     maxMembership,
     keyVersion: anyKeyVersion,
     keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
+    retiredUpTo: anyKeyVersion.meta({
+      description: "Keys up to this version are not handed out any more; 0 for none.",
+    }),
     memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
     revision,
     createdAt: time,
@@ -141,6 +144,7 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "device-unbanned": { ...byOperator, deviceId },
   "rollover-required": byOperator,
   "key-made": { keyVersion, requestId: z.string().optional(), by: operator.optional() },
+  "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
   "settings-changed": { ...byOperator, settings, previous: settings },
 };
 

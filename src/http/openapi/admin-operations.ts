@@ -27,6 +27,7 @@ import {
   exportParameters,
   logParameters,
   pageParameters,
+  retiredKeys,
   rollover,
   settings,
   settingsMerge,
@@ -119,6 +120,18 @@ export const adminOperations: ZodOpenApiPathsObject = {
       requestParams: { path: inDomain },
       requestBody: jsonRequest(rollover, { now: REQUEST.rolloverNow, later: REQUEST.rolloverNext }),
       responses: { 200: overview("The key is made, or the rollover is due."), ...problemsOfChange },
+    },
+  },
+  "/admin/domains/{domain}/retired-keys": {
+    put: {
+      operationId: "retireKeys",
+      tags: ["Domains"],
+      summary: "Stop handing out old keys, or hand them out again",
+      description: "The keys stay where they are: a lower `upTo` brings them back. The newest key cannot be retired.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      requestBody: jsonRequest(retiredKeys, { none: REQUEST.retiredKeys }),
+      responses: { 200: overview("Keys up to that version are retired, and none above."), ...problemsOfChange },
     },
   },
   "/admin/domains/{domain}/key-versions": {

@@ -58,6 +58,7 @@ export const REQUEST = {
   settings: { authenticationRequired: true, authNamespace: "family", maxMembership: 5 },
   settingsChange: { maxMembership: null },
   rolloverNow: { when: "now" },
+  retiredKeys: { upTo: 0 },
   rolloverNext: { when: "next-registration" },
   ban: { reason: "Sold in October; its new owner has another account." },
 } as const;
@@ -102,6 +103,7 @@ const OVERVIEW = {
   ...RULES,
   keyVersion: 2,
   keyRolloverRequired: false,
+  retiredUpTo: 0,
   memberCount: 3,
   revision: 7,
   createdAt: "2026-11-01T09:00:00.000Z",

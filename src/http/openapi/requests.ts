@@ -9,6 +9,7 @@ import {
   logQuery,
   pageQuery,
   registerBody,
+  retiredKeysBody,
   rolloverBody,
   settingsBody,
   settingsMergeBody,
@@ -60,6 +61,11 @@ export const settingsMerge = described(settingsMergeBody, SETTINGS).meta({ id: "
 export const rollover = described(rolloverBody, {
   when: "Whether the new key is made at once, or by the next registration.",
 }).meta({ id: "Rollover" });
+
+/** The body of a retirement of keys. */
+export const retiredKeys = described(retiredKeysBody, {
+  upTo: "The highest key version that is not handed out any more, below the newest; 0 to hand out all.",
+}).meta({ id: "RetiredKeys" });
 
 /** The body of a ban. */
 export const ban = described(banBody, { reason: "Why, for operators to read." }).meta({ id: "BanRequest" });

@@ -8,7 +8,7 @@ import { askCoordinator } from "../coordinator-client.ts";
 import { may } from "../operators.ts";
 import { page, queryOf } from "../pages.ts";
 import { Problem } from "../problems.ts";
-import { domainsQuery, pageQuery, rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
+import { domainsQuery, pageQuery, retiredKeysBody, rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
 
 const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
 
@@ -44,6 +44,15 @@ export const adminDomains = new Hono<AppEnv>()
     const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
     await askCoordinator(c.env, domain, (coordinator, repeated) =>
       coordinator.rollOver({ type: "rollover", requestId, by, when }, { issuer, repeated }),
+    );
+    return c.json(await overview(c, domain));
+  })
+  .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
+    const domain = domainName(c);
+    const { upTo } = await jsonBody(c, retiredKeysBody);
+    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
+    await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.retireKeys({ type: "retire", requestId, by, upTo }, { issuer, repeated }),
     );
     return c.json(await overview(c, domain));
   })
