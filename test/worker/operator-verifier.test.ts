@@ -1,5 +1,5 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { OperatorVerifier } from "../../src/auth/operators.ts";
 import type { TrustedIssuer } from "../../src/config.ts";
 import { mintToken, type TokenTwist } from "../support/issuers.ts";
@@ -32,6 +32,8 @@ let [accessKey, strangersKey, issuersKey]: JWK[] = [];
 beforeAll(async () => {
   [accessKey, strangersKey, issuersKey] = await Promise.all(["access", "access", "issuer"].map(newKey));
 });
+
+afterEach(() => vi.restoreAllMocks());
 
 function verifier(more: { access?: TrustedIssuer | null; trustedIssuers?: TrustedIssuer[] } = {}): OperatorVerifier {
   const access = issuer(accessKey as JWK, {});
@@ -96,7 +98,8 @@ describe("an assertion of Cloudflare Access", () => {
   });
 
   it("cannot be checked while the team's keys cannot be had, which is not the operator's fault", async () => {
-    const { jwks, ...access } = issuer(accessKey as JWK, { jwksUri: "http://127.0.0.1:1/certs", timeoutSeconds: 1 });
+    vi.spyOn(globalThis, "fetch").mockRejectedValue(new TypeError("nobody there"));
+    const { jwks, ...access } = issuer(accessKey as JWK, { jwksUri: `${TEAM}/cdn-cgi/access/certs` });
     const by = verifier({ access });
     expect(await shows(await assertion(), undefined, by)).toMatchObject({ kind: "unavailable" });
     expect(await shows(await assertion(), `Bearer ${ADMIN_TOKEN}`, by)).toMatchObject({ kind: "verified" });

@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { base64url } from "jose";
 import { sign, type TestDevice } from "../support/devices.ts";
 import { mintToken, type TokenTwist } from "../support/issuers.ts";
 import { asAdmin, ORIGIN, type Reply, reply, rows } from "./client.ts";
@@ -49,8 +50,7 @@ export async function paged(path: string, name: string, limit = 200): Promise<Re
 
 /** SHA-256 in base64url. */
 export async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true });
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
 /** What a device goes by in lists and in the log. */
