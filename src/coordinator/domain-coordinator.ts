@@ -12,6 +12,7 @@ import { errorFields, log } from "../log.ts";
 import { d1Advice } from "../storage/d1-errors.ts";
 import { DomainStore, StorageUnavailableError } from "../storage/domain-store.ts";
 import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
+import { type DomainChanged, EventFeed } from "./event-feed.ts";
 import { type Credential, Keyring } from "./keyring.ts";
 import { Lanes, QueueFullError } from "./lanes.ts";
 import { Tallies } from "./tallies.ts";
@@ -41,6 +42,7 @@ export type CredentialsGrant = RegistrationGrant & Readonly<{ credentials: reado
  */
 export class DomainCoordinator extends DurableObject<Env> {
   #lanes: Lanes<Request, Result> | undefined;
+  #feed: EventFeed | null | undefined;
 
   /** Registers a device: a join or a renewal. */
   async register(registration: Registration, context: CallContext): Promise<Answer<CredentialsGrant>> {
@@ -95,11 +97,31 @@ export class DomainCoordinator extends DurableObject<Env> {
     }
   }
 
+  /** Sends the events that an object before this one could not. */
+  override async alarm(): Promise<void> {
+    await this.#eventFeed()?.wake();
+  }
+
   #newLanes(config: Config): Lanes<Request, Result> {
+    const domain = this.#domain;
+    const store = new DomainStore(this.env.DB);
+    const [keyring, tallies] = [new Keyring(domain, config), new Tallies(domain, store)];
+    return new Lanes(new DomainWriter(domain, store, keyring, tallies, this.#eventFeed()));
+  }
+
+  /** The feed of this domain's events; null if there is no queue to send them to. */
+  #eventFeed(): EventFeed | null {
+    if (this.#feed !== undefined) return this.#feed;
+    const { EVENTS, DB } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
+    const source = `${configOf(this.env).serverUrl ?? ""}/domains/${this.#domain}`;
+    this.#feed = EVENTS ? new EventFeed(this.#domain, source, EVENTS, this.ctx.storage, DB) : null;
+    return this.#feed;
+  }
+
+  get #domain(): string {
     const domain = this.ctx.id.name;
     if (domain === undefined) throw new Error("a coordinator must be addressed by its domain's name");
-    const store = new DomainStore(this.env.DB);
-    return new Lanes(new DomainWriter(domain, store, new Keyring(domain, config), new Tallies(domain, store)));
+    return domain;
   }
 }
 

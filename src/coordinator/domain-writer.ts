@@ -4,6 +4,7 @@ import { type AnyOutcome, type Command, dayOf, decide, decideGroup, type GroupDe
 import { changesOf, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
 import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
 import type { Assumptions, DomainStore } from "../storage/domain-store.ts";
+import type { EventFeed } from "./event-feed.ts";
 import type { Credential, Keyring, NewKey, VersionRange } from "./keyring.ts";
 import type { Lane, Ways } from "./lanes.ts";
 import type { Tallies } from "./tallies.ts";
@@ -50,16 +51,24 @@ export class DomainWriter implements Ways<Request, Result> {
   readonly #store: DomainStore;
   readonly #keyring: Keyring;
   readonly #tallies: Pick<Tallies, "renewed" | "refused">;
+  readonly #feed: Pick<EventFeed, "expect" | "announce"> | null;
   /** Where the next join may assume the domain to be; null where nothing is known. */
   #assumed: Position | null = null;
   /** Whether registrations without a key version turned out to be joins, or renewals by devices that do not say. */
   #strangersJoin = true;
 
-  constructor(domain: string, store: DomainStore, keyring: Keyring, tallies: Pick<Tallies, "renewed" | "refused">) {
+  constructor(
+    domain: string,
+    store: DomainStore,
+    keyring: Keyring,
+    tallies: Pick<Tallies, "renewed" | "refused">,
+    feed: Pick<EventFeed, "expect" | "announce"> | null = null,
+  ) {
     this.#domain = domain;
     this.#store = store;
     this.#keyring = keyring;
     this.#tallies = tallies;
+    this.#feed = feed;
   }
 
   /** Who holds a key already renews, most likely; who holds none joins. A wrong guess costs time and nothing else. */
@@ -233,15 +242,18 @@ export class DomainWriter implements Ways<Request, Result> {
     return { entry, hash: await logHash(entry) };
   }
 
-  #commit(
+  async #commit(
     before: DomainState,
     { state, events }: GroupDecision,
     { entry, hash }: Record,
     made: readonly NewKey[],
     assumed: Assumptions,
   ): Promise<"committed" | "superseded"> {
+    await this.#feed?.expect(before.revision);
     const newKeys = made.map(({ stored }) => stored);
-    return this.#store.commit({ before, after: state, events, newKeys, entry, hash, assumed });
+    const outcome = await this.#store.commit({ before, after: state, events, newKeys, entry, hash, assumed });
+    this.#feed?.announce();
+    return outcome;
   }
 
   /** What each request is answered with. */
