@@ -24,9 +24,9 @@ export async function listDomains(
     .from(domainServerInfo)
     .where(
       and(
-        gte(domainServerInfo.domain, prefix),
+        // One lower bound: given two, SQLite would seek the one and go through all rows up to the other.
+        after === null ? gte(domainServerInfo.domain, prefix) : gt(domainServerInfo.domain, after),
         lt(domainServerInfo.domain, `${prefix}${AFTER_ALL_NAMES}`),
-        after === null ? undefined : gt(domainServerInfo.domain, after),
       ),
     )
     .orderBy(asc(domainServerInfo.domain))
