@@ -27,7 +27,7 @@ export const devices = new Hono<AppEnv>()
         { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed },
         { issuer, repeated },
       ),
-    ).catch((error) => registrationFailure(c, domain, auth, error));
+    ).catch((error) => registrationFailure(c, domain, { auth, proof }, error));
     return c.json(
       { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
       newMember ? 201 : 200,
