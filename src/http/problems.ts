@@ -34,6 +34,11 @@ export const PROBLEMS = {
     headers: { "www-authenticate": "Bearer" },
   },
   ADMIN_SCOPE_REQUIRED: { status: 403, title: "The operator's credential does not reach as far as this" },
+  RATE_LIMITED: {
+    status: 429,
+    title: "There were too many requests",
+    headers: { "retry-after": "60" },
+  },
   OVERLOADED: { status: 503, title: "The domain has more to do than it can take on", headers: RETRY },
   TEMPORARILY_UNAVAILABLE: {
     status: 503,

@@ -10,14 +10,18 @@ import { DomainStore } from "../../src/storage/domain-store.ts";
 export const NO_TALLIES = { renewed: () => {}, refused: () => {} };
 
 /** A queue with its own writer for a domain, as a second instance of the domain's object would have. */
-export function newQueue(domain: string, database: D1Database = env.DB): Lanes<Request, Result> {
+export function newQueue(
+  domain: string,
+  database: D1Database = env.DB,
+  mayCreate?: (creator: string) => Promise<boolean>,
+): Lanes<Request, Result> {
   const store = new DomainStore(database, () => Promise.resolve());
-  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES));
+  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES, mayCreate));
 }
 
 /** A command as it goes into a queue. */
 export function request(command: Command, repeated = false): Request {
-  return { command, repeated, issuer: "https://domains.example" };
+  return { command, repeated, issuer: "https://domains.example", creator: null };
 }
 
 export function joins(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
