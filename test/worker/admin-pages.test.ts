@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { base64url } from "jose";
+import { base64url, compactDecrypt, decodeProtectedHeader } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { configure, newDomain, newGuid, register } from "./client.ts";
 import { COLLECTIONS, type Collection } from "./list-collections.ts";
@@ -230,6 +230,18 @@ describe("a list of a domain", () => {
       }
     },
   );
+
+  it("of members seals handles and cursors, each under a key of its own, not under that of private keys", async () => {
+    const domain = newDomain();
+    for (let count = 0; count < 2; count++) await register(domain, newGuid());
+    const { members, nextCursor } = (await operate("GET", `/${domain}/members?limit=1`)).body;
+    for (const sealed of [members[0].handle, nextCursor]) {
+      for (const key of JSON.parse(env.KEY_ENCRYPTION_KEYS).keys) {
+        expect(decodeProtectedHeader(sealed).kid).toBe(key.kid);
+        await expect(compactDecrypt(sealed, key)).rejects.toThrow("decryption operation failed");
+      }
+    }
+  });
 
   it("of members or bans never has the same handle twice, so that handles do not tell devices apart", async () => {
     const domain = newDomain();
