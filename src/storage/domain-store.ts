@@ -101,11 +101,21 @@ export class DomainStore {
   readonly #database: D1Database;
   readonly #db: DrizzleD1Database;
   readonly #pause: (attempt: number) => Promise<void>;
+  readonly #answerMilliseconds: number;
 
-  constructor(database: D1Database, pause: (attempt: number) => Promise<void> = jitteredPause) {
+  /**
+   * @param pause waits before a repetition
+   * @param answerMilliseconds how long D1 may take to answer
+   */
+  constructor(
+    database: D1Database,
+    pause: (attempt: number) => Promise<void> = jitteredPause,
+    answerMilliseconds = ANSWER_MILLISECONDS,
+  ) {
     this.#database = database;
     this.#db = drizzle(database);
     this.#pause = pause;
+    this.#answerMilliseconds = answerMilliseconds;
   }
 
   /**
@@ -176,7 +186,7 @@ export class DomainStore {
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
       if (attempt > 0) await this.#pause(attempt);
       try {
-        await inTime(this.#database.batch(this.#statements(commit)));
+        await this.#inTime(this.#database.batch(this.#statements(commit)));
         return "committed";
       } catch (error) {
         failure = error;
@@ -301,7 +311,7 @@ export class DomainStore {
   async tally(domain: string, { renewed, refusals }: Tally): Promise<void> {
     const { day, machineGuids } = renewed;
     const rows = refusals.map(({ hour, error, count }) => [hour, error, count]);
-    await inTime(
+    await this.#inTime(
       this.#database.batch([
         NOTE_RENEWALS.with(this.#database, { domain, day, machineGuids: JSON.stringify(machineGuids) }),
         COUNT_REFUSALS.with(this.#database, { domain, rows: JSON.stringify(rows) }),
@@ -344,7 +354,7 @@ export class DomainStore {
   async #reading<T>(read: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTime(read());
+        return await this.#inTime(read());
       } catch (error) {
         const kind = d1Failure(error);
         if (kind === "overloaded") throw new StorageUnavailableError("D1 is overloaded", true, error);
@@ -352,6 +362,17 @@ export class DomainStore {
         if (attempt >= LOAD_TRIES) throw new StorageUnavailableError("D1 does not answer", false, error);
         await this.#pause(attempt);
       }
+    }
+  }
+
+  /** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
+  async #inTime<T>(call: Promise<T>): Promise<T> {
+    const { promise: deadline, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), this.#answerMilliseconds);
+    try {
+      return await Promise.race([call, deadline]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
@@ -469,17 +490,6 @@ function membershipChanges(
     else if (known !== membership) changed.push({ machineGuid, ...membership });
   }
   return { added, changed, removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)) };
-}
-
-/** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), ANSWER_MILLISECONDS);
-  try {
-    return await Promise.race([call, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Waits 20 to 40 ms before the first repetition, and twice as long before each further one. */

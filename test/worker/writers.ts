@@ -14,8 +14,9 @@ export function newQueue(
   domain: string,
   database: D1Database = env.DB,
   mayCreate?: (creator: string) => Promise<boolean>,
+  answerMilliseconds?: number,
 ): Lanes<Request, Result> {
-  const store = new DomainStore(database, () => Promise.resolve());
+  const store = new DomainStore(database, () => Promise.resolve(), answerMilliseconds);
   return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES, mayCreate));
 }
 
