@@ -41,9 +41,12 @@ export const deregisterBody = z.strictObject({
   preview: z.boolean().default(false),
 });
 
+/** Text that UTF-8, and so the database and every reader of the log, can hold as it is. */
+const text = z.string().refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
 const settings = {
   authenticationRequired: z.boolean(),
-  authNamespace: z.string().min(1).max(128).nullable(),
+  authNamespace: text.min(1).max(128).nullable(),
   maxMembership: z.int().min(0).nullable(),
   deviceKeyRequired: z.boolean(),
 };
@@ -52,7 +55,7 @@ const settings = {
 export const settingsBody = z.strictObject(settings).partial();
 
 /** The body of a ban. */
-export const banBody = z.strictObject({ reason: z.string().min(1).max(500) });
+export const banBody = z.strictObject({ reason: text.min(1).max(500) });
 
 /** The body of a rollover. */
 export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });

@@ -49,6 +49,10 @@ export function leaves(machineGuid: string, requestId: string = crypto.randomUUI
   };
 }
 
+export function bans(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
+  return { type: "ban", requestId, machineGuid, reason: "stolen", by: "ada" };
+}
+
 /** What a result grants, or the name of the error it refuses with. */
 export function gist(result: Result): object | string {
   if ("fault" in result) return String(result.fault);

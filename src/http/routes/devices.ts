@@ -30,7 +30,7 @@ export const devices = new Hono<AppEnv>()
         { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed, creationRefusal },
         { issuer, repeated, creator: clientAddress(c) },
       ),
-    ).catch((error) => registrationFailure(c, domain, auth, error));
+    ).catch((error) => registrationFailure(c, domain, { auth, proof }, error));
     return c.json(
       { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
       newMember ? 201 : 200,
