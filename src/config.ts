@@ -23,7 +23,16 @@ export type Config = Readonly<{
   access: TrustedIssuer | null;
   /** How long log entries are kept; null for ever. */
   logRetentionDays: number | null;
+  /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
+  domainCreation: DomainCreation;
+  /** The origins of web pages whose scripts may be devices. */
+  corsOrigins: readonly string[];
 }>;
+
+/** Who brings domains into being. */
+export type DomainCreation = (typeof DOMAIN_CREATION)[number];
+
+const DOMAIN_CREATION = ["open", "authenticated", "operators"] as const;
 
 /** The names of the variables the server reads, each a string. */
 export type Environment = { readonly [Name in keyof typeof VARIABLES]?: string | undefined };
@@ -100,7 +109,7 @@ const trustedIssuer = z
     error: "needs either jwksUri or jwks",
   });
 
-const serverUrl = z
+const serverOrigin = z
   .string()
   .refine((text) => URL.canParse(text) && new URL(text).origin === text, "must be an origin such as https://host")
   .refine(isSafeKeyUrl, "must be https, or http on a loopback address");
@@ -117,10 +126,12 @@ const VARIABLES = {
       .min(32, "must have at least 32 characters")
       .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only"),
   },
-  DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverUrl },
+  DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverOrigin },
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
-  ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverUrl },
+  DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
+  CORS_ORIGINS: { secret: false, json: true, shape: z.array(serverOrigin) },
+  ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
   ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
   LOG_RETENTION_DAYS: { secret: false, json: false, shape: z.coerce.number().int().min(8).max(36_500) },
   DOMAIN_TOKEN_LIFETIME_SECONDS: {
@@ -147,15 +158,25 @@ export function readConfig(environment: Environment): Config {
     return value;
   };
   const developmentIssuer = read("DEVELOPMENT_ISSUER");
+  const serverUrl = read("DOMAIN_SERVER_URL") ?? null;
+  const logRetentionDays = read("LOG_RETENTION_DAYS") ?? null;
+  if (logRetentionDays !== null && serverUrl === null) {
+    throw new ConfigError(
+      "DOMAIN_SERVER_URL",
+      "is not set, though LOG_RETENTION_DAYS is: it signs where logs were cut",
+    );
+  }
   return {
-    serverUrl: read("DOMAIN_SERVER_URL") ?? null,
+    serverUrl,
     trustedIssuers: [...(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
     domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
     keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys,
     domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys,
     adminToken: required("ADMIN_TOKEN"),
     access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
-    logRetentionDays: read("LOG_RETENTION_DAYS") ?? null,
+    logRetentionDays,
+    domainCreation: read("DOMAIN_CREATION") ?? "open",
+    corsOrigins: read("CORS_ORIGINS") ?? [],
   };
 }
 

@@ -1,5 +1,11 @@
 import { createApp } from "./app.ts";
+import { maintain } from "./maintenance.ts";
 
 export { DomainCoordinator } from "./coordinator/domain-coordinator.ts";
 
-export default createApp();
+const app = createApp();
+
+export default {
+  fetch: app.fetch,
+  scheduled: ({ scheduledTime }, env) => maintain(env, scheduledTime),
+} satisfies ExportedHandler<Env>;

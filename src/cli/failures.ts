@@ -34,11 +34,21 @@ export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
 }
 
+/** A log is not what it should be. */
+export class AuditError extends Error {
+  override readonly name = "AuditError";
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+  }
+}
+
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UnreadableFileError) {
     return { error: "UNREADABLE_FILE", sentence: error.message, exitCode: EXIT.usage };
   }
+  if (error instanceof AuditError) return { error: "LOG_NOT_WHOLE", sentence: error.message, exitCode: EXIT.failed };
   if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
     return { error: "FAILED", sentence: error instanceof Error ? error.message : String(error), exitCode: EXIT.failed };
   }

@@ -6,8 +6,10 @@ import type { DeviceState } from "../client/device-state.ts";
 import { domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { FileStore } from "../client/file-store.ts";
-import { EXIT, failureOf, UnreadableFileError } from "./failures.ts";
+import { audit } from "./audit.ts";
+import { AuditError, EXIT, failureOf, UnreadableFileError } from "./failures.ts";
 import { Home } from "./home.ts";
+import { OperatorApi } from "./operator-api.ts";
 
 /** What a run of the command line works with. */
 export type Surroundings = Readonly<{
@@ -36,6 +38,7 @@ Exit codes:
 Environment:
   DEVICE_DOMAIN_HOME        where devices are kept (--home); ~/.device-domain by default
   DEVICE_DOMAIN_AUTH_TOKEN  an auth token (--auth-token)
+  DEVICE_DOMAIN_ADMIN_TOKEN an operator's token (--admin-token)
 `;
 
 /** Runs the command line once. @returns the exit code */
@@ -58,11 +61,11 @@ function programOf(surroundings: Surroundings): Command {
   const { output, errors, signal } = surroundings;
   const program = new Command("device-domain")
     .description(
-      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves.",
+      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves. For operators, it audits a domain's log.",
     )
-    .option("--home DIRECTORY", "where to keep this device")
-    .option("--domain URL", "the domain to speak of; the one joined last by default")
-    .option("--auth-token TOKEN", "an auth token, for domains that require one")
+    .option("--home <directory>", "where to keep this device")
+    .option("--domain <url>", "the domain to speak of; the one joined last by default")
+    .option("--auth-token <token>", "an auth token, for domains that require one")
     .option("--json", "print JSON")
     .configureOutput({ writeOut: (out) => output.write(out), writeErr: (err) => errors.write(err) })
     .configureHelp({ showGlobalOptions: true })
@@ -151,6 +154,22 @@ function programOf(surroundings: Surroundings): Command {
       json: { domain: url, keyVersion, token, expiresAt: new Date(expiresAt).toISOString() },
     };
   });
+
+  program
+    .command("audit <url>")
+    .description("check a domain's log: its hashes, what was signed of it, and whether it led to the present state")
+    .option("--admin-token <token>", "an operator's token")
+    .option("--head <file>", "a signed head from an earlier audit (the head of its --json output)")
+    .option("--archive <file>", "an earlier export of the log, if it was cut since")
+    .action(async (url: string, options: { adminToken?: string; head?: string; archive?: string }) => {
+      const token = options.adminToken ?? surroundings.environment.DEVICE_DOMAIN_ADMIN_TOKEN ?? "";
+      const api = new OperatorApi(domainAddress(url).url, token, signal);
+      const findings = await audit(api, options, contentOf);
+      if (findings.problems.length > 0) throw new AuditError(findings.problems);
+      const { entries, members, keyVersion } = findings;
+      const sentence = `The log of *${url}* is whole: ${entries} ${entries === 1 ? "entry leads" : "entries lead"} to its ${members} ${members === 1 ? "member" : "members"} and key version ${keyVersion}.`;
+      say({ sentence, json: { ...findings } }, program.opts<Options>().json ?? false);
+    });
 
   return program;
 }

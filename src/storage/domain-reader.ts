@@ -1,14 +1,35 @@
-import { asc, eq, getTableColumns, sql } from "drizzle-orm";
+import { asc, eq, getTableColumns, getTableName, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { currentKeyVersion } from "../domain/rollover.ts";
 import type { DomainSettings } from "../domain/types.ts";
-import { domainKeys, domainServerInfo } from "./schema.ts";
+import {
+  domainBans,
+  domainKeys,
+  domainLog,
+  domainLogCheckpoints,
+  domainMembership,
+  domainRefusals,
+  domainRequests,
+  domainServerInfo,
+} from "./schema.ts";
+
+const TABLES = [
+  domainServerInfo,
+  domainMembership,
+  domainBans,
+  domainRefusals,
+  domainKeys,
+  domainRequests,
+  domainLog,
+  domainLogCheckpoints,
+];
 
 /** A domain as anyone may see it and as its operator does; times in milliseconds since the Unix epoch. */
 export type DomainOverview = DomainSettings &
   Readonly<{
     domain: string;
     keyVersion: number;
+    retiredUpTo: number;
     keyRolloverRequired: boolean;
     memberCount: number;
     revision: number;
@@ -49,7 +70,14 @@ export async function readPublicKeys(database: D1Database, domain: string): Prom
 export const highestKeyVersion = sql<number>`(
   select coalesce(max(key.key_version), 0) from ${domainKeys} as key where key.domain = ${domainServerInfo}.domain)`;
 
-/** Whether the database answers and has its tables. @throws what D1 throws if not */
+/** Whether the database answers and has its tables, with all their columns. @throws what D1 throws if not */
 export async function checkDatabase(database: D1Database): Promise<void> {
-  await drizzle(database).select({ domain: domainServerInfo.domain }).from(domainServerInfo).limit(1);
+  await database.batch(TABLES.map((table) => database.prepare(nothingOf(table))));
+}
+
+/** A query of every column that finds no row. With their table's name: SQLite takes a lone "name" it does not know for a text. */
+function nothingOf(table: (typeof TABLES)[number]): string {
+  const name = getTableName(table);
+  const columns = Object.values(getTableColumns(table)).map((column) => `"${name}"."${column.name}"`);
+  return `select ${columns.join(", ")} from "${name}" limit 0`;
 }

@@ -67,16 +67,18 @@ export async function readCheckpoint(
   return found ?? null;
 }
 
-/** The first entries of a log up to a time, at most so many, oldest first. */
+/** The entries of a log from before a time, at most so many, oldest first; never its newest one. */
 export async function readLogUntil(
   database: D1Database,
   domain: string,
   until: number,
   limit: number,
 ): Promise<readonly HashedEntry[]> {
-  const { rows } = await readLog(database, domain, { order: "oldest", after: null, limit });
-  const end = rows.findIndex(({ committedAt }) => Date.parse(committedAt) >= until);
-  return end === -1 ? rows : rows.slice(0, end);
+  const { rows, cut } = await readLog(database, domain, { order: "oldest", after: null, limit: limit + 1 });
+  const old = rows.findIndex(({ committedAt }) => Date.parse(committedAt) >= until);
+  const entries = old === -1 ? rows : rows.slice(0, old);
+  const newestIsAmongThem = entries.length === rows.length && !cut;
+  return newestIsAmongThem ? entries.slice(0, -1) : entries;
 }
 
 /** Domains, by name, whose oldest log entry is from before a time. */
@@ -91,6 +93,8 @@ export async function domainsWithLogBefore(
     where info.domain > ${after} and (
       select entry.committed_at from ${domainLog} as entry where entry.domain = info.domain
       order by entry.revision limit 1) < ${time}
+      and info.revision > (select entry.revision from ${domainLog} as entry where entry.domain = info.domain
+        order by entry.revision limit 1)
     order by info.domain limit ${limit}`);
   return rows.map(({ domain }) => domain);
 }

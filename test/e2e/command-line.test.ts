@@ -33,6 +33,16 @@ async function commandLine(home: string, args: string, { input = "", terminal = 
 
 const domainUrl = (name: string) => `${server.url}/domains/${name}`;
 
+it("takes the home and the domain of a device as options", async () => {
+  const home = join(directory, "elsewhere");
+  const [one, other] = [domainUrl("options-1"), domainUrl("options-2")];
+  await commandLine("nowhere", `--home ${home} join ${one}`);
+  await commandLine("nowhere", `--home ${home} join ${other}`);
+  expect((await commandLine("nowhere", `--home ${home} status`)).out).toContain(other);
+  expect((await commandLine("nowhere", `--home ${home} --domain ${one} status`)).out).toContain(one);
+  expect((await commandLine("nowhere", "status")).code).toBe(5);
+});
+
 describe("a device's life at the command line", () => {
   it("joins, renews, opens, previews and leaves", async () => {
     const url = domainUrl("den");

@@ -76,6 +76,8 @@ describe("an environment with all that is needed", () => {
       adminToken: good.ADMIN_TOKEN,
       access: null,
       logRetentionDays: null,
+      domainCreation: "open",
+      corsOrigins: [],
     });
   });
 

@@ -1,0 +1,41 @@
+// `npm run deploy`: brings everything to Cloudflare, and may be run again; see deployment.ts for the steps.
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { DeploymentError, deploy, type Run } from "./deployment.ts";
+import { newSecrets } from "./local-secrets.ts";
+
+try {
+  await deploy({
+    wrangler,
+    read: (file) => (existsSync(file) ? readFileSync(file, "utf8") : null),
+    write: (file, text) => writeFileSync(file, text, { mode: 0o600 }),
+    newSecrets,
+    say: (line) => console.log(line),
+    attended: process.stdout.isTTY === true && !process.env.CI,
+  });
+} catch (error) {
+  if (!(error instanceof DeploymentError)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}
+
+function wrangler(args: readonly string[], shown = false): Promise<Run> {
+  const child = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
+    stdio: ["inherit", "pipe", "pipe"],
+    env: { ...process.env, WRANGLER_HIDE_BANNER: "true" },
+  });
+  let output = "";
+  child.stdout.on("data", (chunk) => {
+    output += chunk;
+    if (shown) process.stdout.write(chunk);
+  });
+  let complaint = "";
+  child.stderr.on("data", (chunk) => {
+    complaint += chunk;
+    if (shown) process.stderr.write(chunk);
+  });
+  // Only standard output is JSON; what went wrong may stand in either.
+  return new Promise((resolve) =>
+    child.on("close", (code) => resolve({ code: code ?? 1, output: code === 0 ? output : output + complaint })),
+  );
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from "vitest";
+import { CONFIG_FILE, deploy, NEW_SECRETS_FILE, type Run, type Tools } from "../../scripts/deployment.ts";
+import { SECRETS } from "../../src/config.ts";
+
+const ID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
+
+/** A Cloudflare account as wrangler shows it, and a checkout. */
+function account(state: { databases?: string[]; worker?: boolean; secrets?: string[]; domains?: boolean } = {}) {
+  const cloud = { databases: [], worker: false, secrets: [], domains: false, ...state };
+  const files = new Map([[CONFIG_FILE, 'database_id = "00000000-0000-0000-0000-000000000000"\n']]);
+  const calls: string[] = [];
+  let interruptedAt: string | null = null;
+  const commands: Record<string, (args: readonly string[]) => Run> = {
+    "d1 list": () => ok(JSON.stringify(cloud.databases.map((name) => ({ name, uuid: ID })))),
+    "d1 create": ([, , name]) => {
+      cloud.databases.push(name as string);
+      return ok(`Created.\n[[d1_databases]]\ndatabase_id = "${ID}"`);
+    },
+    "d1 migrations": () => ok(""),
+    "d1 execute": () => ok(JSON.stringify([{ results: [{ found: cloud.domains ? 1 : 0 }] }])),
+    "secret list": () =>
+      cloud.worker
+        ? ok(JSON.stringify(cloud.secrets.map((name) => ({ name }))))
+        : { code: 1, output: "This Worker does not exist on your account. [code: 10007]" },
+    deploy: (args) => {
+      cloud.worker = true;
+      const file = args[args.indexOf("--secrets-file") + 1];
+      if (args.includes("--secrets-file")) cloud.secrets = Object.keys(JSON.parse(files.get(file as string) ?? "{}"));
+      return ok("");
+    },
+  };
+  const tools: Tools = {
+    wrangler: async (args) => {
+      const name = Object.keys(commands).find((each) => args.join(" ").startsWith(each)) as string;
+      calls.push(name);
+      if (name === interruptedAt) return { code: 1, output: "interrupted" };
+      return (commands[name] as (args: readonly string[]) => Run)(args);
+    },
+    read: (file) => files.get(file) ?? null,
+    write: (file, text) => void files.set(file, text),
+    newSecrets: async () => Object.fromEntries(SECRETS.map((name) => [name, "x".repeat(40)])),
+    say: () => {},
+    attended: true,
+  };
+  const interrupt = (at: string | null) => {
+    interruptedAt = at;
+  };
+  return { cloud, files, calls, tools, interrupt };
+}
+
+function ok(output: string): Run {
+  return { code: 0, output };
+}
+
+describe("a deployment", () => {
+  it("makes what is missing, once", async () => {
+    const { cloud, files, calls, tools } = account();
+    await deploy(tools);
+    expect(cloud).toMatchObject({ databases: ["device-domains"], worker: true, secrets: SECRETS });
+    expect(files.get(CONFIG_FILE)).toContain(ID);
+    expect(calls).toEqual(["d1 list", "d1 create", "d1 migrations", "secret list", "d1 execute", "deploy"]);
+
+    files.delete(NEW_SECRETS_FILE);
+    calls.length = 0;
+    await deploy(tools);
+    expect(calls).toEqual(["d1 migrations", "secret list", "deploy"]);
+    expect(files.has(NEW_SECRETS_FILE)).toBe(false);
+  });
+
+  it("takes a database that is there already", async () => {
+    const { cloud, tools } = account({ databases: ["device-domains"] });
+    await deploy(tools);
+    expect(cloud.databases).toEqual(["device-domains"]);
+  });
+
+  it.each(["d1 create", "d1 migrations", "secret list", "d1 execute", "deploy"])(
+    "goes on after an interruption at %s, with the secrets it made before",
+    async (step) => {
+      const { cloud, files, tools, interrupt } = account();
+      interrupt(step);
+      await expect(deploy(tools)).rejects.toThrow("interrupted");
+      const made = files.get(NEW_SECRETS_FILE);
+      interrupt(null);
+      await deploy(tools);
+      expect(cloud).toMatchObject({ databases: ["device-domains"], secrets: SECRETS });
+      if (made !== undefined) expect(files.get(NEW_SECRETS_FILE)).toBe(made);
+    },
+  );
+
+  it("never makes new secrets beside keys that old ones wrapped", async () => {
+    const { cloud, files, tools } = account({ databases: ["device-domains"], domains: true });
+    await expect(deploy(tools)).rejects.toThrow("from your vault");
+    expect(files.has(NEW_SECRETS_FILE)).toBe(false);
+    expect(cloud.worker).toBe(false);
+  });
+
+  it("never fills up secrets of which some are there", async () => {
+    const { cloud, tools } = account({ worker: true, secrets: ["ADMIN_TOKEN"] });
+    await expect(deploy(tools)).rejects.toThrow("KEY_ENCRYPTION_KEYS");
+    expect(cloud.secrets).toEqual(["ADMIN_TOKEN"]);
+  });
+
+  it("makes no secrets where nobody would put them away", async () => {
+    const { files, tools } = account();
+    await expect(deploy({ ...tools, attended: false })).rejects.toThrow("npm run -s secrets");
+    expect(files.has(NEW_SECRETS_FILE)).toBe(false);
+  });
+});
