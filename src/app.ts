@@ -4,7 +4,7 @@ import { createMiddleware } from "hono/factory";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { ConfigError, configOf } from "./config.ts";
 import { type AppEnv, serverUrl } from "./http/context.ts";
-import { Problem } from "./http/problems.ts";
+import { invalidRequest, Problem } from "./http/problems.ts";
 import { admin } from "./http/routes/admin.ts";
 import { devices } from "./http/routes/devices.ts";
 import { reads } from "./http/routes/reads.ts";
@@ -41,6 +41,12 @@ export function createApp(): Hono<AppEnv> {
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   });
   for (const path of ["/domains/*", "/.well-known/*"]) app.use(path, crossOrigin);
+  app.use(async (c, next) => {
+    // The runtime takes whatever is sent as a host; there is no URL with some of it.
+    if (!URL.canParse(c.req.url))
+      throw invalidRequest({ field: "host", detail: "must be a host, with a port or without" });
+    await next();
+  });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
   for (const routes of [admin, devices, reads]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
@@ -75,7 +81,7 @@ function problemOrigin(c: Context<AppEnv>): string {
   try {
     return serverUrl(c);
   } catch {
-    return new URL(c.req.url).origin;
+    return URL.canParse(c.req.url) ? new URL(c.req.url).origin : "";
   }
 }
 

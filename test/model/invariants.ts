@@ -1,5 +1,5 @@
 import type { LogChange } from "../../src/domain/log-entry.ts";
-import { BEFORE_THE_LOG, replayed } from "../../src/domain/log-replay.ts";
+import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import type { DatabaseFile, DomainRows, Row } from "./database-file.ts";
 import type { Call, History } from "./history.ts";
 
@@ -20,10 +20,11 @@ export function contradictions(rows: DomainRows): readonly string[] {
   const present = {
     settings: settingsOf(info),
     keyVersion: keys.length,
+    retiredUpTo: info.retired_up_to,
     keyRolloverRequired: info.key_rollover_required === 1,
     memberCount: members.length,
   };
-  const told = log.reduce(replayed, BEFORE_THE_LOG);
+  const told = log.reduce(replayed, stateAfterCut(null));
   demand(sorted(told) === sorted(present), `the log comes to ${sorted(told)}, the rows say ${sorted(present)}`);
   return [...found, ...misdeeds(log.flatMap(({ changes }) => changes))];
 }

@@ -90,7 +90,7 @@ const ALGORITHMS = ["none", "HS256", "RS256", "ES384", "Ed25519", "constructor",
 /** Spoils a part of a request, or now and then leaves it as it is. */
 export function spoilt(parts: Parts, random: Random): Parts {
   let result = parts;
-  for (let times = random.pick([0, 1, 1, 1, 1, 1, 1, 2, 3]); times > 0; times--)
+  for (let times = random.pick([0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3]); times > 0; times--)
     result = random.pick(WAYS)(result, random);
   return result;
 }
@@ -258,7 +258,10 @@ function parsed(text: string): unknown {
 const ENDS = [" ", "\t", "\n", "\r", "\0", "\v", "\f", "\x7f"];
 
 function inOneLine(text: string, instead: string): string {
-  return ENDS.reduce((result, end) => (end === " " && instead === " " ? result : result.replaceAll(end, instead)), text);
+  return ENDS.reduce(
+    (result, end) => (end === " " && instead === " " ? result : result.replaceAll(end, instead)),
+    text,
+  );
 }
 
 /** The bytes of a request. What would end a line or the request itself is left out, so that it stays one request. */

@@ -21,8 +21,10 @@ const JOSE_TYPE = { "content-type": "application/jose" };
 /**
  * Requests of every kind that the server takes, on some domains that are there: JSON and signed ones, with tokens,
  * idempotency keys, cursors and handles that it has given out itself.
+ *
+ * @param generation other domains for each
  */
-export async function validRequests(server: ModelServer): Promise<readonly Parts[]> {
+export async function validRequests(server: ModelServer, generation: number): Promise<readonly Parts[]> {
   const connection = new Connection(server.origin);
   const operator = { authorization: `Bearer ${server.adminToken}` };
   const { studio, forged } = await newTokens(server);
@@ -33,7 +35,7 @@ export async function validRequests(server: ModelServer): Promise<readonly Parts
     { method: "GET", path: "/admin/domains", query: "?limit=3&prefix=fuzz", headers: operator, body: null },
   ];
   for (let index = 0; index < DOMAINS; index++) {
-    const domain = `fuzz-${index}`;
+    const domain = `fuzz-${generation}-${index}`;
     const path = `/domains/${domain}`;
     const admin = `/admin/domains/${domain}`;
     const guids = Array.from({ length: MEMBERS }, () => crypto.randomUUID());
@@ -64,7 +66,7 @@ export async function validRequests(server: ModelServer): Promise<readonly Parts
       json("POST", `${path}/register`, { machineGuid: other, encryptionKey: { ...sealTo, use: "enc" } }),
       json("POST", `${path}/register`, { machineGuid: crypto.randomUUID() }, { authorization: `Bearer ${studio}` }),
       json("POST", `${path}/deregister`, { machineGuid: third, preview: true }, { authorization: `Bearer ${forged}` }),
-      json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${index}` }),
+      json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${generation}-${index}` }),
       json("PUT", admin, { maxMembership: 50, authenticationRequired: false }, operator),
       json("PATCH", admin, { maxMembership: null }, { ...operator, "content-type": "application/merge-patch+json" }),
       json("POST", `${admin}/rollover`, { when: "next-registration" }, operator),
