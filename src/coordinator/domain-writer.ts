@@ -32,6 +32,8 @@ export class ContentionError extends Error {
 }
 
 const COMMIT_TRIES = 12;
+/** About what a request takes besides its texts while it waits, in bytes. */
+const BYTES_OF_ANY = 1_000;
 /** A group that was decided on what was read assumes nothing besides. */
 const NOTHING_ASSUMED: Assumptions = { stayed: [], welcome: [], welcomeKeys: [] };
 
@@ -83,6 +85,11 @@ export class DomainWriter implements Ways<Request, Result> {
     // Answered in the clear, a signed request is put on record: that is a change.
     if (command.proof && !command.sealed) return "change";
     return command.afterKeyVersion > 0 || !this.#strangersJoin ? "read" : "join";
+  }
+
+  /** What every request takes, and its texts, which callers may have made long. */
+  sizeOf({ command, issuer }: Request): number {
+    return BYTES_OF_ANY + 2 * (issuer.length + textLength(command));
   }
 
   /**
@@ -337,6 +344,13 @@ export class DomainWriter implements Ways<Request, Result> {
       return lock ? [[request, lock[1]] as const] : [];
     });
   }
+}
+
+/** How many characters there are in all texts of a value. */
+function textLength(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  return Object.values(value).reduce<number>((sum, member) => sum + textLength(member), 0);
 }
 
 function machineGuidOf(command: Command): readonly string[] {

@@ -6,7 +6,9 @@ export class QueueFullError extends Error {
 /** The most requests that go together; keeps one commit well inside D1's limits on a statement's size. */
 const MAX_GROUP = 1_000;
 /** The most requests that wait; what comes on top of them is refused at once instead of too late. */
-const MAX_WAITING = 4_000;
+export const MAX_WAITING = 4_000;
+/** About the most memory that requests take until they are answered, in bytes: a quarter of what an object has. */
+export const MAX_BYTES = 32 * 1024 * 1024;
 /** With a group under way, the next one sets out beside it once it has this many: small ones are cheaper together. */
 export const WORTH_A_TRIP = 32;
 /** The most groups of a lane under way at once. */
@@ -23,6 +25,8 @@ export type Lane = "read" | "join" | "change";
 /** What the lanes lead to. Each way takes a group; a result of null sends the request on to be changed. */
 export type Ways<Request, Result> = Readonly<{
   laneOf(request: Request): Lane;
+  /** About how much memory a request takes, in bytes. */
+  sizeOf(request: Request): number;
   /** Answers those that change nothing. */
   read(requests: readonly Request[]): Promise<readonly (Result | null)[]>;
   /** Commits all of them on an assumption; null at once if there is none to go by, null later if it did not hold. */
@@ -54,6 +58,8 @@ export class Lanes<Request, Result> {
   readonly #trips: Record<Lane, number> = { read: 0, join: 0, change: 0 };
   /** How many to wait for before a lane's next group sets out. */
   readonly #expected: Record<Lane, number> = { read: 1, join: 1, change: 1 };
+  /** About the memory of all requests that are not answered yet. */
+  #bytes = 0;
   readonly #gathering: Record<Lane, boolean> = { read: false, join: false, change: false };
   /** How many groups of joins may be under way: fewer after one that failed, for it took those behind it along. */
   #joinTrips = MAX_TRIPS;
@@ -72,9 +78,16 @@ export class Lanes<Request, Result> {
     if (read.length + join.length + change.length >= MAX_WAITING) {
       return Promise.reject(new QueueFullError(`${MAX_WAITING} requests wait already`));
     }
-    return new Promise((resolve, reject) => {
+    const size = this.#ways.sizeOf(request);
+    if (this.#bytes + size > MAX_BYTES) {
+      return Promise.reject(new QueueFullError(`requests of ${this.#bytes} bytes are not answered yet`));
+    }
+    this.#bytes += size;
+    return new Promise<Result>((resolve, reject) => {
       this.#waiting[this.#ways.laneOf(request)].push({ request, resolve, reject });
       this.#setOut();
+    }).finally(() => {
+      this.#bytes -= size;
     });
   }
 

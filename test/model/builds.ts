@@ -12,6 +12,7 @@ export const SERVERS = {
   previewDeletes: "test/model/broken/preview-deletes.ts",
   limitOffByOne: "test/model/broken/limit-off-by-one.ts",
   rolloverForgotten: "test/model/broken/rollover-forgotten.ts",
+  lateCommits: "test/model/broken/late-commits.ts",
 } as const;
 
 /** One of the servers. */

@@ -47,6 +47,19 @@ describe("a signed request", () => {
   });
 });
 
+describe("a signed request for another address", () => {
+  it("is told which address to sign for, and its query is neither repeated nor logged", async () => {
+    const domain = newDomain();
+    const path = `/domains/${domain}/register`;
+    const logged = vi.spyOn(console, "info");
+    const jws = await sign(await newDevice(), `${ORIGIN}/elsewhere`);
+    const { status, body } = await reply("POST", `${path}?token=a-secret-in-the-wrong-place`, jws, JOSE);
+    expect(status).toBe(403);
+    expect(body.detail).toContain(`${ORIGIN}${path}`);
+    expect(JSON.stringify([body, logged.mock.calls])).not.toContain("a-secret");
+  });
+});
+
 describe("a membership that is bound to a key", () => {
   it("serves nobody else: no unsigned request, and no other key", async () => {
     const domain = newDomain();

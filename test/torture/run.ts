@@ -1,0 +1,110 @@
+// `npm run torture`: the runs of test/model at length, as a table. It ends with an error if anything broke. A full
+// run also writes the table into docs/reliability.md.
+import { parseArgs } from "node:util";
+import { build, SERVERS, type ServerName } from "../model/builds.ts";
+import { tryHistories } from "../model/histories.ts";
+import { tryInputs } from "../model/inputs.ts";
+import { tryKills } from "../model/kills.ts";
+import type { Outcome } from "../model/outcome.ts";
+import { tryCrowd, tryOverload } from "../model/overload.ts";
+import { ModelServer } from "../model/server.ts";
+import { type Row, table, writeTable } from "./table.ts";
+
+const { values } = parseArgs({
+  options: {
+    histories: { type: "string" },
+    kills: { type: "string" },
+    inputs: { type: "string" },
+    "overload-seconds": { type: "string" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    /** A minute of everything, to see that it works; its table goes nowhere. */
+    quick: { type: "boolean", default: false },
+  },
+  strict: true,
+});
+
+const count = (name: "histories" | "kills" | "inputs" | "overload-seconds", full: number, quick: number) => {
+  const given = values[name] === undefined ? (values.quick ? quick : full) : Number(values[name]);
+  if (!Number.isSafeInteger(given) || given < 0) throw new Error(`--${name} must be a whole number`);
+  return given;
+};
+const histories = count("histories", 20_000, 200);
+const kills = count("kills", 100, 5);
+const inputs = count("inputs", 1_000_000, 10_000);
+const overloadSeconds = count("overload-seconds", 600, 5);
+const seed = Number(values.seed);
+
+/** The most histories of a server that is broken on purpose: it is caught long before. */
+const HISTORIES_OF_BROKEN = 320;
+
+const begin = performance.now();
+say("building the servers");
+const code = await build(...(Object.keys(SERVERS) as ServerName[]));
+const rows: Row[] = [];
+const scanned = { lines: 0, secrets: [] as string[] };
+
+await part("histories of 30 requests from 8 clients", "real", (server) => tryHistories(server, histories, seed));
+await part("the same with two writers for each domain", "twoWriters", (server) =>
+  tryHistories(server, Math.ceil(histories / 20), seed),
+);
+await caught("a server without queue and fence", "noQueue");
+await caught("a server with two writers and no fence", "noFence");
+await caught("a server whose previews take devices out", "previewDeletes");
+await caught("a server that is full one device early", "limitOffByOne");
+await caught("a server that forgets rollovers", "rolloverForgotten");
+await part("kills under load", "real", (server) => tryKills(server, kills, seed), false);
+await part("requests that are wrong", "real", (server) => tryInputs(server, inputs, seed));
+await part("joins at five times what it serves", "real", (server) => tryOverload(server, overloadSeconds, true));
+await part("joins at once, with a late database", "lateCommits", tryCrowd);
+rows.push({ what: "log lines searched for secrets", tried: scanned.lines, broke: scanned.secrets, figures: "" });
+
+const text = table(rows);
+console.log(`\n${text}`);
+const broken = rows.flatMap(({ what, broke }) => broke.map((each) => `${what}: ${each}`));
+for (const each of broken) console.error(`\n${each}`);
+const isFull = !values.quick && !["histories", "kills", "inputs"].some((name) => name in values);
+if (isFull && broken.length === 0) {
+  writeTable(`${text}\n\nTaken on ${new Date().toISOString().slice(0, 10)}, in ${minutes()} minutes.`);
+}
+process.exit(broken.length === 0 ? 0 : 1);
+
+/** Tries one thing on a server of its own. @param spotless whether it may log no failures either */
+async function part(
+  what: string,
+  name: ServerName,
+  run: (server: ModelServer) => Promise<Outcome>,
+  spotless = true,
+): Promise<void> {
+  say(what);
+  const server = await ModelServer.start(code[name]);
+  try {
+    const { tried, broke, figures = "" } = await run(server);
+    const failures = spotless ? server.log.failures.slice(0, 5).map((line) => `logged: ${line}`) : [];
+    rows.push({ what, tried, broke: [...broke, ...failures], figures });
+    scanned.lines += server.log.lines;
+    scanned.secrets.push(...server.log.secrets.slice(0, 5));
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Has a server that is broken on purpose be caught: what breaks is that it is not. */
+async function caught(what: string, name: ServerName): Promise<void> {
+  say(what);
+  const server = await ModelServer.start(code[name]);
+  try {
+    const { tried, broke } = await tryHistories(server, HISTORIES_OF_BROKEN, seed);
+    rows.push({ what, tried, broke: broke.length > 0 ? [] : ["was not caught"], figures: "caught" });
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Tells whoever waits what is going on, apart from the results. */
+function say(what: string): void {
+  console.error(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${what}`);
+}
+
+function minutes(): string {
+  return ((performance.now() - begin) / 60_000).toFixed(0);
+}
