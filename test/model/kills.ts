@@ -15,7 +15,7 @@ import type { ModelServer } from "./server.ts";
 const DOMAINS_AT_ONCE = 3;
 const DEVICES_AT_ONCE = 4;
 /** A kill comes with one of so many requests, and up to so many milliseconds after it was sent. */
-const REQUESTS = DOMAINS_AT_ONCE * 30;
+const REQUESTS = DOMAINS_AT_ONCE * 28;
 const MILLISECONDS = 10;
 /** How often a device tries again: the server is killed once in the life of each. */
 const RETRIES = 5;
