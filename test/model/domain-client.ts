@@ -72,6 +72,8 @@ export class DomainClient {
         return body("PATCH", admin, this.#operator, ask.settings);
       case "rollover":
         return body("POST", `${admin}/rollover`, this.#operator, { when: ask.when });
+      case "retire":
+        return body("PUT", `${admin}/retired-keys`, this.#operator, { upTo: ask.upTo });
       case "evict":
         return connection.ask("DELETE", `${admin}/members/${this.machineGuids[ask.device]}`, this.#operator);
       case "ban":
@@ -126,13 +128,14 @@ export class DomainClient {
 
 function overviewOf(content: Overview): Overview {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = content;
-  const { keyVersion, keyRolloverRequired, memberCount } = content;
+  const { keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = content;
   return {
     authenticationRequired,
     authNamespace,
     maxMembership,
     deviceKeyRequired,
     keyVersion,
+    retiredUpTo,
     keyRolloverRequired,
     memberCount,
   };

@@ -128,6 +128,8 @@ function rightfulChanges(
       return ["settings-changed", ""];
     case "rollover":
       return ask.when === "now" ? ["key-made"] : ["rollover-required", ""];
+    case "retire":
+      return ["keys-retired", ""];
     case "evict":
       return ["device-evicted"];
     case "ban":

@@ -62,6 +62,7 @@ const ask: fc.Arbitrary<Ask> = fc.oneof(
       when: fc.constantFrom("now" as const, "next-registration" as const),
     }),
   },
+  { weight: 3, arbitrary: fc.nat(3).map((upTo): Ask => ({ ask: "retire", upTo })) },
   { weight: 5, arbitrary: device.map((number): Ask => ({ ask: "evict", device: number })) },
   {
     weight: 4,

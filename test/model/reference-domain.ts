@@ -13,6 +13,7 @@ export type ReferenceDomain = Readonly<{
   deviceKeyRequired: boolean;
   rolloverRequired: boolean;
   keyVersion: number;
+  retiredUpTo: number;
   /** Device numbers, in rising order. */
   members: readonly number[];
   /** Device numbers with the reasons, in rising order. */
@@ -29,6 +30,7 @@ const UNKNOWN: ReferenceDomain = {
   deviceKeyRequired: false,
   rolloverRequired: true,
   keyVersion: 0,
+  retiredUpTo: 0,
   members: [],
   bans: [],
   leaves: [],
@@ -58,6 +60,7 @@ export function stepsOf(ask: Ask, answer: Answer | null): readonly Step<Referenc
     case "replace-settings":
     case "merge-settings":
     case "rollover":
+    case "retire":
       return succeeded ? [carriedOut, looked({ status: 200, overview: overview as Overview })] : [carriedOut];
     case "ban": {
       // Lifted again before the server looked: the ban was carried out all the same.
@@ -96,7 +99,7 @@ function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
       const isFull = domain.maxMembership !== null && domain.members.length >= domain.maxMembership;
       if (newMember && isFull) return refuse(409, "DOM_LIMIT_REACHED");
       const keyVersion = domain.rolloverRequired ? domain.keyVersion + 1 : domain.keyVersion;
-      const held = ask.afterKeyVersion ?? 0;
+      const held = Math.max(ask.afterKeyVersion ?? 0, domain.retiredUpTo);
       const credentials = upTo(keyVersion).filter((version) => version > held);
       const members = newMember ? inOrder([...domain.members, ask.device]) : domain.members;
       return answer(
@@ -126,6 +129,13 @@ function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
       const now = { ...domain, keyVersion: domain.keyVersion + 1, rolloverRequired: false };
       return answer({ status: 200 }, ask.when === "now" ? now : { ...domain, rolloverRequired: true });
     }
+    case "retire":
+      if (!domain.exists) return noDomain;
+      // Not the newest, which every registration must bring; to bring all back is always possible.
+      if (ask.upTo !== domain.retiredUpTo && ask.upTo > 0 && ask.upTo >= domain.keyVersion) {
+        return refuse(400, "INVALID_REQUEST");
+      }
+      return answer({ status: 200 }, { ...domain, retiredUpTo: ask.upTo });
     case "evict":
       if (!domain.exists) return noDomain;
       if (!domain.members.includes(ask.device)) return refuse(404, "NOT_FOUND");
@@ -151,6 +161,7 @@ function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
         overview: {
           ...settingsOf(domain),
           keyVersion: domain.keyVersion,
+          retiredUpTo: domain.retiredUpTo,
           keyRolloverRequired: domain.rolloverRequired,
           memberCount: domain.members.length,
         },

@@ -15,6 +15,7 @@ export type Ask =
   | Readonly<{ ask: "deregister"; device: number; preview: boolean; key: number | null; token: TokenKind }>
   | Readonly<{ ask: "replace-settings" | "merge-settings"; settings: SettingsSent }>
   | Readonly<{ ask: "rollover"; when: "now" | "next-registration" }>
+  | Readonly<{ ask: "retire"; upTo: number }>
   | Readonly<{ ask: "evict" | "unban"; device: number }>
   | Readonly<{ ask: "ban"; device: number; reason: string }>
   | Readonly<{ ask: "overview" | "members" | "keys" }>;
@@ -44,6 +45,7 @@ export type Overview = Readonly<{
   maxMembership: number | null;
   deviceKeyRequired: boolean;
   keyVersion: number;
+  retiredUpTo: number;
   keyRolloverRequired: boolean;
   memberCount: number;
 }>;

@@ -70,6 +70,7 @@ export async function validRequests(server: ModelServer, generation: number): Pr
       json("PUT", admin, { maxMembership: 50, authenticationRequired: false }, operator),
       json("PATCH", admin, { maxMembership: null }, { ...operator, "content-type": "application/merge-patch+json" }),
       json("POST", `${admin}/rollover`, { when: "next-registration" }, operator),
+      json("PUT", `${admin}/retired-keys`, { upTo: 0 }, operator),
       json("PUT", `${admin}/bans/${third}`, { reason: "lost" }, operator),
       { ...get(`${admin}/bans/${third}`, "", operator), method: "DELETE" },
       { ...get(`${admin}/members/${handle}`, "", operator), method: "DELETE" },

@@ -96,9 +96,12 @@ const OVERVIEW = {
   maxMembership: null,
   deviceKeyRequired: false,
   keyVersion: 0,
+  retiredUpTo: 0,
   keyRolloverRequired: true,
   memberCount: 0,
 };
+
+const RETIRED = { ...OVERVIEW, keyVersion: 2, retiredUpTo: 1, keyRolloverRequired: false, memberCount: 1 };
 
 /** Histories by hand. Each is right, and wrong with the answer of any one of its lines replaced as given. */
 const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly [line: number, wrong: Answer])[]])[] =
@@ -178,6 +181,23 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         [2, joined(2, [1, 2])],
         [4, refused(404, "NOT_FOUND")],
         [5, joined(1, [1])],
+      ],
+    ],
+    [
+      "keys that are retired",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, { ask: "retire", upTo: 1 }, refused(400, "INVALID_REQUEST")],
+        [4, 5, leave(1), LEFT],
+        [6, 7, register(1), joined(2, [1, 2])],
+        [8, 9, { ask: "retire", upTo: 1 }, { status: 200, overview: RETIRED }],
+        [10, 11, register(1), renewed(2, [2])],
+        [12, 13, { ask: "keys" }, { status: 200, keys: { versions: [1, 2], current: 2 } }],
+      ],
+      [
+        [1, { status: 200, overview: { ...RETIRED, keyVersion: 1 } }],
+        [4, refused(400, "INVALID_REQUEST")],
+        [5, renewed(2, [1, 2])],
       ],
     ],
     [
