@@ -2,7 +2,7 @@ import { asc, eq, getTableColumns, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { currentKeyVersion } from "../domain/rollover.ts";
 import type { DomainSettings } from "../domain/types.ts";
-import { domainKeys, domainServerInfo } from "./schema.ts";
+import { domainKeys, domainServerInfo, keyEncryptionUses } from "./schema.ts";
 
 /** A domain as anyone may see it and as its operator does; times in milliseconds since the Unix epoch. */
 export type DomainOverview = DomainSettings &
@@ -51,5 +51,10 @@ export const highestKeyVersion = sql<number>`(
 
 /** Whether the database answers and has its tables. @throws what D1 throws if not */
 export async function checkDatabase(database: D1Database): Promise<void> {
-  await drizzle(database).select({ domain: domainServerInfo.domain }).from(domainServerInfo).limit(1);
+  const db = drizzle(database);
+  await db.batch([
+    db.select({ domain: domainServerInfo.domain }).from(domainServerInfo).limit(1),
+    // A table of the newest migration.
+    db.select({ kid: keyEncryptionUses.kid }).from(keyEncryptionUses).limit(1),
+  ]);
 }

@@ -73,7 +73,7 @@ describe("an environment with all that is needed", () => {
       domainTokenLifetimeSeconds: 30 * 24 * 60 * 60,
       keyEncryptionKeys: [wrappingKey],
       domainAuthorityKeys: [signingKey],
-      adminToken: good.ADMIN_TOKEN,
+      adminTokens: [good.ADMIN_TOKEN],
       access: null,
       logRetentionDays: null,
     });
