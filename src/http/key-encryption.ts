@@ -26,8 +26,6 @@ export async function checkKeyEncryption(
   const uses = await readKeyEncryptionUses(database);
   const missing = uses.filter((use) => !keyEncryptionKeys.some(({ kid }) => kid === use.kid));
   if (missing.length === 0) return;
-  const needs = missing.map(
-    ({ kid, domainKeys }) => `"${kid}", which ${domainKeys} domain keys are still wrapped with`,
-  );
-  throw new ConfigError("KEY_ENCRYPTION_KEYS", `lacks ${needs.join(", and ")}: put it back behind the first`);
+  const kids = missing.map(({ kid, domainKeys }) => `"${kid}" (wraps ${domainKeys})`).join(", ");
+  throw new ConfigError("KEY_ENCRYPTION_KEYS", `lacks what domain keys are still wrapped with: put back ${kids}`);
 }
