@@ -1,16 +1,22 @@
-// `npm run check`: format and lint, types, tests; stops at the first that fails.
+// `npm run check`: format and lint, types, the API's description, tests; stops at the first that fails.
 import { spawnSync } from "node:child_process";
+import { REDOCLY_QUIET } from "./reference-page.ts";
 
 const STEPS: readonly (readonly string[])[] = [
   ["biome", "ci", "."],
   ["tsc", "--project", "tsconfig.json"],
   ["tsc", "--project", "tsconfig.node.json"],
   ["tsc", "--project", "tsconfig.client.json"],
+  ["tsc", "--project", "tsconfig.console.json"],
+  ["node", "scripts/assets.ts"],
+  ["redocly", "lint", "build/assets/openapi.json"],
   ["vitest", "run"],
 ];
 
+const env = { ...process.env, ...REDOCLY_QUIET };
+
 for (const [command, ...args] of STEPS) {
   console.log(`\n> ${command} ${args.join(" ")}`);
-  const { status } = spawnSync(command as string, args, { stdio: "inherit", shell: process.platform === "win32" });
+  const { status } = spawnSync(command as string, args, { env, stdio: "inherit", shell: process.platform === "win32" });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -1,6 +1,8 @@
 import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import { createMiddleware } from "hono/factory";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import { ConfigError } from "./config.ts";
+import { ConfigError, configOf } from "./config.ts";
 import { type AppEnv, serverUrl } from "./http/context.ts";
 import { Problem } from "./http/problems.ts";
 import { admin } from "./http/routes/admin.ts";
@@ -8,6 +10,22 @@ import { devices } from "./http/routes/devices.ts";
 import { reads } from "./http/routes/reads.ts";
 import { errorFields, log } from "./log.ts";
 import { type D1Failure, d1Advice, d1Failure } from "./storage/d1-errors.ts";
+
+/** What keeps browsers from making more of an answer than it is. HTTPS alone, from the first answer on. */
+const SAFETY_HEADERS = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+};
+
+/** What scripts of other origins may ask for, where the configuration lets their pages be devices. */
+const CROSS_ORIGIN = {
+  allowMethods: ["GET", "POST"],
+  allowHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match"],
+  exposeHeaders: ["date", "etag", "retry-after", "www-authenticate", "x-request-id"],
+  maxAge: 600,
+};
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {
@@ -18,15 +36,31 @@ export function createApp(): Hono<AppEnv> {
     c.header("x-request-id", c.get("requestId"));
     // A device whose clock is wrong learns from it what to sign; not every runtime adds it by itself.
     c.header("date", new Date().toUTCString());
-    c.header("x-content-type-options", "nosniff");
+    for (const [name, value] of Object.entries(SAFETY_HEADERS)) c.header(name, value);
     // Answers carry credentials or depend on who asks; a route of which neither is true says so itself.
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   });
+  for (const path of ["/domains/*", "/.well-known/*"]) app.use(path, crossOrigin);
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
   for (const routes of [admin, devices, reads]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;
+}
+
+/** Lets pages of the configured origins in, and says nothing of it to others: theirs are refused by the browser. */
+const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  const origin = c.req.header("origin");
+  if (origin === undefined || !allowedOrigins(c).includes(origin)) return next();
+  return cors({ ...CROSS_ORIGIN, origin })(c, next);
+});
+
+function allowedOrigins(c: Context<AppEnv>): readonly string[] {
+  try {
+    return configOf(c.env).corsOrigins;
+  } catch {
+    return [];
+  }
 }
 
 function answer(c: Context<AppEnv>, problem: Problem): Response {

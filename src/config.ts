@@ -24,7 +24,16 @@ export type Config = Readonly<{
   access: TrustedIssuer | null;
   /** How long log entries are kept; null for ever. */
   logRetentionDays: number | null;
+  /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
+  domainCreation: DomainCreation;
+  /** The origins of web pages whose scripts may be devices. */
+  corsOrigins: readonly string[];
 }>;
+
+/** Who brings domains into being. */
+export type DomainCreation = (typeof DOMAIN_CREATION)[number];
+
+const DOMAIN_CREATION = ["open", "authenticated", "operators"] as const;
 
 /** The names of the variables the server reads, each a string. */
 export type Environment = { readonly [Name in keyof typeof VARIABLES]?: string | undefined };
@@ -121,6 +130,8 @@ const VARIABLES = {
   DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverOrigin },
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
+  DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
+  CORS_ORIGINS: { secret: false, json: true, shape: z.array(serverOrigin) },
   ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
   ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
   LOG_RETENTION_DAYS: { secret: false, json: false, shape: z.coerce.number().int().min(8).max(36_500) },
@@ -166,6 +177,8 @@ export function readConfig(environment: Environment): Config {
     adminTokens: [required("ADMIN_TOKEN"), ...(previousAdminToken === undefined ? [] : [previousAdminToken])],
     access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
     logRetentionDays,
+    domainCreation: read("DOMAIN_CREATION") ?? "open",
+    corsOrigins: read("CORS_ORIGINS") ?? [],
   };
 }
 

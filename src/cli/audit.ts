@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../crypto/log-statements.ts";
-import type { LogCheckpoint } from "../domain/log-replay.ts";
+import type { LogCheckpoint, ReplayedState } from "../domain/log-replay.ts";
 import type { DomainSettings } from "../domain/types.ts";
 import { type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
 import { jsonLines, type OperatorApi } from "./operator-api.ts";
@@ -26,8 +26,7 @@ export type Evidence = Readonly<{
   archive?: string | undefined;
 }>;
 
-type Overview = DomainSettings &
-  Readonly<{ domain: string; keyVersion: number; keyRolloverRequired: boolean; memberCount: number; revision: number }>;
+type Overview = DomainSettings & Omit<ReplayedState, "settings"> & Readonly<{ domain: string; revision: number }>;
 type Head = Readonly<{ revision: number; hash: string | null; statement: string; checkpoint: Checkpoint | null }>;
 type Checkpoint = Readonly<{ revision: number; statement: string }>;
 type ExportLine = DownloadedEntry | Readonly<{ checkpoint: Checkpoint }>;

@@ -1,6 +1,6 @@
 import { logHash } from "../crypto/log-hashes.ts";
 import type { LogEntry } from "../domain/log-entry.ts";
-import { BEFORE_THE_LOG, type LogCheckpoint, type ReplayedState, replayed } from "../domain/log-replay.ts";
+import { type LogCheckpoint, type ReplayedState, replayed, stateAfterCut } from "../domain/log-replay.ts";
 
 /** A log entry as the server gives it; the hash is null where it was written before there were hashes. */
 export type DownloadedEntry = LogEntry & Readonly<{ hash: string | null }>;
@@ -23,7 +23,7 @@ export class LogAudit {
 
   /** @param start where the log was cut; null if it is whole */
   constructor(start: LogCheckpoint | null) {
-    this.#start = start ?? { revision: 0, hash: null, state: BEFORE_THE_LOG };
+    this.#start = { revision: 0, hash: null, ...start, state: stateAfterCut(start) };
     this.#state = this.#start.state;
     this.#revision = this.#start.revision;
     this.#hash = this.#start.hash;
@@ -88,7 +88,7 @@ export class LogAudit {
 
   /** Compares what the log led to with what the domain is. */
   compare(present: Present): void {
-    const { settings, keyVersion, keyRolloverRequired, memberCount } = this.#state;
+    const { settings, keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = this.#state;
     const differ = (what: string, logged: unknown, found: unknown) => {
       if (JSON.stringify(logged) !== JSON.stringify(found)) {
         this.#problems.push(
@@ -98,6 +98,7 @@ export class LogAudit {
     };
     differ("revision", this.#revision, present.revision);
     differ("the key version", keyVersion, present.keyVersion);
+    differ("keys retired up to", retiredUpTo, present.retiredUpTo);
     differ("a rollover due:", keyRolloverRequired, present.keyRolloverRequired);
     differ("a member count of", memberCount, present.memberCount);
     for (const name of Object.keys(settings) as (keyof typeof settings)[]) {

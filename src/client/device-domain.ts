@@ -118,7 +118,8 @@ export class DeviceDomain {
   }
 
   /**
-   * Makes the device a member and gets every key of the domain; a member gets them all afresh.
+   * Makes the device a member and gets every key of the domain that is not retired; a member gets them all afresh, and
+   * keeps the retired ones it holds.
    *
    * @throws DeviceDomainError `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
    */
@@ -377,10 +378,10 @@ async function newDevice(machineGuid: string, keepsCryptoKeys: boolean): Promise
   };
 }
 
-/** The highest key version up to which every token is good for a while yet; 0 for none. */
+/** The highest key version up to which every token that can be renewed is good for a while yet; 0 for none. */
 function validThrough(credentials: readonly StoredCredential[], now: number): number {
-  const ending = credentials.findIndex(({ expiresAt }) => expiresAt < now + RENEWAL_MILLISECONDS);
-  return ending === -1 ? credentials.length : ending;
+  const ending = credentials.find(({ retired, expiresAt }) => !retired && expiresAt < now + RENEWAL_MILLISECONDS);
+  return ending ? ending.keyVersion - 1 : (credentials.at(-1)?.keyVersion ?? 0);
 }
 
 function isDenied(error: unknown): boolean {

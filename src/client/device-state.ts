@@ -12,6 +12,8 @@ export type StoredCredential = Readonly<{
   token: string;
   expiresAt: number;
   privateKey: StoredKey;
+  /** Whether the server hands it out no more, so that it is kept as it is. */
+  retired?: boolean;
 }>;
 
 /** Where a device stands; `leaving` says that it is not known yet whether the server let it go. */
@@ -26,7 +28,7 @@ export type DeviceState = Readonly<{
   signingKey: StoredKeyPair;
   /** ECDH on P-256: domain keys are sealed to it. */
   sealingKey: StoredKeyPair;
-  /** In the order of their key versions, which have no gaps. */
+  /** In the order of their key versions. Those that are missing were retired before the device could get them. */
   credentials: readonly StoredCredential[];
   /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
   leave: Readonly<{ requestKey: string; signedAt: number }> | null;
@@ -64,19 +66,26 @@ export function isDeviceState(value: unknown): value is DeviceState {
     [state.signingKey, state.sealingKey].every((pair) => isPrivateJwk(pair?.privateKey) && isText(pair.publicJwk?.x)) &&
     Array.isArray(state.credentials) &&
     state.credentials.every(isCredential) &&
+    state.credentials.every(isNewerThanBefore) &&
     (state.leave === null || (isText(state.leave?.requestKey) && Number.isFinite(state.leave.signedAt))) &&
     (state.status === "leaving") === (state.leave !== null) &&
     (state.effectiveAt === null || Number.isFinite(state.effectiveAt))
   );
 }
 
-function isCredential(credential: StoredCredential | null, index: number): boolean {
+function isCredential(credential: StoredCredential | null): boolean {
   return (
-    credential?.keyVersion === index + 1 &&
+    typeof credential === "object" &&
+    credential !== null &&
+    Number.isSafeInteger(credential.keyVersion) &&
     isText(credential.token) &&
     Number.isFinite(credential.expiresAt) &&
     isPrivateJwk(credential.privateKey)
   );
+}
+
+function isNewerThanBefore({ keyVersion }: StoredCredential, index: number, all: readonly StoredCredential[]): boolean {
+  return keyVersion > (all[index - 1]?.keyVersion ?? 0);
 }
 
 function isPrivateJwk(key: StoredKey | undefined): boolean {

@@ -37,10 +37,16 @@ export async function checkRegistration(body: unknown, context: RegistrationCont
   if (answer.domain !== domain || answer.machineGuid !== machineGuid) throw untrusted("it is for another device");
 
   const { newMember, keyVersion, credentials, sealedKeys } = answer;
-  const kept = held.filter((credential) => credential.keyVersion <= afterKeyVersion);
-  const versions = [...kept, ...credentials].map((credential) => credential.keyVersion);
-  const dense = versions.length === keyVersion && versions.every((version, index) => version === index + 1);
-  if (!dense || keyVersion < held.length) throw untrusted("its key versions have gaps or go back");
+  // It brings the newest, without a gap. Where they begin above what was asked for, the ones before are retired.
+  const before = keyVersion - credentials.length;
+  const dense = credentials.every((credential, index) => credential.keyVersion === before + 1 + index);
+  const retired = credentials.length > 0 && before > afterKeyVersion;
+  const begins = retired || before === afterKeyVersion;
+  if (!dense || !begins || keyVersion < (held.at(-1)?.keyVersion ?? 0))
+    throw untrusted("its key versions have gaps or go back");
+  const kept = held
+    .filter((credential) => credential.keyVersion <= before)
+    .map((credential) => (retired ? { ...credential, retired } : credential));
 
   const privateKeys = await openSealedKeys(sealedKeys, context.sealingKey);
   if (privateKeys.length !== credentials.length) throw untrusted("there is not one private key for each token");

@@ -6,6 +6,7 @@ import type { DomainError, Refusal } from "../domain/errors.ts";
 import type { Eviction, EvictionGrant } from "../domain/eviction.ts";
 import type { Command, GrantOf } from "../domain/group.ts";
 import type { Registration, RegistrationGrant } from "../domain/registration.ts";
+import type { Retirement, RetirementGrant } from "../domain/retirement.ts";
 import type { Rollover, RolloverGrant } from "../domain/rollover.ts";
 import type { SettingsChange, SettingsGrant } from "../domain/settings.ts";
 import { errorFields, log } from "../log.ts";
@@ -31,6 +32,8 @@ export type CallContext = Readonly<{
   issuer: string;
   /** Whether an earlier try of this request may have been carried out. */
   repeated: boolean;
+  /** By what the creations of domains are counted; null if this caller's are not. */
+  creator?: string | null;
 }>;
 
 /** A registration's grant together with the credentials it entitles to. */
@@ -64,6 +67,11 @@ export class DomainCoordinator extends DurableObject<Env> {
     return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
   }
 
+  /** Hands out the keys up to a version no more, or again. */
+  async retireKeys(retirement: Retirement, context: CallContext): Promise<Answer<RetirementGrant>> {
+    return this.#submit(retirement, context, (grant: RetirementGrant) => grant);
+  }
+
   /** Removes a device. */
   async evict(eviction: Eviction, context: CallContext): Promise<Answer<EvictionGrant>> {
     return this.#submit(eviction, context, (grant: EvictionGrant) => grant);
@@ -81,12 +89,12 @@ export class DomainCoordinator extends DurableObject<Env> {
 
   async #submit<C extends Command, Grant>(
     command: C,
-    { issuer, repeated }: CallContext,
+    { issuer, repeated, creator = null }: CallContext,
     complete: (grant: GrantOf[C["type"]], credentials: readonly Credential[]) => Grant,
   ): Promise<Answer<Grant>> {
     try {
       this.#lanes ??= this.#newLanes(configOf(this.env));
-      const result = await this.#lanes.submit({ command, repeated, issuer });
+      const result = await this.#lanes.submit({ command, repeated, issuer, creator });
       if ("fault" in result) throw result.fault;
       const { outcome, credentials } = result;
       return outcome.granted
@@ -106,7 +114,9 @@ export class DomainCoordinator extends DurableObject<Env> {
     const domain = this.#domain;
     const store = new DomainStore(this.env.DB);
     const [keyring, tallies] = [new Keyring(domain, config), new Tallies(domain, store)];
-    return new Lanes(new DomainWriter(domain, store, keyring, tallies, this.#eventFeed()));
+    const { CREATION_LIMIT } = this.env as Partial<Env>;
+    const mayCreate = async (creator: string) => (await CREATION_LIMIT?.limit({ key: creator }))?.success ?? true;
+    return new Lanes(new DomainWriter(domain, store, keyring, tallies, mayCreate, this.#eventFeed()));
   }
 
   /** The feed of this domain's events; null if there is no queue to send them to. */

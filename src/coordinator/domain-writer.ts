@@ -16,6 +16,8 @@ export type Request = Readonly<{
   repeated: boolean;
   /** The `iss` of the domain tokens it is answered with. */
   issuer: string;
+  /** By what the creations of domains are counted; null if this one's is not. */
+  creator: string | null;
 }>;
 
 /** What came of a request: the outcome of its command, and for a granted registration the credentials. */
@@ -51,6 +53,7 @@ export class DomainWriter implements Ways<Request, Result> {
   readonly #store: DomainStore;
   readonly #keyring: Keyring;
   readonly #tallies: Pick<Tallies, "renewed" | "refused">;
+  readonly #mayCreate: (creator: string) => Promise<boolean>;
   readonly #feed: Pick<EventFeed, "expect" | "announce"> | null;
   /** Where the next join may assume the domain to be; null where nothing is known. */
   #assumed: Position | null = null;
@@ -62,12 +65,14 @@ export class DomainWriter implements Ways<Request, Result> {
     store: DomainStore,
     keyring: Keyring,
     tallies: Pick<Tallies, "renewed" | "refused">,
+    mayCreate: (creator: string) => Promise<boolean> = async () => true,
     feed: Pick<EventFeed, "expect" | "announce"> | null = null,
   ) {
     this.#domain = domain;
     this.#store = store;
     this.#keyring = keyring;
     this.#tallies = tallies;
+    this.#mayCreate = mayCreate;
     this.#feed = feed;
   }
 
@@ -112,7 +117,7 @@ export class DomainWriter implements Ways<Request, Result> {
   join(requests: readonly Request[]): Promise<readonly Result[] | null> | null {
     const before = this.#assumed?.state;
     if (!before || before.keyRolloverRequired) return null;
-    if (!this.#keyring.isOpen({ after: 0, upTo: before.keyVersion })) return null;
+    if (!this.#keyring.isOpen({ after: before.retiredUpTo, upTo: before.keyVersion })) return null;
     const now = Date.now();
     const decision = decideGroup(
       before,
@@ -167,8 +172,9 @@ export class DomainWriter implements Ways<Request, Result> {
   }
 
   /** One round of load, decide and commit; null if another writer came in between. */
-  async #attempt(requests: readonly Request[]): Promise<readonly Result[] | null> {
-    const { state: before, head } = await this.#load(requests);
+  async #attempt(asked: readonly Request[]): Promise<readonly Result[] | null> {
+    const { state: before, head } = await this.#load(asked);
+    const requests = before.revision === 0 ? await this.#creating(asked) : asked;
     const alreadyDone = await this.#alreadyDone(requests);
     const now = Date.now();
 
@@ -202,6 +208,23 @@ export class DomainWriter implements Ways<Request, Result> {
     // An operator may mend a row that did not open; an object that is never idle would not see it otherwise.
     if (faults.size > 0) this.#keyring.forget();
     return requests.map((request) => results.get(request) as Result);
+  }
+
+  /** The requests for a domain that does not exist, with a refusal for those whose caller creates too many. */
+  async #creating(requests: readonly Request[]): Promise<readonly Request[]> {
+    const creators = new Set(
+      requests.flatMap(({ command, creator }) => (command.type === "register" ? (creator ?? []) : [])),
+    );
+    const limited = new Set<string>();
+    for (const creator of creators) if (!(await this.#mayCreate(creator))) limited.add(creator);
+    return requests.map((request) =>
+      request.command.type === "register" && request.creator !== null && limited.has(request.creator)
+        ? {
+            ...request,
+            command: { ...request.command, creationRefusal: request.command.creationRefusal ?? "RATE_LIMITED" },
+          }
+        : request,
+    );
   }
 
   /** Takes note of what the devices were that did not say whether they hold a key. */

@@ -1,4 +1,4 @@
-import { CompactEncrypt, compactDecrypt, type JWK } from "jose";
+import { base64url, CompactEncrypt, compactDecrypt, type JWK } from "jose";
 
 /**
  * Seals a text so that only this server can read it again: what a caller is to hand back and must not look into.
@@ -7,11 +7,11 @@ import { CompactEncrypt, compactDecrypt, type JWK } from "jose";
  * @param keys the key-encryption keys: the first seals, all open
  * @returns a compact JWE (`dir`, A256GCM)
  */
-export function sealText(text: string, purpose: string, keys: readonly JWK[]): Promise<string> {
+export async function sealText(text: string, purpose: string, keys: readonly JWK[]): Promise<string> {
   const [key] = keys as readonly [JWK, ...JWK[]];
   return new CompactEncrypt(new TextEncoder().encode(text))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: key.kid as string, typ: purpose })
-    .encrypt(key);
+    .encrypt(await keyFor(purpose, key));
 }
 
 /** Opens a sealed text; null if it is none, or was sealed for another purpose. */
@@ -22,7 +22,7 @@ export async function openText(sealed: string, purpose: string, keys: readonly J
       ({ kid }) => {
         const key = keys.find((each) => each.kid === kid);
         if (!key) throw new Error("sealed with another key");
-        return key;
+        return keyFor(purpose, key);
       },
       { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] },
     );
@@ -30,4 +30,29 @@ export async function openText(sealed: string, purpose: string, keys: readonly J
   } catch {
     return null;
   }
+}
+
+const derived = new WeakMap<JWK, Map<string, CryptoKey>>();
+
+/**
+ * The key for a purpose, derived from a key-encryption key: texts are sealed by the million, and one key must not be
+ * used with random nonces as often as that if private keys rest under it.
+ *
+ * @see RFC 5869, HMAC-based Extract-and-Expand Key Derivation Function (HKDF), section 3.2
+ * @see NIST SP 800-38D, Galois/Counter Mode (GCM), section 8.3
+ */
+async function keyFor(purpose: string, key: JWK): Promise<CryptoKey> {
+  const known = derived.get(key) ?? new Map<string, CryptoKey>();
+  derived.set(key, known);
+  const found = known.get(purpose) ?? (await derive(purpose, key));
+  // Only once it is there: a promise of one request may not be waited for by another.
+  known.set(purpose, found);
+  return found;
+}
+
+async function derive(purpose: string, { k }: JWK): Promise<CryptoKey> {
+  const secret = await crypto.subtle.importKey("raw", base64url.decode(k as string), "HKDF", false, ["deriveKey"]);
+  const info = new TextEncoder().encode(`sealed text for ${purpose}`);
+  const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info };
+  return crypto.subtle.deriveKey(hkdf, secret, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
 }

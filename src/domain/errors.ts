@@ -13,6 +13,7 @@ export type DomainError =
   | "DOMAIN_NOT_FOUND"
   | "NOT_FOUND"
   | "INVALID_REQUEST"
+  | "RATE_LIMITED"
   | "TEMPORARILY_UNAVAILABLE";
 
 /** A member of a request that is wrong, and the rule it breaks. */

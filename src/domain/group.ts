@@ -2,12 +2,21 @@ import { type BanGrant, type BanRequest, decideBan, decideUnban, type UnbanGrant
 import { type Deregistration, type DeregistrationGrant, decideDeregistration } from "./deregistration.ts";
 import { decideEviction, type Eviction, type EvictionGrant } from "./eviction.ts";
 import { decideRegistration, type Registration, type RegistrationGrant } from "./registration.ts";
+import { decideRetirement, type Retirement, type RetirementGrant } from "./retirement.ts";
 import { decideRollover, type Rollover, type RolloverGrant } from "./rollover.ts";
 import { decideSettings, type SettingsChange, type SettingsGrant } from "./settings.ts";
 import type { Ban, Decision, DomainEvent, DomainState, Membership, Outcome, RequestRecord } from "./types.ts";
 
 /** Everything that can be asked of a domain. */
-export type Command = Registration | Deregistration | SettingsChange | Rollover | Eviction | BanRequest | UnbanRequest;
+export type Command =
+  | Registration
+  | Deregistration
+  | SettingsChange
+  | Rollover
+  | Retirement
+  | Eviction
+  | BanRequest
+  | UnbanRequest;
 
 /** What each command grants. */
 export type GrantOf = {
@@ -15,6 +24,7 @@ export type GrantOf = {
   deregister: DeregistrationGrant;
   settings: SettingsGrant;
   rollover: RolloverGrant;
+  retire: RetirementGrant;
   evict: EvictionGrant;
   ban: BanGrant;
   unban: UnbanGrant;
@@ -78,6 +88,8 @@ export function decide(
       return decideSettings(state, command);
     case "rollover":
       return decideRollover(state, command, alreadyDone.has(command.requestId));
+    case "retire":
+      return decideRetirement(state, command, alreadyDone.has(command.requestId));
     case "evict":
       return decideEviction(state, command, alreadyDone.has(command.requestId));
     case "ban":
@@ -137,6 +149,8 @@ function evolve(state: DomainState, event: DomainEvent, draft: Draft, now: numbe
       return { ...state, keyRolloverRequired: true };
     case "key-made":
       return { ...state, keyVersion: event.keyVersion, keyRolloverRequired: false };
+    case "keys-retired":
+      return { ...state, retiredUpTo: event.upTo };
     case "settings-changed":
       return { ...state, settings: event.settings };
   }

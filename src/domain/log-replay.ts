@@ -5,6 +5,7 @@ import { DEFAULT_SETTINGS, type DomainSettings } from "./types.ts";
 export type ReplayedState = Readonly<{
   settings: DomainSettings;
   keyVersion: number;
+  retiredUpTo: number;
   keyRolloverRequired: boolean;
   memberCount: number;
 }>;
@@ -13,12 +14,18 @@ export type ReplayedState = Readonly<{
 export type LogCheckpoint = Readonly<{ revision: number; hash: string | null; state: ReplayedState }>;
 
 /** The state before the first entry. */
-export const BEFORE_THE_LOG: ReplayedState = {
+const BEFORE_THE_LOG: ReplayedState = {
   settings: DEFAULT_SETTINGS,
   keyVersion: 0,
+  retiredUpTo: 0,
   keyRolloverRequired: true,
   memberCount: 0,
 };
+
+/** The state that a log begins with, after the cut if it was cut. Where that says nothing of a member, it is as it began. */
+export function stateAfterCut(checkpoint: Pick<LogCheckpoint, "state"> | null): ReplayedState {
+  return { ...BEFORE_THE_LOG, ...checkpoint?.state };
+}
 
 /** The state after an entry. */
 export function replayed(state: ReplayedState, { changes }: Pick<LogEntry, "changes">): ReplayedState {
@@ -36,6 +43,8 @@ function afterChange(state: ReplayedState, change: LogChange): ReplayedState {
       return { ...state, keyRolloverRequired: true };
     case "key-made":
       return { ...state, keyVersion: change.keyVersion as number, keyRolloverRequired: false };
+    case "keys-retired":
+      return { ...state, retiredUpTo: change.upTo as number };
     case "settings-changed":
       return { ...state, settings: change.settings as DomainSettings };
     default:

@@ -1,6 +1,7 @@
 import { authenticationRefusal } from "./authentication.ts";
 import { banRefusal } from "./ban.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
+import type { DomainError } from "./errors.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
   type AuthEvidence,
@@ -23,6 +24,8 @@ export type Registration = Readonly<{
   afterKeyVersion: number;
   /** What its signature proves; null if it is not signed. */
   proof: DeviceProof | null;
+  /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
+  creationRefusal?: DomainError | null;
   /** Whether the private keys will leave this server sealed to the device alone. */
   sealed: boolean;
 }>;
@@ -40,7 +43,10 @@ export function decideRegistration(
   registration: Registration,
   alreadyDone = false,
 ): Decision<RegistrationGrant> {
-  const { machineGuid, requestId, auth, afterKeyVersion, proof, sealed } = registration;
+  const { machineGuid, requestId, auth, afterKeyVersion, proof, sealed, creationRefusal } = registration;
+  if (state.revision === 0 && creationRefusal) {
+    return refused({ error: creationRefusal, reason: "it may not create the domain" });
+  }
   const refusal =
     authenticationRefusal(state.settings, auth) ??
     deviceProofRefusal(state, machineGuid, proof, auth) ??
@@ -64,7 +70,7 @@ export function decideRegistration(
   return granted(
     {
       newMember: newMember || alreadyDone,
-      credentialsAfter: afterKeyVersion,
+      credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo),
       keyVersion: state.keyVersion + rolledOver.length,
     },
     [...created, ...membershipEvents(registration, member), ...used, ...rolledOver],

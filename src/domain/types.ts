@@ -42,6 +42,8 @@ export type DomainState = Readonly<{
   keyRolloverRequired: boolean;
   /** The highest key version; 0 before the first key. */
   keyVersion: number;
+  /** The keys up to this version are kept, and handed out to nobody any more; 0 if none are retired. */
+  retiredUpTo: number;
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
@@ -72,6 +74,7 @@ export const NEWBORN: DomainState = {
   settings: DEFAULT_SETTINGS,
   keyRolloverRequired: true,
   keyVersion: 0,
+  retiredUpTo: 0,
   memberCount: 0,
   members: new Map(),
   records: new Map(),
@@ -112,6 +115,7 @@ export type DomainEvent =
   | Readonly<{ type: "device-unbanned"; machineGuid: string } & ByOperator>
   | Readonly<{ type: "rollover-required" } & ByOperator>
   | Readonly<{ type: "key-made"; keyVersion: number } & Partial<ByOperator>>
+  | Readonly<{ type: "keys-retired"; upTo: number; previous: number } & ByOperator>
   | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { configOf } from "../config.ts";
-import type { AuthEvidence } from "../domain/types.ts";
+import type { Registration } from "../domain/registration.ts";
+import type { AuthEvidence, DeviceProof } from "../domain/types.ts";
 import { leastRecentlyRenewed } from "../storage/domain-lists.ts";
 import { type DomainOverview, readDomain } from "../storage/domain-reader.ts";
 import type { AppEnv } from "./context.ts";
@@ -17,12 +18,12 @@ const MEMBERS_SHOWN = 5;
 export async function registrationFailure(
   c: Context<AppEnv>,
   domain: string,
-  auth: AuthEvidence,
+  { auth, proof }: Pick<Registration, "auth" | "proof">,
   error: unknown,
 ): Promise<never> {
   if (!(error instanceof Problem && error.problem === "DOM_LIMIT_REACHED")) throw error;
   const overview = await readDomain(c.env.DB, domain);
-  if (!overview || !(holdsToken(auth, overview) || (await mayLook(c)))) throw error;
+  if (!overview || !(holdsToken(auth, proof, overview) || (await mayLook(c)))) throw error;
   const { keyEncryptionKeys } = configOf(c.env);
   const members = await leastRecentlyRenewed(c.env.DB, domain, MEMBERS_SHOWN);
   const { memberCount, maxMembership } = overview;
@@ -36,6 +37,9 @@ export async function registrationFailure(
   });
 }
 
-function holdsToken(auth: AuthEvidence, { authNamespace }: DomainOverview): boolean {
-  return auth.kind === "verified" && (authNamespace === null || authNamespace === auth.namespace);
+function holdsToken(auth: AuthEvidence, proof: DeviceProof | null, { authNamespace }: DomainOverview): boolean {
+  if (auth.kind !== "verified") return false;
+  // Whoever found a token that is bound to a key does not hold it.
+  const holder = auth.keyThumbprint === null || auth.keyThumbprint === proof?.thumbprint;
+  return holder && (authNamespace === null || authNamespace === auth.namespace);
 }

@@ -1,22 +1,12 @@
 import type { Context } from "hono";
-import * as z from "zod";
+import type * as z from "zod";
 import { configOf } from "../config.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import { checked } from "./bodies.ts";
 import type { AppEnv } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
 
-/** The most rows of a page. */
-export const MAX_PAGE_ROWS = 200;
 const PURPOSE = "page-cursor";
-
-const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
-
-/** The query members that every list takes. */
-export const pageQuery = {
-  limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS)).default(50),
-  cursor: z.string().min(1).max(4_096).optional(),
-};
 
 type Rows<Row> = Readonly<{ rows: readonly Row[]; cut?: boolean }>;
 

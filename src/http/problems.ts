@@ -34,6 +34,11 @@ export const PROBLEMS = {
     headers: { "www-authenticate": "Bearer" },
   },
   ADMIN_SCOPE_REQUIRED: { status: 403, title: "The operator's credential does not reach as far as this" },
+  RATE_LIMITED: {
+    status: 429,
+    title: "There were too many requests",
+    headers: { "retry-after": "60" },
+  },
   OVERLOADED: { status: 503, title: "The domain has more to do than it can take on", headers: RETRY },
   TEMPORARILY_UNAVAILABLE: {
     status: 503,
@@ -86,7 +91,7 @@ export class Problem extends Error {
     const fallback = status === 500 ? `Ask the operator about request ${requestId}.` : undefined;
     const detail = this.details.detail ?? (errors ? describe(errors) : fallback);
     const body = {
-      type: `${origin}/problems/${this.problem.toLowerCase().replaceAll("_", "-")}`,
+      type: `${origin}${problemPath(this.problem)}`,
       title: type.title,
       status,
       ...(detail === undefined ? {} : { detail }),
@@ -100,6 +105,11 @@ export class Problem extends Error {
       headers: { ...type.headers, ...headers, "content-type": "application/problem+json" },
     });
   }
+}
+
+/** Where on this server an error is described to people. */
+export function problemPath(name: ProblemName): string {
+  return `/problems/${name.toLowerCase().replaceAll("_", "-")}`;
 }
 
 /** A bad request, with the members at fault. */

@@ -24,9 +24,9 @@ export async function listDomains(
     .from(domainServerInfo)
     .where(
       and(
-        gte(domainServerInfo.domain, prefix),
+        // One lower bound: given two, SQLite would seek the one and go through all rows up to the other.
+        after === null ? gte(domainServerInfo.domain, prefix) : gt(domainServerInfo.domain, after),
         lt(domainServerInfo.domain, `${prefix}${AFTER_ALL_NAMES}`),
-        after === null ? undefined : gt(domainServerInfo.domain, after),
       ),
     )
     .orderBy(asc(domainServerInfo.domain))
@@ -156,16 +156,16 @@ export async function listActivity(
   const db = drizzle(database);
   const newest = sql`(select committed_at, changes from domain_log where domain = ${domain}
     order by revision desc limit ${commits})`;
-  const [days, [oldest]] = (await db.batch([
+  const [days, oldest] = await Promise.all([
     db.all<ActivityRow>(sql`
       select cast(commits.committed_at / 86400000 as integer) as day,
         sum(${typed("device-joined")}) as joined, sum(${typed("device-left")} or ${typed("device-evicted")}) as left
       from ${newest} as commits, json_each(commits.changes) as change
-      where commits.committed_at >= ${fromDay * 86_400_000} group by 1 order by 1`) as never,
-    db.all<{ seen: number; since: number | null }>(
+      where commits.committed_at >= ${fromDay * 86_400_000} group by 1 order by 1`),
+    db.get<{ seen: number; since: number | null }>(
       sql`select count(*) as seen, min(committed_at) as since from ${newest}`,
-    ) as never,
-  ])) as unknown as [ActivityRow[], [{ seen: number; since: number | null }]];
+    ),
+  ]);
   const complete = oldest.seen < commits || (oldest.since ?? 0) < fromDay * 86_400_000;
   return { days: days.filter(({ joined, left }) => joined > 0 || left > 0), complete };
 }

@@ -2,13 +2,36 @@ import { asc, eq, getTableColumns, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { currentKeyVersion } from "../domain/rollover.ts";
 import type { DomainSettings } from "../domain/types.ts";
-import { domainKeys, domainServerInfo, keyEncryptionUses } from "./schema.ts";
+import {
+  domainBans,
+  domainKeys,
+  domainLog,
+  domainLogCheckpoints,
+  domainMembership,
+  domainRefusals,
+  domainRequests,
+  domainServerInfo,
+  keyEncryptionUses,
+} from "./schema.ts";
+
+const TABLES = [
+  domainServerInfo,
+  domainMembership,
+  domainBans,
+  domainRefusals,
+  domainKeys,
+  domainRequests,
+  domainLog,
+  domainLogCheckpoints,
+  keyEncryptionUses,
+];
 
 /** A domain as anyone may see it and as its operator does; times in milliseconds since the Unix epoch. */
 export type DomainOverview = DomainSettings &
   Readonly<{
     domain: string;
     keyVersion: number;
+    retiredUpTo: number;
     keyRolloverRequired: boolean;
     memberCount: number;
     revision: number;
@@ -49,12 +72,9 @@ export async function readPublicKeys(database: D1Database, domain: string): Prom
 export const highestKeyVersion = sql<number>`(
   select coalesce(max(key.key_version), 0) from ${domainKeys} as key where key.domain = ${domainServerInfo}.domain)`;
 
-/** Whether the database answers and has its tables. @throws what D1 throws if not */
+/** Whether the database answers and has its tables, with all their columns. @throws what D1 throws if not */
 export async function checkDatabase(database: D1Database): Promise<void> {
   const db = drizzle(database);
-  await db.batch([
-    db.select({ domain: domainServerInfo.domain }).from(domainServerInfo).limit(1),
-    // A table of the newest migration.
-    db.select({ kid: keyEncryptionUses.kid }).from(keyEncryptionUses).limit(1),
-  ]);
+  const [first, ...others] = TABLES.map((table) => db.select().from(table).limit(0));
+  if (first) await db.batch([first, ...others]);
 }

@@ -27,7 +27,7 @@ function bannedAmong(domain: SQL, machineGuids: SQL, thumbprints: SQL): SQL {
 /** The columns that say in which state a domain is; `devices` and the like are JSON arrays of arrays. */
 const PRESENT = sql`
   ${info.revision}, ${info.authenticationRequired}, ${info.authNamespace}, ${info.maxMembership},
-  ${info.deviceKeyRequired}, ${info.keyRolloverRequired}, ${info.memberCount},
+  ${info.deviceKeyRequired}, ${info.keyRolloverRequired}, ${info.memberCount}, ${info.retiredUpTo},
   (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
     where ${domainKeys.domain} = asked.domain) as key_version,
   exists (select 1 from ${domainKeys} where ${domainKeys.domain} = asked.domain
@@ -77,6 +77,7 @@ export type LoadedRow = {
   device_key_required: number;
   key_rollover_required: number;
   member_count: number;
+  retired_up_to: number;
   key_version: number;
   held_key_is_there: number;
   head: string | null;
@@ -123,6 +124,7 @@ export const TAKE_REVISION = new CompiledStatement<
   | "deviceKeyRequired"
   | "keyRolloverRequired"
   | "memberCount"
+  | "retiredUpTo"
   | "keyVersion"
   | "assumedStayed"
   | "assumedWelcome"
@@ -137,7 +139,7 @@ export const TAKE_REVISION = new CompiledStatement<
       and ${info.authNamespace} is ${value("authNamespace")} and ${info.maxMembership} is ${value("maxMembership")}
       and ${info.deviceKeyRequired} = ${value("deviceKeyRequired")}
       and ${info.keyRolloverRequired} = ${value("keyRolloverRequired")}
-      and ${info.memberCount} = ${value("memberCount")}
+      and ${info.memberCount} = ${value("memberCount")} and ${info.retiredUpTo} = ${value("retiredUpTo")}
       and ${value("keyVersion")} = (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
         where ${domainKeys.domain} = ${value("domain")})
       and ${value("previous")} is (select ${domainLog.hash} from ${domainLog}

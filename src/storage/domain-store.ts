@@ -110,11 +110,21 @@ export class DomainStore {
   readonly #database: D1Database;
   readonly #db: DrizzleD1Database;
   readonly #pause: (attempt: number) => Promise<void>;
+  readonly #answerMilliseconds: number;
 
-  constructor(database: D1Database, pause: (attempt: number) => Promise<void> = jitteredPause) {
+  /**
+   * @param pause waits before a repetition
+   * @param answerMilliseconds how long D1 may take to answer
+   */
+  constructor(
+    database: D1Database,
+    pause: (attempt: number) => Promise<void> = jitteredPause,
+    answerMilliseconds = ANSWER_MILLISECONDS,
+  ) {
     this.#database = database;
     this.#db = drizzle(database);
     this.#pause = pause;
+    this.#answerMilliseconds = answerMilliseconds;
   }
 
   /**
@@ -185,7 +195,7 @@ export class DomainStore {
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
       if (attempt > 0) await this.#pause(attempt);
       try {
-        await inTime(this.#database.batch(this.#statements(commit)));
+        await this.#inTime(this.#database.batch(this.#statements(commit)));
         return "committed";
       } catch (error) {
         failure = error;
@@ -254,11 +264,15 @@ export class DomainStore {
   #info({ before, after, entry }: Commit): D1PreparedStatement {
     const { domain } = entry;
     const committedAt = Date.parse(entry.committedAt);
-    const { settings, keyRolloverRequired, memberCount, revision } = after;
-    if (revision > 1 && settings === before.settings && keyRolloverRequired === before.keyRolloverRequired) {
+    const { settings, keyRolloverRequired, retiredUpTo, memberCount, revision } = after;
+    const same =
+      settings === before.settings &&
+      keyRolloverRequired === before.keyRolloverRequired &&
+      retiredUpTo === before.retiredUpTo;
+    if (revision > 1 && same) {
       return COUNT_MEMBERS.with(this.#database, { domain, memberCount, revision, committedAt });
     }
-    const info = { ...settings, keyRolloverRequired, memberCount, revision, updatedAt: committedAt };
+    const info = { ...settings, keyRolloverRequired, retiredUpTo, memberCount, revision, updatedAt: committedAt };
     return bound(
       this.#database,
       before.revision === 0
@@ -310,7 +324,7 @@ export class DomainStore {
   async tally(domain: string, { renewed, refusals }: Tally): Promise<void> {
     const { day, machineGuids } = renewed;
     const rows = refusals.map(({ hour, error, count }) => [hour, error, count]);
-    await inTime(
+    await this.#inTime(
       this.#database.batch([
         NOTE_RENEWALS.with(this.#database, { domain, day, machineGuids: JSON.stringify(machineGuids) }),
         COUNT_REFUSALS.with(this.#database, { domain, rows: JSON.stringify(rows) }),
@@ -364,7 +378,7 @@ export class DomainStore {
   async #reading<T>(read: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTime(read());
+        return await this.#inTime(read());
       } catch (error) {
         const kind = d1Failure(error);
         if (kind === "overloaded") throw new StorageUnavailableError("D1 is overloaded", true, error);
@@ -372,6 +386,17 @@ export class DomainStore {
         if (attempt >= LOAD_TRIES) throw new StorageUnavailableError("D1 does not answer", false, error);
         await this.#pause(attempt);
       }
+    }
+  }
+
+  /** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
+  async #inTime<T>(call: Promise<T>): Promise<T> {
+    const { promise: deadline, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), this.#answerMilliseconds);
+    try {
+      return await Promise.race([call, deadline]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
@@ -395,7 +420,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
   const committedAt = Date.parse(commit.entry.committedAt);
   const entry = { domain, commitId, committedAt, changes: canonicalJson(commit.entry.changes), hash };
   if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
-  const { revision, keyRolloverRequired, memberCount, keyVersion, settings } = before;
+  const { revision, keyRolloverRequired, memberCount, retiredUpTo, keyVersion, settings } = before;
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
   return TAKE_REVISION.with(database, {
     ...entry,
@@ -406,6 +431,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
     deviceKeyRequired: Number(deviceKeyRequired),
     keyRolloverRequired: Number(keyRolloverRequired),
     memberCount,
+    retiredUpTo,
     keyVersion,
     previous,
     assumedStayed: JSON.stringify(assumed.stayed),
@@ -452,6 +478,7 @@ function stateOf(row: LoadedRow): DomainState {
     },
     keyRolloverRequired: row.key_rollover_required === 1,
     keyVersion: row.key_version,
+    retiredUpTo: row.retired_up_to,
     memberCount: row.member_count,
     ...devices,
   };
@@ -489,17 +516,6 @@ function membershipChanges(
     else if (known !== membership) changed.push({ machineGuid, ...membership });
   }
   return { added, changed, removed: [...before.keys()].filter((machineGuid) => !after.has(machineGuid)) };
-}
-
-/** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), ANSWER_MILLISECONDS);
-  try {
-    return await Promise.race([call, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Waits 20 to 40 ms before the first repetition, and twice as long before each further one. */

@@ -2,7 +2,7 @@ import { and, eq, lte, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { decodeJwt, type JWK } from "jose";
 import { signLogCheckpoint } from "../crypto/log-statements.ts";
-import { BEFORE_THE_LOG, type LogCheckpoint, replayed } from "../domain/log-replay.ts";
+import { type LogCheckpoint, replayed, stateAfterCut } from "../domain/log-replay.ts";
 import { domainsWithLogBefore, readCheckpoint, readLogUntil } from "./log-reader.ts";
 import { domainLog, domainLogCheckpoints } from "./schema.ts";
 
@@ -48,7 +48,7 @@ async function cutOnce(
   const last = entries.at(-1);
   if (!last) return 0;
   const before = await readCheckpoint(database, domain);
-  const start = before ? (decodeJwt(before.statement) as unknown as LogCheckpoint).state : BEFORE_THE_LOG;
+  const start = stateAfterCut(before && decodeJwt<LogCheckpoint>(before.statement));
   const checkpoint = { revision: last.revision, hash: last.hash, state: entries.reduce(replayed, start) };
   const row = {
     domain,

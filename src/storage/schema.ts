@@ -12,6 +12,8 @@ export const domainServerInfo = sqliteTable("domain_server_info", {
   deviceKeyRequired: integer("device_key_required", { mode: "boolean" }).notNull().default(false),
   keyRolloverRequired: integer("key_rollover_required", { mode: "boolean" }).notNull().default(true),
   memberCount: integer("member_count").notNull().default(0),
+  /** The highest key version that is handed out no more. */
+  retiredUpTo: integer("retired_up_to").notNull().default(0),
   revision: integer("revision").notNull(),
   createdAt: integer("created_at").notNull(),
   updatedAt: integer("updated_at").notNull(),

@@ -2,6 +2,7 @@
 import type { Page } from "playwright-core";
 import { expect, test as plainTest } from "vitest";
 import { newProfile } from "./chromium.ts";
+import { ConsoleTab } from "./console-tab.ts";
 import { startSite } from "./site.ts";
 import { type DeviceSettings, openDevice, openTab } from "./tabs.ts";
 import { TestDomain } from "./test-domain.ts";
@@ -38,6 +39,20 @@ export const test = plainTest
       tabs.push(tab);
       tab.on("pageerror", (error) => uncaught.push(error));
       await openDevice(tab, domain, settings);
+      return tab;
+    };
+  })
+  .extend("openConsole", async ({ site, browser }, { onCleanup }) => {
+    const tabs: ConsoleTab[] = [];
+    onCleanup(async () => {
+      for (const tab of tabs) await tab.page.close();
+      expect(tabs.flatMap(({ complaints }) => complaints)).toEqual([]);
+    });
+    /** A tab with the console, at a place such as `#/domains`; signed in with the admin token, or with none. */
+    return async (place: string, token: string | null = site.adminToken): Promise<ConsoleTab> => {
+      const tab = new ConsoleTab(await browser.newPage(), site);
+      tabs.push(tab);
+      await tab.open(place, token);
       return tab;
     };
   });

@@ -35,6 +35,14 @@ export class TestDomain {
     });
   }
 
+  /** Has a device removed, and kept from coming back. */
+  async ban(machineGuid: string, reason: string): Promise<void> {
+    await this.#admin(
+      { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ reason }) },
+      `/bans/${machineGuid}`,
+    );
+  }
+
   /** Encrypts a secret to the domain, as a licence server does. */
   encrypt(secret: string): Promise<string> {
     return encryptToDomain(this.url, secret);
@@ -51,8 +59,8 @@ export class TestDomain {
     return credentials.map(({ privateKey }) => privateKey);
   }
 
-  async #admin({ headers, ...request }: RequestInit): Promise<Overview> {
-    const response = await fetch(`${this.#site.url}/admin/domains/${this.name}`, {
+  async #admin({ headers, ...request }: RequestInit, path = ""): Promise<Overview> {
+    const response = await fetch(`${this.#site.url}/admin/domains/${this.name}${path}`, {
       ...request,
       headers: { ...headers, authorization: `Bearer ${this.#site.adminToken}` },
     });

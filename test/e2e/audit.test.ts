@@ -73,6 +73,14 @@ describe("an audit", () => {
     expect(found).toMatchObject({ domain, entries: 9, revision: 9, members: 1, keyVersion: 3, problems: [] });
   });
 
+  it("follows keys that are retired and brought back", async () => {
+    const domain = await eventfulDomain();
+    await ask("PUT", `/admin/domains/${domain}/retired-keys`, { upTo: 2 });
+    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 10, keyVersion: 3, problems: [] } });
+    await ask("PUT", `/admin/domains/${domain}/retired-keys`, { upTo: 0 });
+    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 11, problems: [] } });
+  });
+
   it.each([
     [
       "changed",
@@ -127,6 +135,7 @@ describe("an audit", () => {
       "update domain_server_info set key_rollover_required = 0 where domain = ?",
       "rollover",
     ],
+    ["keys that nobody retired", "update domain_server_info set retired_up_to = 1 where domain = ?", "retired"],
   ])("finds %s", async (_, statement, complaint) => {
     const domain = await eventfulDomain();
     await sql(statement, domain);

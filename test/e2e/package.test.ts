@@ -59,8 +59,10 @@ describe("the package", () => {
       "device-domain-server",
       "jose",
     ]);
+    // An audit reads the log as the server wrote it, by the same pure rules.
+    const ofTheLog = /^dist\/(domain(\/(log-entry|log-replay|types|errors)\..*)?|crypto(\/log-[a-z]+\..*)?)$/;
     const parts = /^(dist(\/(client|licence|cli)(\/.*)?)?|README.md|LICENSE|package.json)$/;
-    expect(packed.filter((name) => !parts.test(name))).toEqual([]);
+    expect(packed.filter((name) => !parts.test(name) && !ofTheLog.test(name))).toEqual([]);
   });
 
   it("has libraries that import jose alone, and Node only where that is said", () => {

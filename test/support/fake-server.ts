@@ -81,6 +81,11 @@ export class FakeServer {
     this.state = { ...this.state, members, memberCount: members.size, keyRolloverRequired: true };
   }
 
+  /** Retires keys as an operator does. */
+  retireKeys(retiredUpTo: number): void {
+    this.state = { ...this.state, retiredUpTo };
+  }
+
   /** Makes the next key. */
   async rollOver(): Promise<void> {
     const keyVersion = this.state.keyVersion + 1;
@@ -115,14 +120,14 @@ export class FakeServer {
       ...{ type: "register", requestId: "", machineGuid, auth, afterKeyVersion, proof, sealed: true },
     });
     if (!outcome.granted) return problem(403, outcome.refusal.error);
-    const { newMember, keyVersion } = outcome.grant as RegistrationGrant;
-    const pairs = this.#keyPairs.slice(afterKeyVersion);
+    const { newMember, keyVersion, credentialsAfter } = outcome.grant as RegistrationGrant;
+    const pairs = this.#keyPairs.slice(credentialsAfter);
     const draft: Draft = {
       answer: { domain: "den", machineGuid, newMember, keyVersion },
       statements: pairs.map((pair, index) => ({
         issuer: this.issuer,
         domain: "den",
-        keyVersion: afterKeyVersion + index + 1,
+        keyVersion: credentialsAfter + index + 1,
         publicJwk: pair.publicJwk,
         issuedAt: this.now(),
         lifetimeSeconds: 30 * 24 * 60 * 60,
@@ -137,7 +142,7 @@ export class FakeServer {
       draft.tokens.push((await signDomainToken(statement, draft.tokenKey)).token);
     }
     draft.answer.credentials = draft.tokens.map((token, index) => ({
-      keyVersion: afterKeyVersion + index + 1,
+      keyVersion: credentialsAfter + index + 1,
       token,
       expiresAt: new Date(this.now()).toISOString(),
     }));

@@ -1,11 +1,16 @@
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 
 /** The namespaces of the issuers that test servers trust. */
-export const TEST_NAMESPACES = ["studio", "arcade"] as const;
+export const TEST_NAMESPACES = ["studio", "arcade", "office"] as const;
 export type TestNamespace = (typeof TEST_NAMESPACES)[number];
 
 /** The `aud` that test servers expect. */
 export const TEST_AUDIENCE = "https://domains.example";
+
+/** What the tokens of a namespace's issuer may let operators do, where that is anything. */
+const OPERATOR_SCOPES: { readonly [Namespace in TestNamespace]?: readonly string[] } = {
+  office: ["domains:read", "domains:write", "domains:evict"],
+};
 
 /** The `iss` of a namespace's test issuer. */
 export function testIssuer(namespace: string): string {
@@ -21,7 +26,13 @@ export async function newTestIssuers() {
     const jwk = { ...(await exportJWK(privateKey)), kid: `${namespace}-1`, alg: "ES256" };
     const { d, ...publicJwk } = jwk;
     keys[namespace] = jwk;
-    trusted.push({ namespace, issuer: testIssuer(namespace), audience: TEST_AUDIENCE, jwks: { keys: [publicJwk] } });
+    trusted.push({
+      namespace,
+      issuer: testIssuer(namespace),
+      audience: TEST_AUDIENCE,
+      jwks: { keys: [publicJwk] },
+      operatorScopes: OPERATOR_SCOPES[namespace] ?? [],
+    });
   }
   return { trusted, keys };
 }

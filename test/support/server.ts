@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,9 +36,10 @@ export type TestServer = {
  * @param options.vars variables of the server, such as `TRUSTED_ISSUERS`
  * @param options.dir a folder for its data and secrets, which stays: started with it again, the server finds them there
  * @param options.port where to listen; a free port if left out
+ * @param options.addressLimit how many requests a minute it serves to one client address; as deployed if left out
  */
 export async function startServer(
-  options: { vars?: Record<string, string>; dir?: string; port?: number } = {},
+  options: { vars?: Record<string, string>; dir?: string; port?: number; addressLimit?: number } = {},
 ): Promise<TestServer> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "device-domains-"));
   const port = options.port ?? (await freePort());
@@ -50,7 +51,8 @@ export async function startServer(
   };
   try {
     const secrets = await secretsIn(dir);
-    server = await start(dir, port, secrets, options.vars ?? {});
+    const config = configOfBuilt(dir, options.addressLimit);
+    server = await start(dir, port, config, secrets, options.vars ?? {});
     await untilWell(url, server);
     return { url, port, adminToken: secrets.ADMIN_TOKEN as string, dir, output: server.output, stop };
   } catch (error) {
@@ -59,7 +61,13 @@ export async function startServer(
   }
 }
 
-async function start(dir: string, port: number, secrets: NodeJS.Dict<string>, vars: Record<string, string>) {
+async function start(
+  dir: string,
+  port: number,
+  config: string,
+  secrets: NodeJS.Dict<string>,
+  vars: Record<string, string>,
+) {
   // Wrangler prefers what the shell sets to what its file of secrets says: so both say the same.
   const env = { ...process.env, ...QUIET, WRANGLER_LOG_PATH: join(dir, "logs"), ...secrets };
   const state = ["--persist-to", join(dir, "state")];
@@ -69,9 +77,11 @@ async function start(dir: string, port: number, secrets: NodeJS.Dict<string>, va
     ["deploy", "--dry-run", "--outdir", join(dir, "build")],
   ];
   for (const args of preparations) await finished(wrangler(args, env));
+  cpSync(join(ROOT, "build", "assets"), join(dir, "assets"), { recursive: true });
   return wrangler(
     [
-      ...["dev", join(dir, "build", "index.js"), "--no-bundle", "--config", join(ROOT, "wrangler.toml")],
+      ...["dev", join(dir, "build", "index.js"), "--no-bundle", "--config", config],
+      ...["--assets", join(dir, "assets")],
       ...["--ip", HOST, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
       // Naming a file of secrets also keeps wrangler from reading the checkout's own .dev.vars.
       ...[...state, "--env-file", secretsFile(dir)],
@@ -80,6 +90,15 @@ async function start(dir: string, port: number, secrets: NodeJS.Dict<string>, va
     env,
     END_WITH_PARENT,
   );
+}
+
+/** A configuration for what is built already. Told how to build, wrangler would watch the sources for changes. */
+function configOfBuilt(dir: string, addressLimit: number | undefined): string {
+  const file = join(dir, "wrangler.toml");
+  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace(/^\[build\]\n(?:[^[\n].*\n)*/m, "");
+  const limit = /(?<=name = "ADDRESS_LIMIT"\n.*\n.*limit = )\d+/;
+  writeFileSync(file, addressLimit === undefined ? config : config.replace(limit, `${addressLimit}`));
+  return file;
 }
 
 const QUIET = {

@@ -76,6 +76,8 @@ describe("an environment with all that is needed", () => {
       adminTokens: [good.ADMIN_TOKEN],
       access: null,
       logRetentionDays: null,
+      domainCreation: "open",
+      corsOrigins: [],
     });
   });
 

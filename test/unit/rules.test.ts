@@ -33,6 +33,14 @@ const configure = (patch: object): Command => ({
   patch,
 });
 
+const byOperator = (type: "evict" | "ban" | "unban", machineGuid: string): Command => ({
+  type,
+  requestId: `${type} ${machineGuid}`,
+  machineGuid,
+  reason: "stolen",
+  by: "op",
+});
+
 const events = (state: DomainState, ...commands: Command[]) =>
   decideGroup(state, commands, NOW).events.map((event) => event.type);
 
@@ -115,6 +123,10 @@ describe("any group of commands", () => {
     guid.map((each) => leave(each)),
     guid.map((each) => leave(each, true)),
     fc.record({ maxMembership: fc.option(fc.nat(4), { nil: null }) }).map(configure),
+    fc.nat(4).map((upTo) => ({ type: "retire", requestId: "retire", by: "op", upTo }) as const),
+    guid.map((each) => byOperator("evict", each)),
+    guid.map((each) => byOperator("ban", each)),
+    guid.map((each) => byOperator("unban", each)),
   );
 
   it("decides the same in one group as one by one", () => {

@@ -281,6 +281,7 @@ describe("settings that cannot be", () => {
     [{ authenticationRequired: true, authNamespace: "" }, ["authNamespace"]],
     [{ authenticationRequired: true, authNamespace: "n".repeat(129) }, ["authNamespace"]],
     [{ authenticationRequired: true, authNamespace: 7 }, ["authNamespace"]],
+    [{ authenticationRequired: true, authNamespace: "studio\ud800" }, ["authNamespace"]],
     [{ authenticationRequired: true, authNamespace: ["studio"] }, ["authNamespace"]],
     [{ maxMembers: 3 }, ["maxMembers"]],
     [{ memberCount: 0, revision: 1, keyRolloverRequired: false }, ["keyRolloverRequired", "memberCount", "revision"]],

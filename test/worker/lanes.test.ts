@@ -116,6 +116,7 @@ describe("what an operator changes in the database by hand", () => {
     ["max_membership = 1", "DOM_LIMIT_REACHED"],
     ["device_key_required = 1", "DEVICE_KEY_REQUIRED"],
     ["key_rollover_required = 1", { newMember: true, keyVersion: 2, credentialsAfter: 0 }],
+    ["retired_up_to = 1", { newMember: true, keyVersion: 1, credentialsAfter: 1 }],
   ])("holds from the next request on: %s", async (change, expected) => {
     const { domain, queue } = await warmed((_, run) => run());
     await env.DB.prepare(`update domain_server_info set ${change} where domain = ?`).bind(domain).run();

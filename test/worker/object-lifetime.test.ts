@@ -1,7 +1,7 @@
-import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
-import { DomainStore } from "../../src/storage/domain-store.ts";
+import { describe, expect, it } from "vitest";
+import { abortedAt } from "./aborted-objects.ts";
 import { deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
 
 describe("the object of a domain", () => {
@@ -43,23 +43,3 @@ describe("the object of a domain", () => {
     expect(await invariantViolations(domain)).toEqual([]);
   });
 });
-
-/** What `requests` come to if every object is aborted around its first commit, before anyone was answered. */
-async function abortedAt<T>(moment: "before" | "after", requests: () => Promise<T>): Promise<T> {
-  const { commit } = DomainStore.prototype;
-  let reached = false;
-  const spy = vi.spyOn(DomainStore.prototype, "commit").mockImplementationOnce(async function (
-    this: DomainStore,
-    change,
-  ) {
-    if (moment === "after") await commit.call(this, change);
-    reached = true;
-    return new Promise(() => {});
-  });
-  const outcome = requests();
-  // Polled, because a promise may not be resolved from within an object that is about to go.
-  while (!reached) await scheduler.wait(1);
-  await abortAllDurableObjects();
-  spy.mockRestore();
-  return outcome;
-}

@@ -10,14 +10,19 @@ import { DomainStore } from "../../src/storage/domain-store.ts";
 export const NO_TALLIES = { renewed: () => {}, refused: () => {} };
 
 /** A queue with its own writer for a domain, as a second instance of the domain's object would have. */
-export function newQueue(domain: string, database: D1Database = env.DB): Lanes<Request, Result> {
-  const store = new DomainStore(database, () => Promise.resolve());
-  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES));
+export function newQueue(
+  domain: string,
+  database: D1Database = env.DB,
+  mayCreate?: (creator: string) => Promise<boolean>,
+  answerMilliseconds?: number,
+): Lanes<Request, Result> {
+  const store = new DomainStore(database, () => Promise.resolve(), answerMilliseconds);
+  return new Lanes(new DomainWriter(domain, store, new Keyring(domain, configOf(env)), NO_TALLIES, mayCreate));
 }
 
 /** A command as it goes into a queue. */
 export function request(command: Command, repeated = false): Request {
-  return { command, repeated, issuer: "https://domains.example" };
+  return { command, repeated, issuer: "https://domains.example", creator: null };
 }
 
 export function joins(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
@@ -42,6 +47,10 @@ export function leaves(machineGuid: string, requestId: string = crypto.randomUUI
     proof: null,
     requestKey: null,
   };
+}
+
+export function bans(machineGuid: string, requestId: string = crypto.randomUUID()): Command {
+  return { type: "ban", requestId, machineGuid, reason: "stolen", by: "ada" };
 }
 
 /** What a result grants, or the name of the error it refuses with. */

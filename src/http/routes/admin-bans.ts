@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import * as z from "zod";
 import { configOf } from "../../config.ts";
 import { type BanRow, listBans, readBan } from "../../storage/domain-lists.ts";
 import { jsonBody } from "../bodies.ts";
@@ -7,18 +6,16 @@ import { type AppEnv, domainName, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { banShown, namedDevice } from "../devices-shown.ts";
 import { may } from "../operators.ts";
-import { page, pageQuery, queryOf } from "../pages.ts";
+import { page, queryOf } from "../pages.ts";
 import { Problem } from "../problems.ts";
-import { banBody } from "../schemas.ts";
+import { banBody, pageQuery } from "../schemas.ts";
 import { existing } from "./admin-domains.ts";
-
-const bansQuery = z.strictObject(pageQuery);
 
 /** Devices that may not come back. */
 export const adminBans = new Hono<AppEnv>()
   .get("/admin/domains/:domain/bans", may("domains:read"), async (c) => {
     const domain = domainName(c);
-    const query = queryOf(c, bansQuery);
+    const query = queryOf(c, pageQuery);
     await existing(c, domain);
     const { rows, nextCursor } = await page<string, BanRow>(
       c,

@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import * as z from "zod";
 import type { SettingsChange } from "../../domain/settings.ts";
 import { listDomains, listKeyVersions } from "../../storage/domain-lists.ts";
 import { type DomainOverview, readDomain } from "../../storage/domain-reader.ts";
@@ -7,13 +6,11 @@ import { jsonBody } from "../bodies.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { may } from "../operators.ts";
-import { page, pageQuery, queryOf } from "../pages.ts";
+import { page, queryOf } from "../pages.ts";
 import { Problem } from "../problems.ts";
-import { rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
+import { domainsQuery, pageQuery, retiredKeysBody, rolloverBody, settingsBody, settingsMergeBody } from "../schemas.ts";
 
 const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
-const domainsQuery = z.strictObject({ ...pageQuery, prefix: z.string().max(128).default("") });
-const keysQuery = z.strictObject(pageQuery);
 
 /** Domains, their settings and their keys. */
 export const adminDomains = new Hono<AppEnv>()
@@ -50,9 +47,18 @@ export const adminDomains = new Hono<AppEnv>()
     );
     return c.json(await overview(c, domain));
   })
+  .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
+    const domain = domainName(c);
+    const { upTo } = await jsonBody(c, retiredKeysBody);
+    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
+    await askCoordinator(c.env, domain, (coordinator, repeated) =>
+      coordinator.retireKeys({ type: "retire", requestId, by, upTo }, { issuer, repeated }),
+    );
+    return c.json(await overview(c, domain));
+  })
   .get("/admin/domains/:domain/key-versions", may("domains:read"), async (c) => {
     const domain = domainName(c);
-    const query = queryOf(c, keysQuery);
+    const query = queryOf(c, pageQuery);
     await existing(c, domain);
     const { rows, nextCursor } = await page(
       c,

@@ -1,6 +1,5 @@
 import { type Context, Hono } from "hono";
 import type { JWK } from "jose";
-import * as z from "zod";
 import { configOf } from "../../config.ts";
 import { signLogHead } from "../../crypto/log-statements.ts";
 import { dayOf } from "../../domain/group.ts";
@@ -8,12 +7,10 @@ import { listActivity, listRefusals } from "../../storage/domain-lists.ts";
 import { type HashedEntry, readCheckpoint, readLog } from "../../storage/log-reader.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { may } from "../operators.ts";
-import { MAX_PAGE_ROWS, page, pageQuery, queryOf } from "../pages.ts";
+import { page, queryOf } from "../pages.ts";
+import { activityQuery, exportQuery, logQuery, MAX_PAGE_ROWS } from "../schemas.ts";
 import { existing } from "./admin-domains.ts";
 
-const logQuery = z.strictObject({ ...pageQuery, order: z.enum(["newest", "oldest"]).default("newest") });
-const exportQuery = z.strictObject({ after: z.coerce.number().int().min(0).default(0) });
-const activityQuery = z.strictObject({ days: z.coerce.number().int().min(1).max(90).default(30) });
 /** The days of a busy domain are counted as far back as these go. */
 const MAX_ACTIVITY_COMMITS = 5_000;
 const MAX_REFUSAL_ROWS = 1_000;

@@ -1,22 +1,20 @@
 import { Hono } from "hono";
-import * as z from "zod";
 import { configOf } from "../../config.ts";
 import { listMembers, type MemberRow, readMember } from "../../storage/domain-lists.ts";
 import { type AppEnv, domainName, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { memberShown, namedDevice } from "../devices-shown.ts";
 import { may } from "../operators.ts";
-import { page, pageQuery, queryOf } from "../pages.ts";
+import { page, queryOf } from "../pages.ts";
 import { Problem } from "../problems.ts";
+import { pageQuery } from "../schemas.ts";
 import { existing } from "./admin-domains.ts";
-
-const membersQuery = z.strictObject(pageQuery);
 
 /** The members of a domain. */
 export const adminMembers = new Hono<AppEnv>()
   .get("/admin/domains/:domain/members", may("domains:read"), async (c) => {
     const domain = domainName(c);
-    const query = queryOf(c, membersQuery);
+    const query = queryOf(c, pageQuery);
     await existing(c, domain);
     const { rows, nextCursor } = await page<string, MemberRow>(
       c,

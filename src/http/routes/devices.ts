@@ -1,9 +1,10 @@
 import { type Context, Hono } from "hono";
 import { AuthTokenVerifier } from "../../auth/auth-tokens.ts";
 import { isRequestKey } from "../../auth/device-requests.ts";
-import { configOf } from "../../config.ts";
+import { configOf, type DomainCreation } from "../../config.ts";
 import type { Credential } from "../../coordinator/keyring.ts";
 import { importSealingKey, type SealingKey, sealPrivateKeys } from "../../crypto/sealed-keys.ts";
+import type { DomainError } from "../../domain/errors.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
@@ -11,11 +12,12 @@ import { deviceBody } from "../device-bodies.ts";
 import { registrationFailure } from "../full-domain.ts";
 import { keysInPlace } from "../key-encryption.ts";
 import { invalidRequest } from "../problems.ts";
+import { clientAddress, limited } from "../rate-limits.ts";
 import { deregisterBody, registerBody } from "../schemas.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
-  .post("/domains/:domain/register", keysInPlace, async (c) => {
+  .post("/domains/:domain/register", limited, keysInPlace, async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
@@ -23,12 +25,13 @@ export const devices = new Hono<AppEnv>()
     const requestId = c.get("requestId");
     const issuer = serverUrl(c);
     const sealed = sealTo !== null;
+    const creationRefusal = CREATION_REFUSALS[configOf(c.env).domainCreation](auth);
     const { newMember, keyVersion, credentials } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
       coordinator.register(
-        { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed },
-        { issuer, repeated },
+        { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed, creationRefusal },
+        { issuer, repeated, creator: clientAddress(c) },
       ),
-    ).catch((error) => registrationFailure(c, domain, auth, error));
+    ).catch((error) => registrationFailure(c, domain, { auth, proof }, error));
     return c.json(
       { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
       newMember ? 201 : 200,
@@ -56,6 +59,16 @@ async function sealingKey(jwk: SealingKey): Promise<CryptoKey> {
   if (key) return key;
   throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
 }
+
+/** What keeps a device from creating a domain by asking for it, under each policy. */
+const CREATION_REFUSALS: Readonly<Record<DomainCreation, (auth: AuthEvidence) => DomainError | null>> = {
+  open: () => null,
+  authenticated: ({ kind }) => {
+    if (kind === "verified") return null;
+    return kind === "unavailable" ? "TEMPORARILY_UNAVAILABLE" : "DOM_AUTHENTICATION_REQUIRED";
+  },
+  operators: () => "DOMAIN_NOT_FOUND",
+};
 
 /** The credentials with their private keys in the clear, or without them and all of them sealed. */
 async function credentialBodies(credentials: readonly Credential[], sealTo: CryptoKey | null) {

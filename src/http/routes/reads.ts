@@ -10,16 +10,17 @@ import { checkDatabase, readDomain, readPublicKeys } from "../../storage/domain-
 import { type AppEnv, domainName } from "../context.ts";
 import { checkKeyEncryption } from "../key-encryption.ts";
 import { Problem } from "../problems.ts";
+import { limited } from "../rate-limits.ts";
 
 /** What anyone may read. None of it creates a domain. */
 export const reads = new Hono<AppEnv>()
-  .get("/domains/:domain", async (c) => {
+  .get("/domains/:domain", limited, async (c) => {
     const overview = await readDomain(c.env.DB, domainName(c));
     if (!overview) throw new Problem("DOMAIN_NOT_FOUND");
     const { domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion } = overview;
     return c.json({ domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion });
   })
-  .get("/domains/:domain/keys", etag(), async (c) => {
+  .get("/domains/:domain/keys", limited, etag(), async (c) => {
     const keys = await readPublicKeys(c.env.DB, domainName(c));
     if (!keys) throw new Problem("DOMAIN_NOT_FOUND");
     // May be kept, but not used without asking: a leave must show at once.

@@ -1,0 +1,1 @@
+ALTER TABLE `domain_server_info` ADD `retired_up_to` integer DEFAULT 0 NOT NULL;

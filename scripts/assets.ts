@@ -1,0 +1,116 @@
+// `npm run assets`: builds what is served as files, beside the Worker. Wrangler runs it before it reads them.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { openApiDocument } from "../src/http/openapi/document.ts";
+import { problemPages } from "./problem-pages.ts";
+import { referencePage } from "./reference-page.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+/** What `directory` in wrangler.toml names. */
+const FOLDER = join(ROOT, "build", "assets");
+
+/** Files by their path below the folder. What is at `x.html` is served at `/x`. */
+type Files = Readonly<Record<string, string | Uint8Array>>;
+
+/** What is built. No path may be one of the Worker's: a file is served before the Worker is asked. */
+const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, description, problemPages];
+
+// Pages with the operator's token in them run their own files alone, speak to their own server alone, and in no frame.
+const POLICY = {
+  "default-src": "'none'",
+  "script-src": "'self'",
+  "style-src": "'self'",
+  "img-src": "'self' data:",
+  "connect-src": "'self'",
+  "base-uri": "'none'",
+  "form-action": "'none'",
+  "frame-ancestors": "'none'",
+};
+
+/** Redoc makes style elements that are empty, which the hash is of, to fill them by script; its font is in its styles. */
+const REFERENCE_POLICY = {
+  ...POLICY,
+  "style-src": "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+  "font-src": "data:",
+};
+
+const HEADERS = {
+  "content-security-policy": policy(POLICY),
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  // May be kept, but not used without asking: a page must fit the Worker it speaks to.
+  "cache-control": "no-cache",
+};
+
+/** What every file is served with. */
+function headers(): Files {
+  const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
+  const name = "content-security-policy";
+  const forReference = `/docs\n  ! ${name}\n  ${name}: ${policy(REFERENCE_POLICY)}\n`;
+  return { _headers: `/*\n${lines.join("")}${forReference}` };
+}
+
+function policy(directives: Readonly<Record<string, string>>): string {
+  return Object.entries(directives)
+    .map(([name, sources]) => `${name} ${sources}`)
+    .join("; ");
+}
+
+/** The operators' console. */
+async function consolePage(): Promise<Files> {
+  const folder = join(ROOT, "src", "console");
+  const { outputFiles } = await build({
+    entryPoints: [join(folder, "console.tsx"), join(folder, "console.css")],
+    outdir: "/",
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    tsconfig: join(ROOT, "tsconfig.console.json"),
+    legalComments: "none",
+    write: false,
+  });
+  const bundled = outputFiles.map(({ path, contents }) => [`console/${path.slice(1)}`, contents] as const);
+  return { "console.html": readFileSync(join(folder, "console.html")), ...Object.fromEntries(bundled) };
+}
+
+/** What the API is, for programs and for people. */
+function description(): Files {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  const document = openApiDocument(version);
+  return { "openapi.json": JSON.stringify(document, null, 2), ...referencePage(document) };
+}
+
+const files: Files = Object.assign({}, ...(await Promise.all(PARTS.map((part) => part()))));
+for (const [path, contents] of Object.entries(files)) replace(join(FOLDER, path), Buffer.from(contents));
+removeAllBut(new Set(Object.keys(files)));
+
+/** Writes a file in one step, and not at all if it is so already: others may be reading it, or wait for it to change. */
+function replace(path: string, contents: Buffer): void {
+  mkdirSync(dirname(path), { recursive: true });
+  if (current(path)?.equals(contents)) return;
+  const folder = mkdtempSync(join(ROOT, "build", "new-"));
+  writeFileSync(join(folder, "file"), contents);
+  renameSync(join(folder, "file"), path);
+  rmSync(folder, { recursive: true });
+}
+
+function current(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** Removes what an earlier build made and this one did not. */
+function removeAllBut(paths: ReadonlySet<string>): void {
+  for (const entry of readdirSync(FOLDER, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(FOLDER.length + 1).replaceAll("\\", "/");
+    if (entry.isFile() && !paths.has(name)) rmSync(path, { force: true });
+  }
+}

@@ -1,0 +1,87 @@
+import { EXPLANATIONS } from "../src/http/openapi/explanations.ts";
+import { PROBLEMS, type ProblemName, problemPath } from "../src/http/problems.ts";
+
+const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; }
+dd { margin: 0; }
+`;
+
+/** A page for each problem, at the address that its `type` is, and one that lists them: files by their paths. */
+export function problemPages(): Readonly<Record<string, string>> {
+  const names = Object.keys(PROBLEMS) as ProblemName[];
+  return {
+    "problems/problems.css": STYLE,
+    "problems/index.html": list(names),
+    ...Object.fromEntries(names.map((name) => [`${problemPath(name).slice(1)}.html`, page(name)])),
+  };
+}
+
+function list(names: readonly ProblemName[]): string {
+  const items = names.map(
+    (name) =>
+      `<li><a href="${escaped(problemPath(name))}"><code>${escaped(name)}</code></a> ${escaped(PROBLEMS[name].title)}</li>`,
+  );
+  return html(
+    "Problems",
+    `<h1>Problems</h1>
+<p>Every error that this server answers with. The <a href="/docs">API's description</a> says what gives which.</p>
+<ul>
+${items.join("\n")}
+</ul>`,
+  );
+}
+
+function page(name: ProblemName): string {
+  const problem = PROBLEMS[name];
+  const { happened, todo } = EXPLANATIONS[name];
+  const statuses = STATUSES[name] ?? `${problem.status}`;
+  const code = "code" in problem ? `\n<dt>Code</dt><dd>${escaped(`${problem.code}`)}</dd>` : "";
+  return html(
+    problem.title,
+    `<h1>${escaped(problem.title)}</h1>
+<dl>
+<dt>Error</dt><dd><code>${escaped(name)}</code></dd>
+<dt>Status</dt><dd>${escaped(statuses)}</dd>${code}
+</dl>
+<h2>What happened</h2>
+<p>${escaped(happened)}</p>
+<h2>What to do</h2>
+<p>${escaped(todo)}</p>
+<p><a href="/problems/">All problems</a></p>`,
+  );
+}
+
+/** The statuses of an error that comes with several. */
+const STATUSES: { readonly [Name in ProblemName]?: string } = {
+  INVALID_REQUEST: "400, or 405 for a wrong method, 413 for a body that is too large, 415 for one of a wrong type",
+};
+
+function html(title: string, body: string): string {
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(title)}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/problems/problems.css">
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+function escaped(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
+}

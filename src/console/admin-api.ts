@@ -1,0 +1,139 @@
+import type { Activity, Ban, KeyVersion, LogEntry, Member, Overview, Page, Settings } from "./admin-types.ts";
+import { AdminError, refusalOf } from "./failures.ts";
+
+/** When a rollover happens. */
+export type RolloverTime = "now" | "next-registration";
+
+type Request = Readonly<{ method?: string; body?: unknown; signal?: AbortSignal | undefined }>;
+
+/** The server's administration, as one operator reaches it. Everything throws `AdminError`, or the signal's reason. */
+export class AdminApi {
+  readonly #token: string;
+  readonly #onSignedOut: (error: AdminError) => void;
+
+  /**
+   * @param token the credential; empty where something in front of the server adds one
+   * @param onSignedOut told when the server does not take the credential (any more)
+   */
+  constructor(token: string, onSignedOut: (error: AdminError) => void = () => {}) {
+    this.#token = token;
+    this.#onSignedOut = onSignedOut;
+  }
+
+  /** The domains whose names begin with a prefix, by name. */
+  domains(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<Page<Overview>> {
+    return this.#list("domains", `/admin/domains${query({ prefix, cursor })}`, signal);
+  }
+
+  domain(domain: string, signal?: AbortSignal): Promise<Overview> {
+    return this.#ask(at(domain), { signal });
+  }
+
+  /** Creates a domain. One that exists is left as it is, and refused. */
+  async createDomain(domain: string): Promise<Overview> {
+    // PUT replaces what is there: ask first.
+    if (await this.#exists(domain)) throw alreadyThere(domain);
+    return this.#ask(at(domain), { method: "PUT", body: {} });
+  }
+
+  changeSettings(domain: string, patch: Readonly<Record<string, unknown>>): Promise<Overview> {
+    return this.#ask(at(domain), { method: "PATCH", body: patch satisfies { [Name in keyof Settings]?: unknown } });
+  }
+
+  rollOver(domain: string, when: RolloverTime): Promise<Overview> {
+    return this.#ask(at(domain, "rollover"), { method: "POST", body: { when } });
+  }
+
+  members(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<Member>> {
+    return this.#list("members", at(domain, "members") + query({ cursor }), signal);
+  }
+
+  /** @param device a handle, or a whole machine GUID */
+  member(domain: string, device: string): Promise<Member> {
+    return this.#ask(at(domain, "members", device));
+  }
+
+  async evict(domain: string, device: string): Promise<void> {
+    await this.#ask(at(domain, "members", device), { method: "DELETE" });
+  }
+
+  bans(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<Ban>> {
+    return this.#list("bans", at(domain, "bans") + query({ cursor }), signal);
+  }
+
+  async ban(domain: string, device: string, reason: string): Promise<void> {
+    await this.#ask(at(domain, "bans", device), { method: "PUT", body: { reason } });
+  }
+
+  async unban(domain: string, device: string): Promise<void> {
+    await this.#ask(at(domain, "bans", device), { method: "DELETE" });
+  }
+
+  /** The domain's keys, newest first. */
+  keys(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<KeyVersion>> {
+    return this.#list("keys", at(domain, "key-versions") + query({ cursor }), signal);
+  }
+
+  /** The domain's log, newest first. */
+  log(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<LogEntry>> {
+    return this.#list("entries", at(domain, "log") + query({ cursor }), signal);
+  }
+
+  activity(domain: string, days: number, signal?: AbortSignal): Promise<Activity> {
+    return this.#ask(at(domain, "activity") + query({ days: String(days) }), { signal });
+  }
+
+  async #exists(domain: string): Promise<boolean> {
+    try {
+      await this.domain(domain);
+      return true;
+    } catch (error) {
+      if (error instanceof AdminError && error.status === 404) return false;
+      throw error;
+    }
+  }
+
+  async #list<Item>(member: string, path: string, signal: AbortSignal | undefined): Promise<Page<Item>> {
+    const answer: Readonly<Record<string, unknown>> = await this.#ask(path, { signal });
+    return { items: answer[member] as readonly Item[], nextCursor: answer.nextCursor as string | null };
+  }
+
+  async #ask<Answer>(path: string, { method = "GET", body, signal }: Request = {}): Promise<Answer> {
+    const response = await fetch(path, {
+      method,
+      headers: {
+        ...(this.#token === "" ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ?? null,
+    }).catch((thrown) => {
+      signal?.throwIfAborted();
+      throw unreachable(thrown);
+    });
+    if (response.ok) return response.json();
+    const refusal = await refusalOf(response);
+    if (refusal.status === 401) this.#onSignedOut(refusal);
+    throw refusal;
+  }
+}
+
+function at(...segments: readonly string[]): string {
+  const [domain = "", ...rest] = segments;
+  return ["/admin/domains", domain, ...rest].map((each, index) => (index ? encodeURIComponent(each) : each)).join("/");
+}
+
+function query(members: Readonly<Record<string, string | null>>): string {
+  const given = Object.entries(members).filter((member): member is [string, string] => Boolean(member[1]));
+  return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
+}
+
+function alreadyThere(domain: string): AdminError {
+  const title = "There is such a domain already";
+  return new AdminError(409, { title, detail: `${domain} was not changed.`, error: null, requestId: null, fields: {} });
+}
+
+function unreachable(thrown: unknown): AdminError {
+  const title = "The server cannot be reached";
+  return new AdminError(0, { title, detail: String(thrown), error: null, requestId: null, fields: {} });
+}

@@ -1,0 +1,80 @@
+/** A domain's rules, as its operator sets them. */
+export type Settings = Readonly<{
+  authenticationRequired: boolean;
+  authNamespace: string | null;
+  /** Null for no maximum. */
+  maxMembership: number | null;
+  deviceKeyRequired: boolean;
+}>;
+
+/** What an operator sees of a domain at a glance. Times are ISO 8601, in UTC. */
+export type Overview = Settings &
+  Readonly<{
+    domain: string;
+    /** 0 before the first key. */
+    keyVersion: number;
+    keyRolloverRequired: boolean;
+    memberCount: number;
+    revision: number;
+    createdAt: string;
+    updatedAt: string;
+  }>;
+
+/** A device that is a member; `handle` is what to call it in requests, `deviceId` what the log calls it. */
+export type Member = Readonly<{
+  handle: string;
+  deviceId: string;
+  /** Shortened in lists, for it is a secret; whole only for whoever asked with the whole of it. */
+  machineGuid: string;
+  joinedAt: string;
+  hasDeviceKey: boolean;
+  /** A day; null if none is on record. */
+  lastRenewedOn: string | null;
+}>;
+
+/** A device that may not come back. */
+export type Ban = Readonly<{
+  handle: string;
+  deviceId: string;
+  machineGuid: string;
+  reason: string;
+  bannedAt: string;
+  bannedBy: string;
+  hasDeviceKey: boolean;
+}>;
+
+/** A key the domain has or had. */
+export type KeyVersion = Readonly<{ keyVersion: number; createdAt: string; kid: string }>;
+
+/** One fact in the log. Which members it has depends on its type. */
+export type Change = Readonly<{
+  type: string;
+  deviceId?: string;
+  by?: string;
+  reason?: string;
+  keyVersion?: number;
+  settings?: Partial<Settings>;
+  previous?: Partial<Settings>;
+}>;
+
+/** One commit of a domain. */
+export type LogEntry = Readonly<{
+  revision: number;
+  committedAt: string;
+  changes: readonly Change[];
+  hash: string | null;
+}>;
+
+/** How many devices came and went on a day of the server's calendar. */
+export type DayCount = Readonly<{ day: string; joined: number; left: number }>;
+
+/** Who came and went on each day that anybody did, and what was refused in each hour. */
+export type Activity = Readonly<{
+  /** False if the log is too long to count all of it: then the earliest days are not whole. */
+  complete: boolean;
+  days: readonly DayCount[];
+  refusals: readonly Readonly<{ hour: string; error: string; count: number }>[];
+}>;
+
+/** A part of a list, and where the next one begins. */
+export type Page<Item> = Readonly<{ items: readonly Item[]; nextCursor: string | null }>;

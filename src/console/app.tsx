@@ -1,0 +1,98 @@
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { AdminApi } from "./admin-api.ts";
+import { ConsoleContext } from "./context.ts";
+import { DomainPage } from "./domain-page.tsx";
+import { DomainsPage } from "./domains-page.tsx";
+import type { Failure } from "./failures.ts";
+import { hashOf, routeOf, useRoute } from "./routes.ts";
+import { savedToken, saveToken } from "./session.ts";
+import { SignIn } from "./sign-in.tsx";
+
+/** The whole console: who is signed in, where they are, and what was done last. */
+export function App() {
+  const [token, setToken] = useState(savedToken);
+  const [signedInHere, setSignedInHere] = useState(false);
+  const [farewell, setFarewell] = useState<Failure | null>(null);
+  const [outcome, setOutcome] = useState<Readonly<{ text: string; place: string }> | null>(null);
+  const { route, arrived } = useRoute();
+  const place = hashOf(route);
+
+  const signOut = (why: Failure | null) => {
+    saveToken(null);
+    setToken(null);
+    setOutcome(null);
+    setFarewell(why);
+  };
+  const signIn = (newToken: string) => {
+    saveToken(newToken);
+    setToken(newToken);
+    setSignedInHere(true);
+    setFarewell(null);
+  };
+  const tools = useMemo(
+    () => ({
+      api: new AdminApi(token ?? "", (error) => signOut(error.failure)),
+      say: (text: string) => setOutcome({ text, place: hashOf(routeOf(location.hash)) }),
+    }),
+    [token],
+  );
+  useEffect(() => {
+    // Elsewhere it would be about nothing.
+    setOutcome((before) => (before?.place === place ? before : null));
+  }, [place]);
+  useEffect(() => {
+    if (token === null) document.title = "Sign in – Device domains";
+    else document.title = route.page === "domain" ? `${route.domain} – Device domains` : "Device domains";
+  }, [token, route]);
+
+  return (
+    <ConsoleContext.Provider value={{ ...tools, arrived: arrived || signedInHere }}>
+      <header class="masthead">
+        <a class="brand" href={hashOf({ page: "domains", prefix: "" })}>
+          <Mark />
+          Device domains
+        </a>
+        {token !== null && (
+          <button type="button" class="button quiet" onClick={() => signOut(null)}>
+            Sign out
+          </button>
+        )}
+      </header>
+      <main>
+        {token === null ? (
+          <SignIn failure={farewell} onSignIn={signIn} />
+        ) : route.page === "domains" ? (
+          <DomainsPage key={place} prefix={route.prefix} />
+        ) : (
+          <DomainPage key={route.domain} domain={route.domain} view={route.view} />
+        )}
+      </main>
+      <div class="outcome-region" role="status">
+        {outcome?.place === place && <Outcome text={outcome.text} onDismiss={() => setOutcome(null)} />}
+      </div>
+    </ConsoleContext.Provider>
+  );
+}
+
+function Outcome({ text, onDismiss }: { text: string; onDismiss: () => void }) {
+  return (
+    <div class="outcome">
+      <p>{text}</p>
+      <button type="button" class="button quiet" aria-label="Dismiss" onClick={onDismiss}>
+        ×
+      </button>
+    </div>
+  );
+}
+
+/** Three devices around what they share. */
+function Mark() {
+  return (
+    <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
+      <circle cx="12" cy="12" r="10.5" />
+      <circle class="dot" cx="12" cy="6.5" r="2.6" />
+      <circle class="dot" cx="7.2" cy="14.8" r="2.6" />
+      <circle class="dot" cx="16.8" cy="14.8" r="2.6" />
+    </svg>
+  );
+}

@@ -1,0 +1,68 @@
+import { useState } from "preact/hooks";
+import { useConsole } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
+import { Field, VIEW_TITLE } from "./parts.tsx";
+
+/** Asks why a device is banned, and for its GUID if it is not known yet which one it is. */
+export function BanDialog(props: {
+  domain: string;
+  device: Readonly<{ handle: string; machineGuid: string }> | null;
+  onClose: (done: boolean) => void;
+}) {
+  const { domain, device, onClose } = props;
+  const { api } = useConsole();
+  const [guid, setGuid] = useState("");
+  const [reason, setReason] = useState("");
+  const ban = () => api.ban(domain, device?.handle ?? guid.trim(), reason);
+  return (
+    <Dialog
+      title={device ? "Ban this device?" : "Ban a device"}
+      action="Ban"
+      danger
+      thenFocus={VIEW_TITLE}
+      work={ban}
+      onClose={onClose}
+    >
+      {({ failure }) => (
+        <>
+          {device ? (
+            <p>
+              <code>{device.machineGuid}</code> is no member any more, and neither it nor its device key may come back.
+            </p>
+          ) : (
+            <Field
+              label="Machine GUID"
+              hint="It need not be a member. A member is evicted."
+              fault={failure?.fields.machineGuid}
+              control={(attributes) => (
+                <input
+                  {...attributes}
+                  required
+                  autocomplete="off"
+                  spellcheck={false}
+                  value={guid}
+                  onInput={(event) => setGuid(event.currentTarget.value)}
+                />
+              )}
+            />
+          )}
+          <Field
+            label="Reason"
+            hint="For whoever reads the log. The device does not learn it."
+            fault={failure?.fields.reason}
+            control={(attributes) => (
+              <textarea
+                {...attributes}
+                required
+                maxLength={500}
+                rows={3}
+                value={reason}
+                onInput={(event) => setReason(event.currentTarget.value)}
+              />
+            )}
+          />
+        </>
+      )}
+    </Dialog>
+  );
+}

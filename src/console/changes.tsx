@@ -1,0 +1,68 @@
+import type { ComponentChildren } from "preact";
+import type { Change, Settings } from "./admin-types.ts";
+
+/** What the log's changes say, and the colour of their dot in the timeline. */
+const SENTENCES: Readonly<
+  Record<string, Readonly<{ tone: "good" | "bad" | "key" | "plain"; say: (change: Change) => ComponentChildren }>>
+> = {
+  "domain-created": { tone: "plain", say: () => "The domain came into being" },
+  "device-joined": { tone: "good", say: ({ deviceId }) => <>{device(deviceId)} joined</> },
+  "device-key-bound": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} signs from now on</> },
+  "device-left": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} left</> },
+  "device-evicted": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} was evicted</> },
+  "device-banned": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} was banned</> },
+  "device-unbanned": { tone: "plain", say: ({ deviceId }) => <>The ban of {device(deviceId)} was lifted</> },
+  "request-used": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} got its keys by a signed request</> },
+  "rollover-required": { tone: "key", say: () => "A rollover was asked for" },
+  "key-made": { tone: "key", say: ({ keyVersion }) => <>Key {keyVersion} was made</> },
+  "settings-changed": { tone: "plain", say: settingsSentence },
+};
+
+/** The colour of a change's dot. */
+export function toneOf({ type }: Change): string {
+  return SENTENCES[type]?.tone ?? "plain";
+}
+
+/** One change as a sentence, with who did it and why if that is known. */
+export function ChangeSentence({ change }: { change: Change }) {
+  const { type, by, reason } = change;
+  return (
+    <>
+      {SENTENCES[type]?.say(change) ?? type}
+      {by !== undefined && <span class="muted"> by {by}</span>}
+      {reason !== undefined && <q class="reason">{reason}</q>}
+    </>
+  );
+}
+
+function device(deviceId: string | undefined): ComponentChildren {
+  return <code>{deviceId ?? "a device"}</code>;
+}
+
+const NAMES: Readonly<Record<keyof Settings, string>> = {
+  authenticationRequired: "auth token needed",
+  authNamespace: "auth namespace",
+  maxMembership: "maximum of members",
+  deviceKeyRequired: "signing needed",
+};
+
+function settingsSentence({ settings = {}, previous = {} }: Change): ComponentChildren {
+  const names = (Object.keys(NAMES) as (keyof Settings)[]).filter((name) => settings[name] !== previous[name]);
+  return (
+    <>
+      The settings were changed
+      <ul class="differences">
+        {names.map((name) => (
+          <li key={name}>
+            {NAMES[name]}: <del>{valueText(previous[name])}</del> <ins>{valueText(settings[name])}</ins>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function valueText(value: Settings[keyof Settings] | undefined): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return value === null || value === undefined ? "none" : String(value);
+}

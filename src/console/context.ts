@@ -1,0 +1,20 @@
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { AdminApi } from "./admin-api.ts";
+
+/** What every view has at hand. */
+export type Console = Readonly<{
+  api: AdminApi;
+  /** Tells the operator that something was done. */
+  say: (outcome: string) => void;
+  /** Whether the operator navigated here, so that the focus must follow; on a fresh page it must not. */
+  arrived: boolean;
+}>;
+
+/** Carries it down the tree. */
+export const ConsoleContext = createContext<Console | null>(null);
+
+/** What the view has at hand. */
+export function useConsole(): Console {
+  return useContext(ConsoleContext) as Console;
+}

@@ -1,0 +1,77 @@
+import type { FunctionComponent } from "preact";
+import { useRef } from "preact/hooks";
+import type { Overview } from "./admin-types.ts";
+import { BansView } from "./bans-view.tsx";
+import { useConsole } from "./context.ts";
+import { KeysView } from "./keys-view.tsx";
+import { useLoaded } from "./loading.ts";
+import { LogView } from "./log-view.tsx";
+import { MembersView } from "./members-view.tsx";
+import { OverviewView } from "./overview-view.tsx";
+import { Button, FailureNotice, Heading, Progress, VIEW_TITLE } from "./parts.tsx";
+import { hashOf, VIEWS, type View } from "./routes.ts";
+import { SettingsView } from "./settings-view.tsx";
+import { Standing } from "./standing.tsx";
+import { TryView } from "./try-view.tsx";
+
+/** What every view of a domain is given; `refresh` is for when the view has changed the domain. */
+export type DomainViewProps = Readonly<{ overview: Overview; refresh: () => void }>;
+
+const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: FunctionComponent<DomainViewProps> }>>> = {
+  overview: { title: "Overview", Part: OverviewView },
+  settings: { title: "Settings", Part: SettingsView },
+  members: { title: "Members", Part: MembersView },
+  bans: { title: "Bans", Part: BansView },
+  keys: { title: "Keys", Part: KeysView },
+  log: { title: "Log", Part: LogView },
+  try: { title: "Try it", Part: TryView },
+};
+
+/** One domain: what it is, and the view of it that was chosen. */
+export function DomainPage({ domain, view }: { domain: string; view: View }) {
+  const { api, arrived } = useConsole();
+  const { value: overview, failure, reload } = useLoaded((signal) => api.domain(domain, signal), [api, domain]);
+  const { title, Part } = VIEW_PARTS[view];
+  // Whoever comes to the domain comes to its name; whoever moves about in it, to a view.
+  const firstView = useRef(view);
+  const moved = useRef(false);
+  moved.current ||= view !== firstView.current;
+  return (
+    <>
+      <nav class="breadcrumb" aria-label="Breadcrumb">
+        <a href={hashOf({ page: "domains", prefix: "" })}>Domains</a>
+      </nav>
+      <div class="title-row">
+        <Heading level={1} arrived={arrived}>
+          <span class="name">{domain}</span>
+        </Heading>
+        {overview && <Standing {...overview} />}
+      </div>
+      <nav class="views" aria-label="Views of the domain">
+        <ul>
+          {VIEWS.map((each) => (
+            <li key={each}>
+              <a
+                href={hashOf({ page: "domain", domain, view: each })}
+                aria-current={each === view ? "page" : undefined}
+              >
+                {VIEW_PARTS[each].title}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <FailureNotice failure={failure} />
+      {failure && <Button onClick={reload}>Try again</Button>}
+      {!overview && !failure && <Progress />}
+      {overview && (
+        <section key={view} class="view" aria-labelledby={VIEW_TITLE}>
+          <Heading level={2} arrived={moved.current} id={VIEW_TITLE} hidden>
+            {title}
+          </Heading>
+          <Part overview={overview} refresh={reload} />
+        </section>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,111 @@
+import { useState } from "preact/hooks";
+import type { Overview } from "./admin-types.ts";
+import { useConsole } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
+import { usePages } from "./loading.ts";
+import { Button, Field, Heading, PagedList } from "./parts.tsx";
+import { goTo, hashOf } from "./routes.ts";
+import { Standing } from "./standing.tsx";
+import { Time } from "./times.tsx";
+
+/** The domains, by name. */
+export function DomainsPage({ prefix }: { prefix: string }) {
+  const { api, arrived } = useConsole();
+  const [text, setText] = useState(prefix);
+  const [creating, setCreating] = useState(false);
+  const list = usePages((cursor, signal) => api.domains(prefix, cursor, signal), [api, prefix]);
+  const search = (event: Event) => {
+    event.preventDefault();
+    goTo({ page: "domains", prefix: text.trim() });
+  };
+  return (
+    <>
+      <div class="title-row">
+        <Heading level={1} arrived={arrived}>
+          Domains
+        </Heading>
+        <Button kind="primary" onClick={() => setCreating(true)}>
+          New domain…
+        </Button>
+      </div>
+      <search>
+        <form class="search" onSubmit={search}>
+          <Field
+            label="Name begins with"
+            control={(attributes) => (
+              <input
+                {...attributes}
+                type="search"
+                autocomplete="off"
+                spellcheck={false}
+                value={text}
+                onInput={(event) => setText(event.currentTarget.value)}
+              />
+            )}
+          />
+          <Button type="submit">Search</Button>
+        </form>
+      </search>
+      <PagedList
+        list={list}
+        label="Domains"
+        empty={
+          prefix === "" ? "There are no domains yet. The first device that joins one makes it." : "No name begins so."
+        }
+        item={(overview) => <Row key={overview.domain} {...overview} />}
+      />
+      {creating && <NewDomain suggestion={prefix} onClose={() => setCreating(false)} />}
+    </>
+  );
+}
+
+function Row(overview: Overview) {
+  const { domain, memberCount, maxMembership, updatedAt } = overview;
+  return (
+    <li class="row domain-row">
+      <a class="row-title name" href={hashOf({ page: "domain", domain, view: "overview" })}>
+        {domain}
+      </a>
+      <Standing {...overview} />
+      <span>
+        <strong>{memberCount}</strong>
+        {maxMembership === null ? "" : ` of ${maxMembership}`} {memberCount === 1 ? "member" : "members"}
+      </span>
+      <span class="muted">
+        changed <Time at={updatedAt} />
+      </span>
+    </li>
+  );
+}
+
+function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () => void }) {
+  const { api, say } = useConsole();
+  const [name, setName] = useState(suggestion);
+  const create = async () => {
+    const { domain } = await api.createDomain(name.trim());
+    goTo({ page: "domain", domain, view: "settings" });
+    say(`${domain} was created. Anyone may join it, until you set rules here.`);
+  };
+  return (
+    <Dialog title="New domain" action="Create" work={create} onClose={onClose}>
+      {({ failure }) => (
+        <Field
+          label="Name"
+          hint="1 to 128 characters out of A-Z a-z 0-9 . _ : @ ~ -, beginning and ending with a letter or digit."
+          fault={failure?.fields.domain}
+          control={(attributes) => (
+            <input
+              {...attributes}
+              required
+              autocomplete="off"
+              autocapitalize="off"
+              spellcheck={false}
+              value={name}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+          )}
+        />
+      )}
+    </Dialog>
+  );
+}

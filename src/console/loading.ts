@@ -1,0 +1,91 @@
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { Page } from "./admin-types.ts";
+import { type Failure, failureOf } from "./failures.ts";
+
+/** Something that is fetched: what is there so far, and what went wrong with the last try. */
+export type Loaded<Value> = Readonly<{ value: Value | null; failure: Failure | null; busy: boolean }>;
+
+const NOTHING = { value: null, failure: null, busy: true } as const;
+
+/** Fetches a value, and again on `reload` or when what it depends on changes. A stale answer is dropped. */
+export function useLoaded<Value>(
+  load: (signal: AbortSignal) => Promise<Value>,
+  dependencies: readonly unknown[],
+): Loaded<Value> & Readonly<{ reload: () => void; replace: (before: Value, after: Value) => void }> {
+  const [state, setState] = useState<Loaded<Value>>(NOTHING);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const controller = new AbortController();
+    const settle = (next: Loaded<Value>) => {
+      if (!controller.signal.aborted) setState(next);
+    };
+    setState((before) => ({ ...before, failure: null, busy: true }));
+    load(controller.signal).then(
+      (value) => settle({ value, failure: null, busy: false }),
+      (thrown) => settle({ value: null, failure: failureOf(thrown), busy: false }),
+    );
+    return () => controller.abort();
+  }, [...dependencies, turn]);
+  const reload = useCallback(() => setTurn((before) => before + 1), []);
+  const replace = useCallback((before: Value, after: Value) => {
+    // Not if it was fetched again meanwhile.
+    setState((now) => (now.value === before ? { ...now, value: after } : now));
+  }, []);
+  return { ...state, reload, replace };
+}
+
+/** A list that is fetched page by page, from the beginning again on `reload` or when what it depends on changes. */
+export function usePages<Item>(
+  load: (cursor: string | null, signal?: AbortSignal) => Promise<Page<Item>>,
+  dependencies: readonly unknown[],
+): Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }> {
+  const { value, failure, busy, reload, replace } = useLoaded<Page<Item>>((signal) => load(null, signal), dependencies);
+  const next = useAction();
+  const cursor = value?.nextCursor ?? null;
+  const more = () =>
+    next.run(async () => {
+      if (!value) return;
+      const { items, nextCursor } = await load(cursor);
+      replace(value, { items: [...value.items, ...items], nextCursor });
+    });
+  return {
+    value: value?.items ?? null,
+    failure: failure ?? next.failure,
+    busy: busy || next.busy,
+    more: cursor === null ? null : more,
+    reload,
+  };
+}
+
+/** Something an operator has done: whether it is under way, and why it failed the last time. */
+export type Action = Readonly<{
+  busy: boolean;
+  failure: Failure | null;
+  /** Does it, and says whether that worked. */
+  run: (work: () => Promise<void>) => Promise<boolean>;
+}>;
+
+/** An action of which one runs at a time. */
+export function useAction(): Action {
+  const [state, setState] = useState<Readonly<{ busy: boolean; failure: Failure | null }>>({
+    busy: false,
+    failure: null,
+  });
+  const running = useRef(false);
+  const run = async (work: () => Promise<void>) => {
+    if (running.current) return false;
+    running.current = true;
+    setState({ busy: true, failure: null });
+    try {
+      await work();
+      setState({ busy: false, failure: null });
+      return true;
+    } catch (thrown) {
+      setState({ busy: false, failure: failureOf(thrown) });
+      return false;
+    } finally {
+      running.current = false;
+    }
+  };
+  return { ...state, run };
+}

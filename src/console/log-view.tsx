@@ -1,0 +1,54 @@
+import type { LogEntry } from "./admin-types.ts";
+import { ChangeSentence, toneOf } from "./changes.tsx";
+import { useConsole } from "./context.ts";
+import type { DomainViewProps } from "./domain-page.tsx";
+import { usePages } from "./loading.ts";
+import { PagedList } from "./parts.tsx";
+import { dayOf, Time } from "./times.tsx";
+
+/** What happened in a domain, newest first. */
+export function LogView({ overview: { domain, revision } }: DomainViewProps) {
+  const { api } = useConsole();
+  const list = usePages((cursor, signal) => api.log(domain, cursor, signal), [api, domain, revision]);
+  const entries = list.value ?? [];
+  const beginsDay = (entry: LogEntry) => {
+    const before = entries[entries.indexOf(entry) - 1];
+    return !before || dayOf(before.committedAt) !== dayOf(entry.committedAt);
+  };
+  return (
+    <PagedList
+      list={list}
+      label="Log"
+      ordered
+      empty="Nothing has happened yet."
+      item={(entry) => (
+        <li key={entry.revision}>
+          {beginsDay(entry) && <h3 class="day">{dayOf(entry.committedAt)}</h3>}
+          <Entry {...entry} />
+        </li>
+      )}
+    />
+  );
+}
+
+function Entry({ revision, committedAt, changes, hash }: LogEntry) {
+  return (
+    <article class="entry" aria-label={`Revision ${revision}`}>
+      <p class="entry-head">
+        <span class="revision">{revision}</span> <Time at={committedAt} part="clock" />
+        {hash !== null && (
+          <code class="hash" title={hash}>
+            {hash.slice(0, 10)}
+          </code>
+        )}
+      </p>
+      <ul class="changes">
+        {changes.map((change, index) => (
+          <li key={index} class={toneOf(change)}>
+            <ChangeSentence change={change} />
+          </li>
+        ))}
+      </ul>
+    </article>
+  );
+}

@@ -1,0 +1,173 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import type { Failure } from "./failures.ts";
+import type { Loaded } from "./loading.ts";
+
+/** The id of the heading of a domain's view. */
+export const VIEW_TITLE = "view-title";
+
+/** The heading of a place: it takes the focus of whoever arrives there, so that a screen reader begins with it. */
+export function Heading(props: {
+  level: 1 | 2;
+  arrived: boolean;
+  id?: string;
+  hidden?: boolean;
+  children: ComponentChildren;
+}) {
+  const { level, arrived, id, hidden = false, children } = props;
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (arrived) heading.current?.focus();
+  }, [arrived]);
+  const Tag = level === 1 ? "h1" : "h2";
+  return (
+    <Tag id={id} class={hidden ? "visually-hidden" : undefined} ref={heading} tabIndex={-1}>
+      {children}
+    </Tag>
+  );
+}
+
+/** What went wrong, in the server's own words. */
+export function FailureNotice({ failure }: { failure: Failure | null }) {
+  return (
+    <div role="alert" class="failure-region">
+      {failure && (
+        <div class="failure">
+          <p class="failure-title">{failure.title}</p>
+          {failure.detail && <p>{failure.detail}</p>}
+          {(failure.error || failure.requestId) && (
+            <p class="failure-names">
+              {failure.error && <code>{failure.error}</code>}
+              {failure.requestId && (
+                <>
+                  {" "}
+                  request <code>{failure.requestId}</code>
+                </>
+              )}
+            </p>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** A button that shows while its work is under way, and keeps the focus meanwhile. */
+export function Button(props: {
+  children: ComponentChildren;
+  busy?: boolean;
+  /** While something else is under way that must end first. */
+  waits?: boolean;
+  kind?: "primary" | "danger" | "plain" | "quiet";
+  type?: "button" | "submit";
+  label?: string;
+  onClick?: () => void;
+}) {
+  const { children, busy = false, waits = false, kind = "plain", type = "button", label, onClick } = props;
+  return (
+    <button
+      type={type}
+      class={`button ${kind}`}
+      aria-label={label}
+      aria-disabled={busy || waits}
+      onClick={(event) => {
+        if (busy || waits) event.preventDefault();
+        else onClick?.();
+      }}
+    >
+      {busy && <span class="spinner" aria-hidden="true" />}
+      {children}
+    </button>
+  );
+}
+
+/** A labelled control, with a hint below it and, if the server did not like the value, what it said of that. */
+export function Field(props: {
+  label: string;
+  hint?: ComponentChildren;
+  fault?: string | undefined;
+  control: (attributes: { id: string; "aria-describedby": string; "aria-invalid": boolean }) => ComponentChildren;
+}) {
+  const id = useId();
+  const { label, hint, fault, control } = props;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {control({ id, "aria-describedby": `${id}-hint ${id}-fault`, "aria-invalid": fault !== undefined })}
+      <p id={`${id}-hint`} class="hint" hidden={hint === undefined}>
+        {hint}
+      </p>
+      <p id={`${id}-fault`} class="fault" hidden={fault === undefined}>
+        {fault}
+      </p>
+    </div>
+  );
+}
+
+/** A checkbox with its label beside it. */
+export function Checkbox(props: {
+  label: string;
+  hint: string;
+  checked: boolean;
+  fault?: string | undefined;
+  onChange: (checked: boolean) => void;
+}) {
+  const id = useId();
+  const { label, hint, checked, fault, onChange } = props;
+  return (
+    <div class="field checkbox">
+      <input
+        id={id}
+        type="checkbox"
+        checked={checked}
+        aria-describedby={`${id}-hint`}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <label for={id}>{label}</label>
+      <p id={`${id}-hint`} class={fault ? "fault" : "hint"}>
+        {fault ?? hint}
+      </p>
+    </div>
+  );
+}
+
+/** A list of which there may be more: its items, or that there are none, or why they could not be had. */
+export function PagedList<Item>(props: {
+  list: Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }>;
+  /** What it is a list of. */
+  label: string;
+  empty: ComponentChildren;
+  item: (item: Item) => ComponentChildren;
+  ordered?: boolean;
+}) {
+  const { list, label, empty, item, ordered = false } = props;
+  const { value, failure, busy, more, reload } = list;
+  const List = ordered ? "ol" : "ul";
+  return (
+    <div class="paged" aria-busy={busy}>
+      {value && value.length > 0 && (
+        <List class={ordered ? "timeline" : "rows"} aria-label={label}>
+          {value.map(item)}
+        </List>
+      )}
+      {value?.length === 0 && <p class="empty">{empty}</p>}
+      {!value && busy && <Progress />}
+      <FailureNotice failure={failure} />
+      {failure && !value && <Button onClick={reload}>Try again</Button>}
+      {value && more && (
+        <Button busy={busy} onClick={more}>
+          More
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** That something is on its way. */
+export function Progress() {
+  return (
+    <p class="progress" role="status">
+      <span class="spinner" aria-hidden="true" /> Loading…
+    </p>
+  );
+}

@@ -1,0 +1,43 @@
+import { useState } from "preact/hooks";
+import { AdminApi } from "./admin-api.ts";
+import type { Failure } from "./failures.ts";
+import { useAction } from "./loading.ts";
+import { Button, FailureNotice, Field } from "./parts.tsx";
+
+/** Asks for the credential, and tries it. */
+export function SignIn({ failure, onSignIn }: { failure: Failure | null; onSignIn: (token: string) => void }) {
+  const [token, setToken] = useState("");
+  const signIn = useAction();
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const given = token.trim();
+    await signIn.run(async () => {
+      await new AdminApi(given).domains("", null);
+      onSignIn(given);
+    });
+  };
+  return (
+    <form class="sign-in card" onSubmit={submit}>
+      <h1>Sign in</h1>
+      <p class="lead">The console works with what you may do at the server's administration.</p>
+      <Field
+        label="Admin token"
+        hint="Kept in this tab only, and gone when it is closed. Leave it empty where Cloudflare Access signs you in."
+        control={(attributes) => (
+          <input
+            {...attributes}
+            type="password"
+            autocomplete="off"
+            spellcheck={false}
+            value={token}
+            onInput={(event) => setToken(event.currentTarget.value)}
+          />
+        )}
+      />
+      <FailureNotice failure={signIn.busy ? null : (signIn.failure ?? failure)} />
+      <Button type="submit" kind="primary" busy={signIn.busy}>
+        Sign in
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,19 @@
+import type { Overview } from "./admin-types.ts";
+
+/** What is special about a domain at the moment, as a row of labels. */
+export function Standing(props: Overview) {
+  const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
+  return (
+    <ul class="labels" aria-label="Standing">
+      {keyVersion === 0 ? (
+        <li class="label">No key yet</li>
+      ) : keyRolloverRequired ? (
+        <li class="label warning">Rollover due</li>
+      ) : (
+        <li class="label good">Key {keyVersion}</li>
+      )}
+      {authenticationRequired && <li class="label">Token{authNamespace === null ? "" : `: ${authNamespace}`}</li>}
+      {deviceKeyRequired && <li class="label">Signed only</li>}
+    </ul>
+  );
+}

@@ -1,0 +1,35 @@
+import { type Decision, type DomainState, granted, refused } from "./types.ts";
+
+/** An operator retires the keys up to a version: they are kept, and handed out to nobody any more. */
+export type Retirement = Readonly<{
+  type: "retire";
+  requestId: string;
+  /** The operator. */
+  by: string;
+  /** The highest version that is retired; 0 brings all back. */
+  upTo: number;
+}>;
+
+/** Up to which key version the keys are retired from now on. */
+export type RetirementGrant = Readonly<{ retiredUpTo: number }>;
+
+/**
+ * Decides a retirement. Never of the newest key: a registration must bring the key that is encrypted to, and while a
+ * rollover is due, the next one.
+ *
+ * @param alreadyDone whether an earlier try of this very request retired the keys
+ */
+export function decideRetirement(
+  state: DomainState,
+  { upTo, requestId, by }: Retirement,
+  alreadyDone = false,
+): Decision<RetirementGrant> {
+  const { revision, keyVersion, retiredUpTo } = state;
+  if (revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to retire keys of" });
+  if (alreadyDone || upTo === retiredUpTo) return granted({ retiredUpTo });
+  if (upTo > 0 && upTo >= keyVersion) {
+    const fields = [{ field: "upTo", detail: `must be below the highest key version, which is ${keyVersion}` }];
+    return refused({ error: "INVALID_REQUEST", reason: "the highest key cannot be retired", fields });
+  }
+  return granted({ retiredUpTo: upTo }, [{ type: "keys-retired", upTo, previous: retiredUpTo, requestId, by }]);
+}

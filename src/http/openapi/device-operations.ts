@@ -1,0 +1,109 @@
+import * as z from "zod";
+import type { ZodOpenApiPathsObject } from "zod-openapi";
+import { deregistrationAnswer, registrationAnswer } from "./answers.ts";
+import { content, jsonAnswer } from "./contents.ts";
+import { ANSWER, EXAMPLE, REQUEST, signedRequest } from "./examples.ts";
+import { problemAnswers } from "./problem-answers.ts";
+import { deregistration, registration } from "./requests.ts";
+import { compactJws, domainName } from "./values.ts";
+
+const path = z.object({ domain: domainName });
+
+/** A token, a signature, both or neither: which it takes is the domain's to say. */
+const security = [{}, { authToken: [] }, { deviceSignature: [] }, { authToken: [], deviceSignature: [] }];
+
+const refusals = [
+  "INVALID_REQUEST",
+  "DOM_AUTHENTICATION_REQUIRED",
+  "DEVICE_KEY_REQUIRED",
+  "DEVICE_PROOF_INVALID",
+  "METHOD_NOT_ALLOWED",
+  "BODY_TOO_LARGE",
+  "WRONG_MEDIA_TYPE",
+  "INTERNAL_ERROR",
+  "OVERLOADED",
+  "TEMPORARILY_UNAVAILABLE",
+] as const;
+
+/** What devices ask for: to join or renew, and to leave. */
+export const deviceOperations: ZodOpenApiPathsObject = {
+  "/domains/{domain}/register": {
+    post: {
+      operationId: "register",
+      tags: ["Devices"],
+      summary: "Join a domain, or renew",
+      description:
+        "Makes the device a member, and gives it the credential of every key version above `afterKeyVersion`. A domain that does not exist comes into being, unless the server leaves that to operators. A member renews by the same request. Where a rollover is due, this makes the new key.",
+      security,
+      requestParams: { path },
+      requestBody: body(registration, "SignedRegistration", `/domains/${EXAMPLE.domain}/register`, {
+        join: REQUEST.join,
+        sealed: REQUEST.sealedJoin,
+        renewal: REQUEST.renewal,
+      }),
+      responses: {
+        200: jsonAnswer("The device was a member already, and is served again.", registrationAnswer, {
+          renewed: ANSWER.renewed,
+        }),
+        201: jsonAnswer("The device is a member now.", registrationAnswer, {
+          joined: ANSWER.joined,
+          sealed: ANSWER.sealed,
+        }),
+        ...problemAnswers(...refusals, "DOMAIN_NOT_FOUND", "DOM_LIMIT_REACHED", "DEVICE_BANNED", "RATE_LIMITED"),
+      },
+    },
+  },
+  "/domains/{domain}/deregister": {
+    post: {
+      operationId: "deregister",
+      tags: ["Devices"],
+      summary: "Leave a domain, or preview it",
+      description:
+        "Ends the membership, and makes a rollover due. A preview says what would happen, and changes nothing. With an `Idempotency-Key`, or signed, the same leave may be asked again and is answered the same.",
+      security,
+      requestParams: {
+        path,
+        header: z.object({
+          "idempotency-key": z
+            .string()
+            .regex(/^[\x21-\x7e]{1,128}$/)
+            .optional()
+            .meta({
+              description:
+                "Names this leave, so that it may be repeated: new for each. A signed request's is its `jti`; a header must equal it.",
+              example: "b5d1f7c0-2c8e-4e53-9a51-6a0f3f1f7f42",
+            }),
+        }),
+      },
+      requestBody: body(deregistration, "SignedDeregistration", `/domains/${EXAMPLE.domain}/deregister`, {
+        leave: REQUEST.leave,
+        preview: REQUEST.preview,
+      }),
+      responses: {
+        200: jsonAnswer("The device has left, or, for a preview, may.", deregistrationAnswer, {
+          left: ANSWER.left,
+          previewed: ANSWER.previewed,
+        }),
+        ...problemAnswers(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED"),
+      },
+    },
+  },
+};
+
+/** A body that may be signed or not. */
+function body(schema: z.ZodType, payload: string, at: string, examples: Readonly<Record<string, object>>) {
+  const signed = compactJws.meta({
+    description:
+      "A JWS over the same members plus `aud`, `iat` and `jti`. Its protected header has `typ: device-request+jwt`, `alg` ES256 or Ed25519, and the device's public key as `jwk`.",
+    contentMediaType: "application/json",
+    contentSchema: { $ref: `#/components/schemas/${payload}` },
+  });
+  const signedExamples = Object.entries(examples).map(([name, members]) => [name, signedRequest(at, members)]);
+  return {
+    required: true,
+    content: {
+      "application/json": content(schema, examples),
+      "application/jose": content(signed, Object.fromEntries(signedExamples)),
+    },
+  };
+}

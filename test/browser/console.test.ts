@@ -1,0 +1,228 @@
+import { describe, expect } from "vitest";
+import { joinedDevice, joinUnsigned } from "./console-devices.ts";
+import { test } from "./stage.ts";
+
+describe("the console", () => {
+  test("serves an operator for a day", async ({ site, domain, openConsole }) => {
+    const tab = await openConsole("", null);
+    await tab.signIn("an-admin-token-of-another-server-entirely");
+    await tab.isRefused("ADMIN_AUTHENTICATION_REQUIRED");
+    await tab.signIn(site.adminToken);
+    await tab.page.getByRole("heading", { name: "Domains" }).waitFor();
+
+    await tab.press("New domain…");
+    await tab.dialog.getByLabel("Name").fill(".hidden");
+    await tab.answer("Create");
+    await tab.isRefused("must begin and end with a letter or digit");
+    await tab.dialog.getByLabel("Name").fill(domain.name);
+    await tab.answer("Create");
+    await tab.hears(`${domain.name} was created.`);
+    await tab.page.getByRole("heading", { name: domain.name, level: 1 }).waitFor();
+
+    await tab.page.getByLabel("Maximum of members").fill("2.5");
+    await tab.press("Save");
+    await tab.isRefused("maxMembership must be an integer");
+    await tab.page.getByLabel("Maximum of members").fill("2");
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 2, authNamespace: null });
+
+    const tv = await joinedDevice(domain);
+    const phone = await joinedDevice(domain);
+    await expect(joinedDevice(domain)).rejects.toMatchObject({ error: "DOM_LIMIT_REACHED" });
+
+    await tab.view("Members");
+    await tab.hasItems("Members", 2);
+    await tab.page.getByLabel("Find by machine GUID").fill(tv.machineGuid);
+    await tab.press("Find");
+    await tab.hasItems("Found", 1);
+    await tab.items("Found").getByText(tv.machineGuid).waitFor();
+    await tab.press(`Evict ${tv.machineGuid}`);
+    await tab.answer("Evict");
+    await tab.hears("The device is evicted.");
+    await tab.hasItems("Members", 1);
+    expect(await domain.overview()).toMatchObject({ memberCount: 1 });
+    await tab.press("Find");
+    await tab.isRefused("The device is not a member of the domain.");
+
+    await tab.press(`Ban ${phone.machineGuid.slice(0, 8)}…`);
+    await tab.dialog.getByLabel("Reason").fill("It was sold with its keys.");
+    await tab.answer("Ban");
+    await tab.hears("The device is banned.");
+    await tab.shows("The domain has no members.");
+    await expect(phone.join()).rejects.toMatchObject({ error: "DEVICE_BANNED" });
+
+    await tab.view("Bans");
+    await tab.hasItems("Bans", 1);
+    await tab.items("Bans").getByText("It was sold with its keys.").waitFor();
+    await tab.press(`Lift the ban of ${phone.machineGuid.slice(0, 8)}…`);
+    await tab.answer("Lift the ban");
+    await tab.hears("The ban is lifted.");
+    await tab.shows("Nobody is banned.");
+    expect(await phone.join()).toEqual({ newMember: true, keyVersion: 2 });
+
+    await tab.view("Keys");
+    await tab.hasItems("Keys", 2);
+    await tab.press("Roll over…");
+    await tab.answer("Roll over");
+    await tab.hears("There is a new key.");
+    await tab.hasItems("Keys", 3);
+    await tab.press("Roll over…");
+    await tab.dialog.getByLabel("At the next registration").check();
+    await tab.answer("Roll over");
+    await tab.shows("A rollover is due");
+    expect(await domain.overview()).toMatchObject({ keyVersion: 3, keyRolloverRequired: true });
+
+    await tab.view("Log");
+    for (const sentence of [
+      "A rollover was asked for by admin-token",
+      "Key 3 was made by admin-token",
+      "maximum of members: none 2",
+      "The domain came into being",
+    ]) {
+      await tab.shows(sentence);
+    }
+    const log = (await tab.page.getByRole("list", { name: "Log" }).textContent()) ?? "";
+    expect(log.match(/ joined/g)).toHaveLength(3);
+    expect(log.match(/ was evicted by admin-token/g)).toHaveLength(2);
+    expect(log).toMatch(/ was banned by admin-token.?It was sold with its keys\./);
+
+    await tab.view("Overview");
+    await tab.page.getByRole("img", { name: "3 joined 2 left" }).waitFor();
+    await tab.shows("of 2 at most");
+  });
+
+  test("keeps the place and the sign-in over a reload, and nothing after a sign-out", async ({
+    site,
+    domain,
+    openConsole,
+  }) => {
+    await joinUnsigned(domain, 1);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 1);
+    await tab.page.reload();
+    await tab.hasItems("Members", 1);
+    expect(await tab.page.title()).toContain(domain.name);
+
+    const other = await openConsole(`#/domains/${domain.name}/members`, null);
+    await other.page.getByLabel("Admin token").waitFor();
+
+    await tab.press("Sign out");
+    await tab.page.getByLabel("Admin token").waitFor();
+    await tab.page.reload();
+    await tab.page.getByLabel("Admin token").waitFor();
+    const kept = await tab.page.evaluate(() =>
+      JSON.stringify([Object.entries(sessionStorage), Object.entries(localStorage), document.cookie]),
+    );
+    expect(kept).not.toContain(site.adminToken);
+  });
+
+  test("goes through long lists page by page", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 60);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 50);
+    await tab.press("More");
+    await tab.hasItems("Members", 60);
+    expect(await tab.page.getByRole("button", { name: "More" }).count()).toBe(0);
+  });
+
+  test("finds domains by the beginning of their names", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole("#/domains");
+    await tab.page.getByLabel("Name begins with").fill(domain.name);
+    await tab.press("Search");
+    await tab.hasItems("Domains", 1);
+    await tab.page.goBack();
+    await tab.page.goForward();
+    await tab.hasItems("Domains", 1);
+    await tab.page.getByLabel("Name begins with").fill(`${domain.name}x`);
+    await tab.press("Search");
+    await tab.shows("No name begins so.");
+  });
+
+  test("does not replace a domain that exists by a new one", async ({ domain, openConsole }) => {
+    await domain.configure({ maxMembership: 7 });
+    const tab = await openConsole("#/domains");
+    await tab.press("New domain…");
+    await tab.dialog.getByLabel("Name").fill(domain.name);
+    await tab.answer("Create");
+    await tab.isRefused("There is such a domain already");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7 });
+  });
+
+  test("shows the server's words for a domain that does not exist", async ({ domain, openConsole }) => {
+    const tab = await openConsole(`#/domains/${domain.name}`);
+    await tab.isRefused("There is no such domain");
+    await tab.isRefused("DOMAIN_NOT_FOUND");
+  });
+
+  test("ends the session when the server takes the token no more", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}`);
+    await tab.shows("no maximum");
+    await tab.page.evaluate(() => sessionStorage.setItem("device-domains-console", "revoked"));
+    await tab.page.reload();
+    await tab.isRefused("ADMIN_AUTHENTICATION_REQUIRED");
+    await tab.page.getByLabel("Admin token").waitFor();
+  });
+
+  test("is a device itself to try the domain with", async ({ domain, openConsole }) => {
+    await domain.configure({ deviceKeyRequired: true });
+    const tab = await openConsole(`#/domains/${domain.name}/try`);
+    await tab.press("Encrypt to the domain");
+    await tab.isRefused("ROLLOVER_DUE");
+    await tab.press("Join");
+    await tab.shows("The device joined. It is a new member, and holds the keys up to version 1.");
+    expect(await domain.overview()).toMatchObject({ memberCount: 1 });
+    await tab.page.getByLabel("Secret").fill("a film's key");
+    await tab.press("Encrypt to the domain");
+    await tab.press("Open the secret");
+    await tab.shows("The device opened it, and reads:");
+    await tab.page.getByRole("list", { name: "What happened" }).getByText("a film's key").waitFor();
+
+    await tab.page.reload();
+    await tab.shows("a member");
+    await tab.press("Renew");
+    await tab.shows("The device renewed.");
+    await tab.press("Leave");
+    await tab.shows("The device left, and forgot its keys.");
+    await tab.shows("no member any more");
+    expect(await domain.overview()).toMatchObject({ memberCount: 0 });
+  });
+});
+
+describe("the console, by keyboard", () => {
+  test("takes the focus along, and gives it back after a question", async ({ site, domain, openConsole }) => {
+    await joinUnsigned(domain, 2);
+    const tab = await openConsole(`#/domains?prefix=${domain.name}`, null);
+    const { keyboard } = tab.page;
+    await keyboard.press("Tab");
+    await keyboard.press("Tab");
+    await keyboard.type(site.adminToken);
+    await keyboard.press("Enter");
+    await tab.hasItems("Domains", 1);
+    expect(await tab.focused()).toBe("Domains");
+
+    await tab.page.getByRole("link", { name: domain.name }).press("Enter");
+    await tab.shows("no maximum");
+    expect(await tab.focused()).toBe(domain.name);
+    await tab.page.getByRole("link", { name: "Members" }).press("Enter");
+    await tab.hasItems("Members", 2);
+    expect(await tab.focused()).toBe("Members");
+
+    const evict = tab.items("Members").first().getByRole("button", { name: "Evict" });
+    const label = await evict.getAttribute("aria-label");
+    await evict.press("Enter");
+    await tab.dialog.waitFor();
+    expect(await tab.dialog.evaluate((dialog) => dialog.contains(document.activeElement))).toBe(true);
+    await keyboard.press("Escape");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await tab.focused()).toBe(label);
+    expect(await domain.overview()).toMatchObject({ memberCount: 2 });
+
+    await evict.press("Enter");
+    await tab.dialog.getByRole("button", { name: "Evict" }).press("Enter");
+    await tab.hasItems("Members", 1);
+    expect(await tab.focused()).toBe("Members");
+  });
+});

@@ -1,0 +1,503 @@
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Answer, type ApiDocument, Contract, type Operation } from "../support/contract.ts";
+import { newDevice, sign } from "../support/devices.ts";
+import { mintToken, newTestIssuers, TEST_AUDIENCE } from "../support/issuers.ts";
+import { freePort, startServer, type TestServer } from "../support/server.ts";
+
+const GUID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
+const UNREACHABLE = "https://unreachable.example";
+/** What a server that is well does not answer. The examples of it are made by the code that answers it. */
+const ONLY_WHEN_FAILING = ["OVERLOADED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
+/** What is answered only where another operator lifts the ban at the same moment. */
+const ONLY_IN_A_RACE = "banDevice 404 NOT_FOUND";
+
+let server: TestServer;
+let contract: Contract;
+let keys: Awaited<ReturnType<typeof newTestIssuers>>["keys"];
+/** Every kind of answer that was had: operation, status, error. */
+const had = new Set<string>();
+/** The `type` of every problem that was answered. */
+const problemTypes = new Set<string>();
+
+beforeAll(async () => {
+  const issuers = await newTestIssuers();
+  keys = issuers.keys;
+  const [studio, arcade] = issuers.trusted;
+  server = await startServer({
+    addressLimit: 3,
+    vars: {
+      DOMAIN_CREATION: "operators",
+      TRUSTED_ISSUERS: JSON.stringify([
+        studio,
+        { ...arcade, operatorScopes: ["domains:read", "domains:write", "domains:evict"] },
+        {
+          namespace: "unreachable",
+          issuer: UNREACHABLE,
+          audience: TEST_AUDIENCE,
+          jwksUri: `http://127.0.0.1:${await freePort()}/jwks`,
+        },
+      ]),
+    },
+  });
+  const response = await fetch(`${server.url}/openapi.json`);
+  expect(response.headers.get("content-type")).toContain("application/json");
+  contract = new Contract((await response.json()) as ApiDocument);
+});
+
+afterAll(() => server?.stop());
+
+describe("devices", () => {
+  it("join, renew and leave", async () => {
+    const path = { domain: await createdDomain() };
+    await expectAnswer(201, null, "register", { path, body: { machineGuid: GUID } });
+    await expectAnswer(200, null, "register", { path, body: { machineGuid: GUID, afterKeyVersion: 1 } });
+    await expectAnswer(200, null, "deregister", { path, body: { machineGuid: GUID, preview: true } });
+    const leave = { path, headers: { "idempotency-key": crypto.randomUUID() }, body: { machineGuid: GUID } };
+    await expectAnswer(200, null, "deregister", leave);
+    await expectAnswer(200, null, "deregister", leave);
+    await expectAnswer(422, "IDEMPOTENCY_KEY_REUSED", "deregister", {
+      ...leave,
+      body: { machineGuid: crypto.randomUUID() },
+    });
+    await expectAnswer(403, "DEREG_DENIED", "deregister", { path, body: { machineGuid: GUID } });
+  });
+
+  it.each(["P-256", "X25519"])("have their keys sealed to one of curve %s", async (crv) => {
+    const { publicKey } = await generateKeyPair("ECDH-ES", { crv });
+    const { kty, x, y } = await exportJWK(publicKey);
+    const encryptionKey = { kty, crv, x, ...(y === undefined ? {} : { y }) };
+    const path = { domain: await createdDomain() };
+    const body = { machineGuid: GUID, encryptionKey };
+    expect(await expectAnswer(201, null, "register", { path, body })).toHaveProperty("sealedKeys");
+    const renewal = { path, body: { ...body, afterKeyVersion: 1 } };
+    expect(await expectAnswer(200, null, "register", renewal)).toMatchObject({ credentials: [] });
+  });
+
+  it("sign what they ask for", async () => {
+    const path = { domain: await createdDomain({ deviceKeyRequired: true }) };
+    const device = await newDevice();
+    const { machineGuid } = device;
+    const signed = async (id: string, signer = device) => ({
+      path,
+      type: "application/jose",
+      body: await sign(signer, urlOf(id, path), { machineGuid }),
+    });
+    await expectAnswer(401, "DEVICE_KEY_REQUIRED", "register", { path, body: { machineGuid } });
+    await expectAnswer(201, null, "register", await signed("register"));
+    const stranger = await newDevice();
+    await expectAnswer(403, "DEVICE_PROOF_INVALID", "register", await signed("register", stranger));
+    await expectAnswer(401, "DEVICE_KEY_REQUIRED", "deregister", { path, body: { machineGuid } });
+    await expectAnswer(403, "DEVICE_PROOF_INVALID", "deregister", await signed("deregister", stranger));
+    await expectAnswer(200, null, "deregister", await signed("deregister"));
+  });
+
+  it("show auth tokens", async () => {
+    const path = {
+      domain: await createdDomain({ authenticationRequired: true, authNamespace: "studio", maxMembership: 1 }),
+    };
+    const member = { path, body: { machineGuid: GUID } };
+    const withToken = { ...member, headers: bearer(await mintToken("studio", keys.studio)) };
+    await expectAnswer(401, "DOM_AUTHENTICATION_REQUIRED", "register", member);
+    await expectAnswer(401, "DOM_AUTHENTICATION_REQUIRED", "deregister", member);
+    await expectAnswer(201, null, "register", withToken);
+    const another = { ...withToken, body: { machineGuid: crypto.randomUUID() } };
+    // A holder of a token learns what it takes to make room.
+    const full = await expectAnswer(409, "DOM_LIMIT_REACHED", "register", another);
+    expect(full).toMatchObject({ memberCount: 1, leastRecentlyRenewed: [{ machineGuid: `${GUID.slice(0, 8)}…` }] });
+    await expectAnswer(200, null, "deregister", withToken);
+  });
+
+  it("are put off while an issuer cannot be asked, and told no more than they may know when a domain is full", async () => {
+    const path = { domain: await createdDomain({ authenticationRequired: true }) };
+    const token = await mintToken("studio", keys.studio, { issuer: UNREACHABLE });
+    const request = { path, headers: bearer(token), body: { machineGuid: GUID } };
+    await expectAnswer(503, "TEMPORARILY_UNAVAILABLE", "register", request);
+    await expectAnswer(503, "TEMPORARILY_UNAVAILABLE", "deregister", request);
+    await configure(path.domain, { maxMembership: 0 });
+    const full = await expectAnswer(409, "DOM_LIMIT_REACHED", "register", { path, body: { machineGuid: GUID } });
+    expect(full).not.toHaveProperty("memberCount");
+  });
+
+  it("that are banned are turned away", async () => {
+    const path = { domain: await newMemberDomain() };
+    await ban(path.domain);
+    await expectAnswer(403, "DEVICE_BANNED", "register", { path, body: { machineGuid: GUID } });
+  });
+});
+
+describe("whoever reads", () => {
+  it("learns what a domain wants of a device", async () => {
+    await expectAnswer(200, null, "getDomain", { path: { domain: await newMemberDomain() } });
+    await expectAnswer(404, "DOMAIN_NOT_FOUND", "getDomain", { path: { domain: newDomain() } });
+  });
+
+  it("gets a domain's keys, also while a rollover is due, and not again while they are the same", async () => {
+    const path = { domain: await newMemberDomain() };
+    await expectAnswer(404, "DOMAIN_NOT_FOUND", "getDomainKeys", { path: { domain: newDomain() } });
+    await expectKeySet("getDomainKeys", { path });
+    await expectAnswer(200, null, "deregister", { path, body: { machineGuid: GUID } });
+    expect(await expectAnswer(200, null, "getDomainKeys", { path })).toMatchObject({ currentKeyVersion: null });
+  });
+
+  it("gets the server's own keys", () => expectKeySet("getAuthorityKeys", {}));
+
+  it("learns how the server is", async () => {
+    expect(await expectAnswer(200, null, "getHealth", {})).toEqual({ status: "ok", database: "ok", secrets: "ok" });
+  });
+
+  async function expectKeySet(id: string, request: Request) {
+    const { headers } = await ask(contract.operation(id), request);
+    await expectAnswer(200, null, id, request);
+    const revalidation = { ...request, headers: { "if-none-match": headers.get("etag") ?? "" } };
+    await expectAnswer(304, null, id, revalidation);
+  }
+});
+
+describe("operators", () => {
+  it("list domains", async () => {
+    for (const domain of ["list-1", "list-2", "list-3"]) await configure(domain, {});
+    const query = { prefix: "list-", limit: "2" };
+    const first = await expectAnswer(200, null, "listDomains", admin({ query }));
+    expect(first).toMatchObject({ domains: [{ domain: "list-1" }, { domain: "list-2" }] });
+    const { nextCursor: cursor } = first as { nextCursor: string };
+    const second = await expectAnswer(200, null, "listDomains", admin({ query: { ...query, cursor } }));
+    expect(second).toMatchObject({ domains: [{ domain: "list-3" }], nextCursor: null });
+  });
+
+  it("change a domain's settings and keys", async () => {
+    const path = { domain: newDomain() };
+    await expectAnswer(201, null, "replaceSettings", admin({ path, body: { maxMembership: 5 } }));
+    await expectAnswer(200, null, "replaceSettings", admin({ path, body: {} }));
+    for (const type of ["application/json", "application/merge-patch+json"]) {
+      await expectAnswer(200, null, "changeSettings", admin({ path, type, body: { deviceKeyRequired: null } }));
+    }
+    await expectAnswer(200, null, "getDomainOverview", admin({ path }));
+    for (const when of ["now", "next-registration"]) {
+      await expectAnswer(200, null, "rollOver", admin({ path, body: { when } }));
+    }
+    await expectAnswer(200, null, "retireKeys", admin({ path, body: { upTo: 0 } }));
+    const versions = await expectAnswer(200, null, "listKeyVersions", admin({ path }));
+    expect(versions).toMatchObject({ keys: [{ keyVersion: 1, kid: `${path.domain}/1` }] });
+  });
+
+  it("see which key-encryption keys are in use, and have the first wrap all", async () => {
+    await expectAnswer(200, null, "getKeyEncryption", admin({}));
+    expect(await expectAnswer(200, null, "rewrapKeys", admin({}))).toMatchObject({ locked: 0, done: true });
+  });
+
+  it("see and evict members", async () => {
+    const path = { domain: await newMemberDomain() };
+    const list = await expectAnswer(200, null, "listMembers", admin({ path }));
+    const { handle } = (list as { members: [{ handle: string }] }).members[0];
+    const short = `${GUID.slice(0, 8)}…`;
+    const byHandle = admin({ path: { ...path, device: handle } });
+    const byGuid = admin({ path: { ...path, device: GUID } });
+    expect(await expectAnswer(200, null, "getMember", byHandle)).toMatchObject({ machineGuid: short });
+    expect(await expectAnswer(200, null, "getMember", byGuid)).toMatchObject({ machineGuid: GUID });
+    await expectAnswer(200, null, "evictMember", byHandle);
+    await expectAnswer(404, "NOT_FOUND", "getMember", byGuid);
+    await expectAnswer(404, "NOT_FOUND", "evictMember", byGuid);
+  });
+
+  it("ban devices and let them come back", async () => {
+    const domain = await newMemberDomain();
+    const path = { domain, device: GUID };
+    const body = { reason: "It was sold." };
+    await expectAnswer(201, null, "banDevice", admin({ path, body }));
+    await expectAnswer(200, null, "banDevice", admin({ path, body: { reason: "It was stolen." } }));
+    const bans = await expectAnswer(200, null, "listBans", admin({ path: { domain } }));
+    expect(bans).toMatchObject({ bans: [{ reason: "It was stolen.", bannedBy: "admin-token" }] });
+    await expectAnswer(200, null, "liftBan", admin({ path }));
+    await expectAnswer(404, "NOT_FOUND", "liftBan", admin({ path }));
+  });
+
+  it("read a log in which everything happened that can", async () => {
+    const { domain, device } = await eventfulDomain();
+    const path = { domain };
+    const log = await expectAnswer(200, null, "getLog", admin({ path, query: { order: "oldest", limit: "200" } }));
+    const types = (log as { entries: { changes: { type: string }[] }[] }).entries.flatMap(({ changes }) =>
+      changes.map(({ type }) => type),
+    );
+    const { LogChange } = contract.schemas as { LogChange: { discriminator: { mapping: Record<string, string> } } };
+    expect([...new Set(types)].toSorted()).toEqual(Object.keys(LogChange.discriminator.mapping).toSorted());
+    await expectAnswer(200, null, "getLog", admin({ path, query: { limit: "1" } }));
+    await expectAnswer(200, null, "getLogHead", admin({ path }));
+    const { text } = await ask(contract.operation("exportLog"), admin({ path }));
+    expect(text.split("\n").filter((line) => line !== "").length).toBeGreaterThan(types.length / 3);
+    expect(text).not.toContain(device);
+    await expectAnswer(200, null, "exportLog", admin({ path }));
+    await expectAnswer(200, null, "getActivity", admin({ path, query: { days: "90" } }));
+  });
+});
+
+describe("every operation", () => {
+  it("has the methods that the server says there are, and refuses others", async () => {
+    for (const operation of contract.operations) {
+      const described = contract.operations.flatMap(({ path, method }) => (path === operation.path ? [method] : []));
+      const other = ["PUT", "DELETE", "POST", "GET"].find((method) => !described.includes(method)) as string;
+      const request = admin({ path: { domain: "den", device: GUID } });
+      const { status, body, headers } = await ask(operation, request, other);
+      expect({ status, error: body.error }).toEqual({ status: 405, error: "INVALID_REQUEST" });
+      const allowed = (headers.get("allow") ?? "").split(", ").filter((method) => method !== "HEAD");
+      expect(allowed.toSorted()).toEqual(described.toSorted());
+    }
+  });
+
+  it("for operators wants a credential that reaches as far as it says", async () => {
+    const powerless = bearer(await mintToken("arcade", keys.arcade, { claims: { scope: "" } }));
+    for (const operation of guarded()) {
+      const path = { domain: "den", device: GUID };
+      await expectAnswer(401, "ADMIN_AUTHENTICATION_REQUIRED", operation.id, { path });
+      const { status, headers, body } = await ask(operation, { path, headers: powerless });
+      expect({ status, error: body.error }).toEqual({ status: 403, error: "ADMIN_SCOPE_REQUIRED" });
+      const scopes = new Set(operation.security.flatMap((requirement) => Object.values(requirement).flat()));
+      expect(headers.get("www-authenticate")).toBe(`Bearer error="insufficient_scope", scope="${[...scopes]}"`);
+    }
+  });
+
+  it("for operators takes a scoped token", async () => {
+    const token = await mintToken("arcade", keys.arcade, { claims: { scope: "domains:read" } });
+    await expectAnswer(200, null, "listDomains", { headers: bearer(token) });
+  });
+
+  it("of a domain wants a well-formed name, and one that exists", async () => {
+    for (const operation of contract.operations.filter(({ path }) => path.includes("{domain}"))) {
+      await expectAnswer(400, "INVALID_REQUEST", operation.id, exampleRequest(operation, "a..b"));
+      if (promises(operation, "DOMAIN_NOT_FOUND")) {
+        await expectAnswer(404, "DOMAIN_NOT_FOUND", operation.id, exampleRequest(operation, newDomain()));
+      }
+    }
+  });
+
+  it("with a query names what is wrong in it", async () => {
+    const path = { domain: await newMemberDomain() };
+    for (const id of ["listDomains", "listKeyVersions", "listMembers", "listBans", "getLog"]) {
+      await expectAnswer(400, "INVALID_REQUEST", id, admin({ path, query: { limit: "201" } }));
+    }
+    await expectAnswer(400, "INVALID_REQUEST", "exportLog", admin({ path, query: { after: "-1" } }));
+    await expectAnswer(400, "INVALID_REQUEST", "getActivity", admin({ path, query: { days: "91" } }));
+  });
+
+  it("that is limited says so to an address that asks too often", async () => {
+    const headers = { "cf-connecting-ip": "203.0.113.7" };
+    const path = { domain: await newMemberDomain() };
+    for (const operation of contract.operations.filter((each) => promises(each, "RATE_LIMITED"))) {
+      const request = { path, headers, body: { machineGuid: GUID } };
+      for (let status = 0; status !== 429; ) ({ status } = await ask(operation, request));
+    }
+  });
+
+  it("with a body wants one of a described type and size", async () => {
+    for (const operation of contract.operations.filter(({ requestBody }) => requestBody)) {
+      const request = exampleRequest(operation, "den");
+      await expectAnswer(415, "INVALID_REQUEST", operation.id, { ...request, type: "text/plain" });
+      await expectAnswer(413, "INVALID_REQUEST", operation.id, { ...request, body: { padding: "x".repeat(65_536) } });
+      await expectAnswer(400, "INVALID_REQUEST", operation.id, { ...request, body: { unknown: 1 } });
+    }
+  });
+
+  it("takes the examples of its requests; the signed ones are of the past", async () => {
+    for (const operation of contract.operations) {
+      const content = operation.requestBody?.content ?? {};
+      for (const [type, { examples }] of Object.entries(content)) {
+        for (const { value } of Object.values(examples ?? {})) {
+          const domain = await newMemberDomain();
+          const { status, body } = await ask(operation, admin({ path: { domain, device: GUID }, type, body: value }));
+          if (type === "application/jose") expect(body.error).toBe("DEVICE_PROOF_INVALID");
+          else expect([200, 201], `${operation.id} ${JSON.stringify(value)}`).toContain(status);
+        }
+      }
+    }
+  });
+});
+
+describe("the check of answers", () => {
+  it.each<[string, (answer: Answer) => Partial<Answer>]>([
+    ["a status", () => ({ status: 418 })],
+    ["a media type", ({ headers }) => ({ headers: changed(headers, "content-type", "text/html") })],
+    ["a body that is no JSON", () => ({ text: "<p>ok</p>" })],
+    ["a member of another type", (answer) => edited(answer, { keyVersion: "1" })],
+    ["a member too few", (answer) => edited(answer, { domain: undefined })],
+    ["a member too many", (answer) => edited(answer, { secret: "d" })],
+    ["a header that is missing", ({ headers }) => ({ headers: changed(headers, "x-request-id", null) })],
+    ["a header that is malformed", ({ headers }) => ({ headers: changed(headers, "x-request-id", "7") })],
+  ])("catches %s", async (_, breaking) => {
+    const operation = contract.operation("getDomain");
+    const answer = await ask(operation, { path: { domain: await newMemberDomain() } });
+    expect(contract.violations(operation, answer)).toEqual([]);
+    expect(contract.violations(operation, { ...answer, ...breaking(answer) })).not.toEqual([]);
+  });
+
+  it("catches a problem that is another one's, or that the operation does not have", async () => {
+    const operation = contract.operation("getDomain");
+    const answer = await ask(operation, { path: { domain: newDomain() } });
+    expect(contract.violations(operation, answer)).toEqual([]);
+    expect(contract.violations(operation, { ...answer, ...edited(answer, { error: "NOT_FOUND" }) })).not.toEqual([]);
+    expect(contract.violations(operation, { ...answer, status: 403 })).not.toEqual([]);
+  });
+});
+
+describe("what the document promises", () => {
+  it("was had of a server that is well, every answer of it", () => {
+    const promised = contract
+      .promises()
+      .filter(({ status, error }) => !(error === null ? status >= 500 : ONLY_WHEN_FAILING.includes(error)))
+      .map(({ operation, status, error }) => kind(operation, status, error));
+    expect(promised.filter((each) => !had.has(each))).toEqual([ONLY_IN_A_RACE]);
+  });
+});
+
+describe("the address in a problem's type", () => {
+  it("says what happened and what to do", async () => {
+    expect(problemTypes.size).toBeGreaterThan(10);
+    for (const type of problemTypes) {
+      const response = await fetch(type);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toContain("text/html");
+      expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+      expect(await response.text()).toContain("<h2>What to do</h2>");
+    }
+    expect(await (await fetch(`${server.url}/problems/`)).text()).toContain("/problems/dereg-denied");
+  });
+});
+
+type Request = {
+  path?: Record<string, string>;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  type?: string;
+  body?: unknown;
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape, and assert what they find
+type Reply = Answer & { body: any };
+
+/** Asks for an operation, and checks the answer against the document; `method` asks by another than its own. */
+async function ask(operation: Operation, request: Request, method = operation.method): Promise<Reply> {
+  const { type = "application/json", headers = {} } = request;
+  const body = method === "GET" ? undefined : request.body;
+  const response = await fetch(urlOf(operation.id, request.path, request.query), {
+    method,
+    headers: { ...(body === undefined ? {} : { "content-type": type }), ...headers },
+    body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
+  });
+  const answer = { status: response.status, headers: response.headers, text: await response.text() };
+  expect(contract.violations(operation, answer), `${operation.id} ${answer.status} ${answer.text}`).toEqual([]);
+  const isJson =
+    answer.headers.get("content-type")?.includes("json") && !answer.headers.get("content-type")?.includes("jsonl");
+  const json = isJson ? JSON.parse(answer.text) : null;
+  if (json?.error) {
+    expect(json.status).toBe(answer.status);
+    expect(new URL(json.type).origin).toBe(server.url);
+    problemTypes.add(json.type);
+  }
+  if (response.ok && body !== undefined) expect(contract.requestViolations(operation, type, body)).toEqual([]);
+  had.add(kind(operation, answer.status, json?.error ?? null));
+  return { ...answer, body: json };
+}
+
+/** Asks, and expects this status and, of a problem, this error. */
+async function expectAnswer(status: number, error: string | null, id: string, request: Request): Promise<unknown> {
+  const { body, ...answer } = await ask(contract.operation(id), request);
+  expect({ id, status: answer.status, error: body?.error ?? null }).toEqual({ id, status, error });
+  return body;
+}
+
+function urlOf(id: string, path: Record<string, string> = {}, query: Record<string, string> = {}): string {
+  const filled = contract
+    .operation(id)
+    .path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name] as string));
+  const search = new URLSearchParams(query).toString();
+  return `${server.url}${filled}${search === "" ? "" : `?${search}`}`;
+}
+
+function kind({ id }: Operation, status: number, error: string | null): string {
+  return `${id} ${status} ${error ?? ""}`.trim();
+}
+
+function promises(operation: Operation, error: string): boolean {
+  return contract.promises().some((each) => each.operation.id === operation.id && each.error === error);
+}
+
+function guarded(): readonly Operation[] {
+  return contract.operations.filter(({ path }) => path.startsWith("/admin/"));
+}
+
+/** A request as the document has it for an example, of some domain. */
+function exampleRequest(operation: Operation, domain: string): Request {
+  const [type, content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+  const [example] = Object.values(content?.examples ?? {});
+  const body = type === undefined ? {} : { type, body: example?.value };
+  return admin({ path: { domain, device: GUID }, ...body });
+}
+
+function admin(request: Request): Request {
+  return { ...request, headers: { ...request.headers, ...bearer(server.adminToken) } };
+}
+
+function bearer(token: string): Record<string, string> {
+  return { authorization: `Bearer ${token}` };
+}
+
+function changed(headers: Headers, name: string, value: string | null): Headers {
+  const copy = new Headers(headers);
+  if (value === null) copy.delete(name);
+  else copy.set(name, value);
+  return copy;
+}
+
+function edited({ text }: Answer, members: Record<string, unknown>): Partial<Answer> {
+  return { text: JSON.stringify({ ...JSON.parse(text), ...members }) };
+}
+
+let count = 0;
+
+function newDomain(): string {
+  return `domain-${++count}`;
+}
+
+/** A new domain, which is there. */
+async function createdDomain(settings: object = {}): Promise<string> {
+  const domain = newDomain();
+  await expectAnswer(201, null, "replaceSettings", admin({ path: { domain }, body: settings }));
+  return domain;
+}
+
+/** A new domain with one member. */
+async function newMemberDomain(): Promise<string> {
+  const domain = await createdDomain();
+  await expectAnswer(201, null, "register", { path: { domain }, body: { machineGuid: GUID } });
+  return domain;
+}
+
+function configure(domain: string, settings: object) {
+  return ask(contract.operation("replaceSettings"), admin({ path: { domain }, body: settings }));
+}
+
+function ban(domain: string, device = GUID) {
+  const body = { reason: "It was sold." };
+  return expectAnswer(201, null, "banDevice", admin({ path: { domain, device }, body }));
+}
+
+/** A domain to whose log everything was written that can be, and a device that was in it. */
+async function eventfulDomain(): Promise<{ domain: string; device: string }> {
+  const path = { domain: await newMemberDomain() };
+  const device = await newDevice();
+  const { machineGuid } = device;
+  await expectAnswer(201, null, "register", { path, body: { machineGuid } });
+  const signed = async (id: string) => ({
+    path,
+    type: "application/jose",
+    body: await sign(device, urlOf(id, path)),
+  });
+  await expectAnswer(200, null, "register", await signed("register"));
+  await expectAnswer(200, null, "deregister", await signed("deregister"));
+  await ban(path.domain);
+  await expectAnswer(200, null, "liftBan", admin({ path: { ...path, device: GUID } }));
+  await configure(path.domain, { maxMembership: 3 });
+  await expectAnswer(201, null, "register", { path, body: { machineGuid: GUID } });
+  await expectAnswer(200, null, "rollOver", admin({ path, body: { when: "next-registration" } }));
+  await expectAnswer(200, null, "retireKeys", admin({ path, body: { upTo: 1 } }));
+  return { domain: path.domain, device: machineGuid };
+}

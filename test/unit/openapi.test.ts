@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { problemPages } from "../../scripts/problem-pages.ts";
+import { domainNameProblem } from "../../src/domain/names.ts";
+import { openApiDocument } from "../../src/http/openapi/document.ts";
+import { EXPLANATIONS } from "../../src/http/openapi/explanations.ts";
+import { PROBLEMS } from "../../src/http/problems.ts";
+import {
+  deregisterBody,
+  registerBody,
+  retiredKeysBody,
+  rolloverBody,
+  settingsBody,
+  settingsMergeBody,
+} from "../../src/http/schemas.ts";
+import { type ApiDocument, Contract } from "../support/contract.ts";
+
+const document = openApiDocument("0.0.0") as unknown as ApiDocument;
+const contract = new Contract(document);
+
+describe("the API's description", () => {
+  it("has an example of every request, answer and problem, each as its schema has it", () => {
+    expect(contract.exampleViolations()).toEqual([]);
+  });
+
+  it("has a component for every problem", () => {
+    const { schemas } = document.components as unknown as {
+      schemas: Record<string, { properties?: { error?: { const?: string } } }>;
+    };
+    const described = Object.values(schemas).flatMap((schema) => schema.properties?.error?.const ?? []);
+    expect(described.toSorted()).toEqual(Object.keys(PROBLEMS).toSorted());
+  });
+
+  it("promises every problem of some operation", () => {
+    const errors = new Set(contract.promises().flatMap(({ error }) => error ?? []));
+    expect([...errors].toSorted()).toEqual(Object.keys(PROBLEMS).toSorted());
+  });
+
+  it.each([
+    ["register", registerBody],
+    ["deregister", deregisterBody],
+    ["replaceSettings", settingsBody],
+    ["changeSettings", settingsMergeBody],
+    ["rollOver", rolloverBody],
+    ["retireKeys", retiredKeysBody],
+  ])("takes for a body of %s what the server does", (id, schema) => {
+    const member = fc.oneof(
+      fc.constantFrom("machineGuid", "afterKeyVersion", "encryptionKey", "preview", "when", "upTo", "other"),
+      fc.constantFrom("authenticationRequired", "authNamespace", "maxMembership", "deviceKeyRequired"),
+    );
+    const value = fc.oneof(
+      fc.constant(null),
+      fc.boolean(),
+      fc.integer(),
+      fc.double(),
+      fc.string(),
+      fc.uuid(),
+      fc.constantFrom("now", {}, []),
+    );
+    const body = fc.oneof(fc.dictionary(member, value, { maxKeys: 3 }), fc.record({ machineGuid: fc.uuid() }), value);
+    const operation = contract.operation(id);
+    fc.assert(
+      fc.property(body, (sent) => {
+        const json = JSON.parse(JSON.stringify(sent));
+        const described = contract.requestViolations(operation, "application/json", json).length === 0;
+        expect(described).toBe(schema.safeParse(json).success);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("takes for a domain name what the server does", () => {
+    const { DomainName } = document.components.schemas as unknown as {
+      DomainName: { pattern: string; maxLength: number };
+    };
+    const described = (name: string) =>
+      new RegExp(DomainName.pattern, "u").test(name) && name.length <= DomainName.maxLength;
+    const character = fc.oneof(fc.constantFrom(..."aZ09._:@~-/ \n"), fc.string({ minLength: 1, maxLength: 1 }));
+    const name = fc.oneof(
+      fc.string({ unit: character, maxLength: 6 }),
+      fc.string({ unit: fc.constant("a"), minLength: 126, maxLength: 130 }),
+    );
+    fc.assert(
+      fc.property(name, (each) => described(each) === (domainNameProblem(each) === null)),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe("the pages of problems", () => {
+  const pages = problemPages();
+
+  it.each(Object.entries(PROBLEMS))("say of %s what happened and what to do", (name, { title, status }) => {
+    const page = pages[`problems/${name.toLowerCase().replaceAll("_", "-")}.html`] ?? "";
+    const text = textOf(page);
+    const { happened, todo } = EXPLANATIONS[name as keyof typeof EXPLANATIONS];
+    for (const part of [name, title, String(status), happened, todo]) expect(text).toContain(part);
+    expect(textOf(pages["problems/index.html"] ?? "")).toContain(name);
+  });
+
+  it("hold no script, and no style but the file beside them", () => {
+    expect(Object.values(pages).filter((page) => /<script|<style|\son[a-z]+=|\sstyle=/i.test(page))).toEqual([]);
+  });
+});
+
+/** What of a page is no markup. */
+function textOf(html: string): string {
+  const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'" };
+  return html.replaceAll(/<[^>]*>/g, "").replaceAll(/&([a-z#0-9]+);/g, (_, name: string) => entities[name] as string);
+}

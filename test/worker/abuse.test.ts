@@ -1,0 +1,195 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { mintToken } from "../support/issuers.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN, reply, rows } from "./client.ts";
+import { gist, joins, newQueue, request } from "./writers.ts";
+
+/** Asks an application in an environment of its own; its Durable Objects are those of all. */
+async function askWith(
+  vars: object,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+) {
+  const request = new Request(`${ORIGIN}${path}`, {
+    method,
+    headers: { ...(body ? { "content-type": "application/json" } : {}), ...headers },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  const response = await createApp().fetch(request, { ...env, ...vars } as Env);
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text === "" ? null : JSON.parse(text) };
+}
+
+/** A rate limit that lets each key through so many times. */
+function limitOf(times: number) {
+  const counts = new Map<string, number>();
+  return {
+    counts,
+    limit: async ({ key }: { key: string }) => {
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      return { success: (counts.get(key) as number) <= times };
+    },
+  };
+}
+
+const from = (address: string) => ({ "cf-connecting-ip": address });
+const register = (vars: object, domain: string, headers = {}) =>
+  askWith(vars, "POST", `/domains/${domain}/register`, { machineGuid: newGuid() }, headers);
+
+describe("limits of requests", () => {
+  it("are counted by address, and say when to come again", async () => {
+    const [ADDRESS_LIMIT, domain] = [limitOf(2), newDomain()];
+    for (const status of [201, 201, 429]) {
+      expect((await register({ ADDRESS_LIMIT }, domain, from("192.0.2.1"))).status).toBe(status);
+    }
+    expect((await register({ ADDRESS_LIMIT }, domain, from("192.0.2.2"))).status).toBe(201);
+    const refused = await register({ ADDRESS_LIMIT }, domain, from("192.0.2.1"));
+    expect(refused.body).toMatchObject({ status: 429, error: "RATE_LIMITED" });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await rows(domain)).members).toHaveLength(3);
+  });
+
+  it("are counted by domain", async () => {
+    const [DOMAIN_LIMIT, one, other] = [limitOf(1), newDomain(), newDomain()];
+    expect((await register({ DOMAIN_LIMIT }, one)).status).toBe(201);
+    expect((await register({ DOMAIN_LIMIT }, one)).status).toBe(429);
+    expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${one}/keys`)).status).toBe(429);
+    expect((await register({ DOMAIN_LIMIT }, other)).status).toBe(201);
+  });
+
+  it("never keep a member from leaving", async () => {
+    const none = limitOf(0);
+    const [domain, machineGuid] = [newDomain(), newGuid()];
+    await reply("POST", `/domains/${domain}/register`, { machineGuid });
+    const vars = { ADDRESS_LIMIT: none, DOMAIN_LIMIT: none, CREATION_LIMIT: none, DOMAIN_CREATION: "operators" };
+    const left = await askWith(vars, "POST", `/domains/${domain}/deregister`, { machineGuid }, from("192.0.2.1"));
+    expect(left).toMatchObject({ status: 200, body: { deregistered: true } });
+  });
+
+  it.each([
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2:ffff::1", true],
+    ["2001:db8::1", "2001:db8:0:0:9::", true],
+    ["2001:db8:1:2::1", "2001:db8:1:3::1", false],
+    ["192.0.2.1", "192.0.2.11", false],
+  ])("take %s and %s for one client: %s", async (one, other, same) => {
+    const [ADDRESS_LIMIT, domain] = [limitOf(9), newDomain()];
+    for (const address of [one, other]) await register({ ADDRESS_LIMIT }, domain, from(address));
+    expect(ADDRESS_LIMIT.counts.size).toBe(same ? 1 : 2);
+  });
+
+  it.each([{}, from("127.0.0.1"), from("::1")])("leave this machine alone: %j", async (headers) => {
+    expect((await register({ ADDRESS_LIMIT: limitOf(0) }, newDomain(), headers)).status).toBe(201);
+  });
+
+  it("let all through while they cannot be asked", async () => {
+    const broken = { limit: () => Promise.reject(new Error("away")) };
+    expect((await register({ ADDRESS_LIMIT: broken }, newDomain(), from("192.0.2.1"))).status).toBe(201);
+  });
+});
+
+describe("the creation of domains", () => {
+  it("is open to anybody by default", async () => {
+    expect((await register({}, newDomain())).status).toBe(201);
+  });
+
+  it("may need a token of a trusted issuer, joining what exists does not", async () => {
+    const [vars, domain] = [{ DOMAIN_CREATION: "authenticated" }, newDomain()];
+    const refused = await register(vars, domain);
+    expect(refused).toMatchObject({ status: 401, body: { error: "DOM_AUTHENTICATION_REQUIRED", code: 503 } });
+    expect((await rows(domain)).info).toBeUndefined();
+    const token = await mintToken("studio", env.TEST_ISSUER_KEYS.studio);
+    expect((await register(vars, domain, { authorization: `Bearer ${token}` })).status).toBe(201);
+    expect((await register(vars, domain)).status).toBe(201);
+  });
+
+  it("may be the operators' alone", async () => {
+    const [vars, domain] = [{ DOMAIN_CREATION: "operators" }, newDomain()];
+    expect(await register(vars, domain)).toMatchObject({ status: 404, body: { error: "DOMAIN_NOT_FOUND" } });
+    expect((await rows(domain)).info).toBeUndefined();
+    expect((await askWith(vars, "PUT", `/admin/domains/${domain}`, {}, asAdmin)).status).toBe(201);
+    expect((await register(vars, domain)).status).toBe(201);
+  });
+});
+
+describe("the creation of domains by one client", () => {
+  it("is counted when it happens, once for each, and joining what exists is not", async () => {
+    const asked: string[] = [];
+    const mayCreate = async (creator: string) => asked.push(creator) <= 1;
+    const by = (creator: string | null) => ({ ...request(joins(newGuid())), creator });
+    const [one, other] = [newDomain(), newDomain()];
+    const queue = newQueue(one, env.DB, mayCreate);
+    const first = await Promise.all([by("192.0.2.1"), by("192.0.2.1")].map((each) => queue.submit(each)));
+    expect(first.map(gist)).toEqual([
+      expect.objectContaining({ newMember: true }),
+      expect.objectContaining({ newMember: true }),
+    ]);
+    expect(asked).toEqual(["192.0.2.1"]);
+
+    const refused = newQueue(other, env.DB, mayCreate);
+    expect(gist(await refused.submit(by("192.0.2.1")))).toBe("RATE_LIMITED");
+    expect((await rows(other)).info).toBeUndefined();
+    expect(gist(await refused.submit(by(null)))).toMatchObject({ newMember: true });
+    expect(gist(await refused.submit(by("192.0.2.1")))).toMatchObject({ newMember: true });
+    expect(asked).toHaveLength(2);
+  });
+});
+
+describe("answers", () => {
+  it.each([
+    ["GET", "/health"],
+    ["GET", "/domains/nowhere"],
+    ["GET", "/nothing"],
+    ["GET", "/admin/domains"],
+    ["PUT", "/health"],
+  ])("to %s %s tell browsers to make no more of them than they are", async (method, path) => {
+    const { headers } = await reply(method, path);
+    expect(headers.get("content-security-policy")).toBe("default-src 'none'; frame-ancestors 'none'");
+    expect(headers.get("strict-transport-security")).toMatch(/^max-age=\d{8}/);
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+    expect(headers.get("cache-control")).toMatch(/no-store|no-cache/);
+    expect(headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  const CORS = { CORS_ORIGINS: '["https://player.example"]' };
+
+  it("are for pages of the configured origins as well, problems among them", async () => {
+    const domain = newDomain();
+    const origin = { origin: "https://player.example" };
+    const preflight = await askWith(CORS, "OPTIONS", `/domains/${domain}/register`, undefined, {
+      ...origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type,idempotency-key",
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get("access-control-allow-origin")).toBe("https://player.example");
+    expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("idempotency-key");
+    const missing = await askWith(CORS, "GET", `/domains/${domain}`, undefined, origin);
+    expect(missing.status).toBe(404);
+    for (const { headers } of [missing, await register(CORS, domain, origin)]) {
+      expect(headers.get("access-control-allow-origin")).toBe("https://player.example");
+      expect(headers.get("access-control-expose-headers")).toContain("date");
+      expect(headers.get("access-control-allow-credentials")).toBeNull();
+      expect(headers.get("vary")?.toLowerCase()).toContain("origin");
+    }
+  });
+
+  it.each(["https://elsewhere.example", "https://player.example.evil.example", "null"])(
+    "are not for pages of %s",
+    async (origin) => {
+      const answer = await register(CORS, newDomain(), { origin });
+      expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+    },
+  );
+
+  it("about the administration are for no other origin", async () => {
+    const headers = { ...asAdmin, origin: "https://player.example" };
+    const answer = await askWith(CORS, "GET", "/admin/domains", undefined, headers);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+  });
+});

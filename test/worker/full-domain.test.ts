@@ -1,0 +1,127 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { newDevice, sign } from "../support/devices.ts";
+import { mintToken, type TestNamespace, type TokenTwist } from "../support/issuers.ts";
+import { asAdmin, configure, newDomain, newGuid, ORIGIN, type Reply, register, reply } from "./client.ts";
+import { asOperator, everything, operate, paged } from "./operators.ts";
+
+async function asDeviceOf(namespace: TestNamespace, twist: TokenTwist = {}) {
+  return { authorization: `Bearer ${await mintToken(namespace, env.TEST_ISSUER_KEYS[namespace], twist)}` };
+}
+
+/** A domain full of members, which renewed on the days 20000, 20001 and so on in the order of joining. */
+async function full(members: number, settings: object = {}) {
+  const domain = newDomain();
+  const guids = Array.from({ length: members }, newGuid);
+  for (const [index, guid] of guids.entries()) {
+    await register(domain, guid);
+    await env.DB.prepare("update domain_membership set last_renewed_on = ? where domain = ? and machine_guid = ?")
+      .bind(20_000 + index, domain, guid)
+      .run();
+  }
+  await configure(domain, { maxMembership: members, ...settings });
+  return { domain, guids };
+}
+
+function expectTold({ status, body }: Reply, members: string[], memberCount: number) {
+  expect(status).toBe(409);
+  expect(body).toMatchObject({ error: "DOM_LIMIT_REACHED", code: 502, memberCount });
+  expect(body.leastRecentlyRenewed.map(({ machineGuid }: { machineGuid: string }) => machineGuid)).toEqual(
+    members.map((guid) => `${guid.slice(0, 8)}…`),
+  );
+  for (const guid of members) expect(JSON.stringify(body)).not.toContain(guid);
+}
+
+function expectNotTold({ status, body }: Reply) {
+  expect(status).toBe(409);
+  expect(Object.keys(body).sort()).toEqual(["code", "error", "status", "title", "type"]);
+}
+
+describe("of a full domain", () => {
+  it("a device without a credential is told that it is full, and nothing else", async () => {
+    const { domain } = await full(2);
+    expectNotTold(await register(domain, newGuid()));
+    expectNotTold(await register(domain, newGuid(), {}, { authorization: "Bearer x" }));
+  });
+
+  it("the admin token is told which five members have not renewed for longest, longest first", async () => {
+    const { domain, guids } = await full(7);
+    const before = await everything(domain);
+    const answer = await register(domain, newGuid(), {}, asAdmin);
+    expectTold(answer, guids.slice(0, 5), 7);
+    expect(
+      answer.body.leastRecentlyRenewed.map(({ lastRenewedOn }: { lastRenewedOn: string }) => lastRenewedOn),
+    ).toEqual(["2024-10-04", "2024-10-05", "2024-10-06", "2024-10-07", "2024-10-08"]);
+    expect(await everything(domain)).toEqual(before);
+  });
+
+  it("what is told of a member is what the list of members tells", async () => {
+    const { domain } = await full(2);
+    const { leastRecentlyRenewed } = (await register(domain, newGuid(), {}, asAdmin)).body;
+    const withoutHandle = ({ handle, ...rest }: { handle: string }) => rest;
+    const listed = (await paged(`/${domain}/members`, "members")).map(withoutHandle);
+    expect(leastRecentlyRenewed.map(withoutHandle)).toEqual(expect.arrayContaining(listed));
+    const { handle } = leastRecentlyRenewed[0];
+    expect((await operate("DELETE", `/${domain}/members/${handle}`)).status).toBe(200);
+    expect((await register(domain, newGuid())).status).toBe(201);
+  });
+
+  it("a scoped operator is told as much if it may look", async () => {
+    const { domain, guids } = await full(2);
+    expectTold(await register(domain, newGuid(), {}, await asOperator("domains:read")), guids, 2);
+  });
+
+  it("an operator who may not look is told of a domain of a namespace as little as a stranger", async () => {
+    const { domain } = await full(2);
+    // By hand: the office's token would pass for a device's, were the domain not of another namespace.
+    await env.DB.prepare("update domain_server_info set auth_namespace = 'studio' where domain = ?").bind(domain).run();
+    expectNotTold(await register(domain, newGuid(), {}, await asOperator("domains:write domains:evict")));
+  });
+
+  it("the holder of a token that the domain takes is told", async () => {
+    const { domain, guids } = await full(2, { authenticationRequired: true, authNamespace: "studio" });
+    expectTold(await register(domain, newGuid(), {}, await asDeviceOf("studio")), guids, 2);
+    const open = await full(2, { authenticationRequired: true });
+    expectTold(await register(open.domain, newGuid(), {}, await asDeviceOf("arcade")), open.guids, 2);
+    const asksForNone = await full(2);
+    expectTold(await register(asksForNone.domain, newGuid(), {}, await asDeviceOf("arcade")), asksForNone.guids, 2);
+  });
+
+  it.each(["arcade", "office"] as const)(
+    "the holder of a token of %s, another namespace, is not",
+    async (namespace) => {
+      const { domain } = await full(2, { authenticationRequired: true, authNamespace: "studio" });
+      const answer = await register(domain, newGuid(), {}, await asDeviceOf(namespace));
+      expect(answer.status).toBe(401);
+      expect(answer.body).toMatchObject({ error: "DOM_AUTHENTICATION_REQUIRED", code: 503 });
+      expect(answer.body).not.toHaveProperty("memberCount");
+    },
+  );
+
+  it.each([
+    ["expired", { expires: -3600 }],
+    ["for another audience", { audience: "https://films.example" }],
+  ])("the holder of a token that is %s is not", async (_, twist) => {
+    const { domain } = await full(2);
+    expectNotTold(await register(domain, newGuid(), {}, await asDeviceOf("studio", twist)));
+  });
+
+  it("who shows a token that is bound to a key is told only if it shows the key as well", async () => {
+    const { domain, guids } = await full(2);
+    const [device, thief] = [await newDevice(), await newDevice()];
+    const headers = await asDeviceOf("studio", { claims: { cnf: { jkt: device.thumbprint } } });
+    const path = `/domains/${domain}/register`;
+    const signed = async (by: typeof device) =>
+      reply("POST", path, await sign(by, `${ORIGIN}${path}`), { ...headers, "content-type": "application/jose" });
+    expectTold(await signed(device), guids, 2);
+    expectNotTold(await signed(thief));
+    expectNotTold(await register(domain, newGuid(), {}, headers));
+  });
+
+  it("nobody is told anything by another refusal", async () => {
+    const { domain } = await full(2, { deviceKeyRequired: true });
+    const answer = await register(domain, newGuid(), {}, asAdmin);
+    expect(answer.body.error).toBe("DEVICE_KEY_REQUIRED");
+    expect(answer.body).not.toHaveProperty("memberCount");
+  });
+});

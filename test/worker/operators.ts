@@ -1,0 +1,59 @@
+import { env } from "cloudflare:workers";
+import { base64url } from "jose";
+import { sign, type TestDevice } from "../support/devices.ts";
+import { mintToken, type TokenTwist } from "../support/issuers.ts";
+import { asAdmin, ORIGIN, type Reply, reply, rows } from "./client.ts";
+
+/** Asks for something under `/admin/domains`, with the admin token unless with other headers. */
+export function operate(method: string, path: string, body?: unknown, headers: object = asAdmin): Promise<Reply> {
+  return reply(method, `/admin/domains${path}`, body, { ...headers });
+}
+
+/** The headers of an operator with a token of the office, for these scopes. */
+export async function asOperator(scope: string, twist: TokenTwist = {}) {
+  const claims = { scope, ...twist.claims };
+  const token = await mintToken("office", env.TEST_ISSUER_KEYS.office, { ...twist, claims });
+  return { authorization: `Bearer ${token}` };
+}
+
+/** Asks as a device does that signs. */
+export async function signedBy(
+  device: TestDevice,
+  domain: string,
+  action: "register" | "deregister",
+  claims: Record<string, unknown> = {},
+): Promise<Reply> {
+  const path = `/domains/${domain}/${action}`;
+  const jws = await sign(device, `${ORIGIN}${path}`, claims);
+  return reply("POST", path, jws, { "content-type": "application/jose" });
+}
+
+/** The rows of a domain, its bans among them. */
+export async function everything(domain: string) {
+  const bans = await env.DB.prepare("select * from domain_bans where domain = ?").bind(domain).all();
+  return { ...(await rows(domain)), bans: bans.results };
+}
+
+/** Everything a list holds, taken page by page. */
+export async function paged(path: string, name: string, limit = 200): Promise<Reply["body"][]> {
+  const found = [];
+  const joint = path.includes("?") ? "&" : "?";
+  let cursor = "";
+  do {
+    const { status, body } = await operate("GET", `${path}${joint}limit=${limit}${cursor}`);
+    if (status !== 200) throw new Error(`${path}: ${JSON.stringify(body)}`);
+    found.push(...body[name]);
+    cursor = body.nextCursor === null ? "" : `&cursor=${body.nextCursor}`;
+  } while (cursor);
+  return found;
+}
+
+/** SHA-256 in base64url. */
+export async function sha256(text: string): Promise<string> {
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+}
+
+/** What a device goes by in lists and in the log. */
+export function deviceId(domain: string, machineGuid: string): Promise<string> {
+  return sha256(`${domain}\n${machineGuid}`);
+}
