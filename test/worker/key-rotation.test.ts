@@ -11,6 +11,7 @@ import { DomainStore } from "../../src/storage/domain-store.ts";
 import { rewrapKeys } from "../../src/storage/key-rewrapping.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN, register, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase, type Interference } from "./faulty-database.ts";
+import { recordingDatabase } from "./recording-database.ts";
 import { gist, joins, leaves, NO_TALLIES, request } from "./writers.ts";
 
 const CONFIG = configOf(env);
@@ -212,6 +213,26 @@ describe("wrapping keys anew", () => {
     await openedWith(domains, fresh);
     expect(await uses(lost)).toEqual(exactly(0));
     expect(logged().join()).toContain('was wrapped with \\"lost\\"');
+  });
+
+  it("finds, counts and writes keys by an index, however many there are", async () => {
+    const [old, fresh] = [newKek(), newKek()];
+    await newWrappedKeys(old, 300);
+    await newWrappedKeys(old, 1, { unclassified: true });
+    const { database, recorded } = recordingDatabase(env.DB);
+    await rewrapKeys(database, [fresh, old], ALL);
+    const plans = await Promise.all(
+      recorded.map(async ({ sql, values }) => {
+        const { results } = await env.DB.prepare(`explain query plan ${sql}`)
+          .bind(...values)
+          .all<{ detail: string }>();
+        return results.map(({ detail }) => detail);
+      }),
+    );
+    expect(plans.flat().filter((detail) => /^SEARCH (domain_keys|key) USING/.test(detail)).length).toBeGreaterThan(4);
+    // The counts are some few rows, one for each key-encryption key there ever was.
+    const scanned = plans.flat().flatMap((detail) => /^SCAN (\S+)/.exec(detail)?.[1] ?? []);
+    expect(scanned.filter((name) => name === "domain_keys" || name === "key")).toEqual([]);
   });
 
   it("does not disturb an object that holds the keys in memory", async () => {

@@ -19,7 +19,8 @@ async function fill(domain: string, rows: number) {
   const inserts = [
     `insert into domain_membership select ?1, ${guid}, null, n, null, n % 90 ${from}`,
     `insert into domain_bans select ?1, ${guid}, null, 'stolen', 'ada', n ${from}`,
-    `insert into domain_keys select ?1, n, '{}', '', n ${from}`,
+    `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, created_at)
+      select ?1, n, '{}', '', n ${from}`,
     `insert into domain_log select ?1, n, 'commit-' || n, n, '[]', 'hash-' || n ${from}`,
     `insert into domain_refusals select ?1, n, 'DEREG_DENIED', 1 ${from}`,
     `insert into domain_server_info (domain, revision, created_at, updated_at)
