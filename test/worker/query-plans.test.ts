@@ -42,7 +42,13 @@ async function recordedOf(path: string, init: RequestInit = {}) {
   const { database, recorded } = recordingDatabase(env.DB);
   const request = new Request(`${ORIGIN}${path}`, { headers: asAdmin, ...init });
   const response = await app.fetch(request, { ...env, DB: database });
-  return { status: response.status, text: await response.text(), recorded };
+  const text = await response.text();
+  // Asked once in an isolate's life, of a table that has a row for each key-encryption key.
+  return {
+    status: response.status,
+    text,
+    recorded: recorded.filter(({ sql }) => !sql.includes("key_encryption_uses")),
+  };
 }
 
 async function plan({ sql, values }: Recorded): Promise<string[]> {
