@@ -167,7 +167,7 @@ function programOf(surroundings: Surroundings): Command {
       const findings = await audit(api, options, contentOf);
       if (findings.problems.length > 0) throw new AuditError(findings.problems);
       const { entries, members, keyVersion } = findings;
-      const sentence = `The log of *${url}* is whole: ${entries} entries lead to its ${members} members and key version ${keyVersion}.`;
+      const sentence = `The log of *${url}* is whole: ${entries} ${entries === 1 ? "entry leads" : "entries lead"} to its ${members} ${members === 1 ? "member" : "members"} and key version ${keyVersion}.`;
       say({ sentence, json: { ...findings } }, program.opts<Options>().json ?? false);
     });
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Command, decideGroup } from "../../src/domain/group.ts";
 import { canonicalJson, changesOf, machineGuidsOf } from "../../src/domain/log-entry.ts";
-import { BEFORE_THE_LOG, replayed } from "../../src/domain/log-replay.ts";
+import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import { type DomainEvent, type DomainState, NEWBORN } from "../../src/domain/types.ts";
 
 describe("canonical JSON", () => {
@@ -95,6 +95,7 @@ describe("a log that is replayed", () => {
     guid.map((machineGuid) => ({ type: "evict", machineGuid, ...requests })),
     guid.map((machineGuid) => ({ type: "ban", machineGuid, reason: "x", ...requests })),
     guid.map((machineGuid) => ({ type: "unban", machineGuid, ...requests })),
+    fc.nat(3).map((upTo) => ({ type: "retire", upTo, ...requests })),
     fc.constantFrom("now", "next-registration").map((when) => ({ type: "rollover", when, ...requests })),
     fc
       .option(fc.nat(3), { nil: null })
@@ -105,14 +106,14 @@ describe("a log that is replayed", () => {
     fc.assert(
       fc.property(fc.array(fc.array(command, { maxLength: 6 }), { maxLength: 8 }), (groups) => {
         let state: DomainState = NEWBORN;
-        let told = BEFORE_THE_LOG;
+        let told = stateAfterCut(null);
         for (const commands of groups) {
           const decision = decideGroup(state, commands, 0);
           state = decision.state;
           told = replayed(told, { changes: changesOf(decision.events, (machineGuid) => machineGuid) });
         }
-        const { settings, keyVersion, keyRolloverRequired, memberCount } = state;
-        expect(told).toEqual({ settings, keyVersion, keyRolloverRequired, memberCount });
+        const { settings, keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = state;
+        expect(told).toEqual({ settings, keyVersion, retiredUpTo, keyRolloverRequired, memberCount });
         for (const banned of state.bans.keys()) expect(state.members.has(banned)).toBe(false);
       }),
     );

@@ -182,6 +182,7 @@ describe("the list of domains", () => {
       authNamespace: null,
       maxMembership: null,
       deviceKeyRequired: false,
+      retiredUpTo: 0,
       keyVersion: 1,
       keyRolloverRequired: false,
       memberCount: 2,

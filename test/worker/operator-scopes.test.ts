@@ -21,6 +21,7 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "GET /admin/domains/:domain/members/:device": ["domains:read", 200],
   "DELETE /admin/domains/:domain/members/:device": ["domains:evict", 200],
   "GET /admin/domains/:domain/bans": ["domains:read", 200],
+  "PUT /admin/domains/:domain/retired-keys": ["domains:write", 200, { upTo: 0 }],
   "PUT /admin/domains/:domain/bans/:device": ["domains:evict", 201, { reason: "stolen" }],
   "DELETE /admin/domains/:domain/bans/:device": ["domains:evict", 404],
   "GET /admin/domains/:domain/log": ["domains:read", 200],
