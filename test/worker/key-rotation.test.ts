@@ -1,3 +1,4 @@
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { base64url, decodeProtectedHeader, type JWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
@@ -317,6 +318,27 @@ describe("an operator", () => {
       body: { rewrapped: 1, locked: 0, ...finished },
     });
     expect(await ask("GET", "/admin/key-encryption", asOperator)).toEqual({ status: 200, body: finished });
+  });
+
+  it("has a domain whose key is lost for good go on without it", async () => {
+    errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    const [domain, member] = [newDomain(), newGuid()];
+    await register(domain, member);
+    await env.DB.prepare("update domain_keys set wrapped_private_jwk = '' where domain = ?").bind(domain).run();
+    // In an object of its own, which never had the key in memory.
+    await evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    expect((await register(domain, newGuid())).status).toBe(500);
+    const ask = workerWith([CURRENT]);
+    const change = (method: string, path: string, body: object) =>
+      ask(method, `/admin/domains/${domain}/${path}`, { ...asOperator, body });
+    expect((await change("POST", "rollover", { when: "now" })).status).toBe(200);
+    expect((await change("PUT", "retired-keys", { upTo: 1 })).status).toBe(200);
+    for (const [guid, status] of [
+      [member, 200],
+      [newGuid(), 201],
+    ] as const) {
+      expect(await register(domain, guid)).toMatchObject({ status, body: { credentials: [{ keyVersion: 2 }] } });
+    }
   });
 
   it("is told of keys from before their wrapping was noted", async () => {
