@@ -1,7 +1,7 @@
 import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
 import { keyEncryptionKid } from "../crypto/key-wrapping.ts";
-import { canonicalJson, type LogEntry } from "../domain/log-entry.ts";
+import type { LogEntry } from "../domain/log-entry.ts";
 import {
   type Ban,
   type DomainEvent,
@@ -64,8 +64,9 @@ export type Commit = Readonly<{
   after: DomainState;
   events: readonly DomainEvent[];
   newKeys: readonly StoredKey[];
-  /** What the log says of it, and the hash of that. */
+  /** What the log says of it, its changes as canonical JSON, and the hash of it all. */
   entry: LogEntry;
+  changes: string;
   hash: string;
   assumed: Assumptions;
 }>;
@@ -418,7 +419,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
   const { before, hash, assumed } = commit;
   const { domain, commitId, previous } = commit.entry;
   const committedAt = Date.parse(commit.entry.committedAt);
-  const entry = { domain, commitId, committedAt, changes: canonicalJson(commit.entry.changes), hash };
+  const entry = { domain, commitId, committedAt, changes: commit.changes, hash };
   if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
   const { revision, keyRolloverRequired, memberCount, retiredUpTo, keyVersion, settings } = before;
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
