@@ -18,7 +18,8 @@ export type Config = Readonly<{
   keyEncryptionKeys: readonly JWK[];
   /** Private EC P-256 JWKs: the first signs, all are published. */
   domainAuthorityKeys: readonly JWK[];
-  adminToken: string;
+  /** What operators may sign in with: the present one, and the one before if it still counts. */
+  adminTokens: readonly string[];
   /** Cloudflare Access, as an issuer whose tokens let operators do everything; null if it is not in front. */
   access: TrustedIssuer | null;
   /** How long log entries are kept; null for ever. */
@@ -114,18 +115,18 @@ const serverOrigin = z
   .refine((text) => URL.canParse(text) && new URL(text).origin === text, "must be an origin such as https://host")
   .refine(isSafeKeyUrl, "must be https, or http on a loopback address");
 
+const adminToken = z
+  .string()
+  .min(32, "must have at least 32 characters")
+  .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only");
+
 /** How each variable is read: whether it must be there, whether it is JSON, and what it must look like. */
 const VARIABLES = {
   KEY_ENCRYPTION_KEYS: { secret: true, json: true, shape: keySet(symmetricKey) },
   DOMAIN_AUTHORITY_KEYS: { secret: true, json: true, shape: keySet(authorityKey) },
-  ADMIN_TOKEN: {
-    secret: true,
-    json: false,
-    shape: z
-      .string()
-      .min(32, "must have at least 32 characters")
-      .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only"),
-  },
+  ADMIN_TOKEN: { secret: true, json: false, shape: adminToken },
+  // A secret too, but one that need not be set.
+  ADMIN_TOKEN_PREVIOUS: { secret: false, json: false, shape: adminToken },
   DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverOrigin },
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
@@ -166,13 +167,14 @@ export function readConfig(environment: Environment): Config {
       "is not set, though LOG_RETENTION_DAYS is: it signs where logs were cut",
     );
   }
+  const previousAdminToken = read("ADMIN_TOKEN_PREVIOUS");
   return {
     serverUrl,
     trustedIssuers: [...(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
     domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
     keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys,
     domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys,
-    adminToken: required("ADMIN_TOKEN"),
+    adminTokens: [required("ADMIN_TOKEN"), ...(previousAdminToken === undefined ? [] : [previousAdminToken])],
     access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
     logRetentionDays,
     domainCreation: read("DOMAIN_CREATION") ?? "open",

@@ -76,7 +76,7 @@ export const app = new Hono<AppEnv>()
     return c.json({ domain, machineGuid, preview, deregistered });
   })
   .put("/admin/domains/:domain", async (c) => {
-    if (!(await isAdmin(c.req.header("authorization"), configOf(c.env).adminToken))) {
+    if (!(await isAdmin(c.req.header("authorization"), configOf(c.env).adminTokens))) {
       throw new Problem("ADMIN_AUTHENTICATION_REQUIRED");
     }
     const domain = domainName(c);

@@ -17,19 +17,19 @@ const MAX_IDENTITY_LENGTH = 200;
 
 /** Tells operators by the admin token, by Cloudflare Access, or by a scoped token of a trusted issuer. */
 export class OperatorVerifier {
-  readonly #adminToken: string;
+  readonly #adminTokens: readonly string[];
   readonly #issuers: AuthTokenVerifier;
   readonly #access: AuthTokenVerifier | null;
 
-  constructor({ adminToken, trustedIssuers, access }: Pick<Config, "adminToken" | "trustedIssuers" | "access">) {
-    this.#adminToken = adminToken;
+  constructor({ adminTokens, trustedIssuers, access }: Pick<Config, "adminTokens" | "trustedIssuers" | "access">) {
+    this.#adminTokens = adminTokens;
     this.#issuers = new AuthTokenVerifier(trustedIssuers.filter(({ operatorScopes }) => operatorScopes.length > 0));
     this.#access = access && new AuthTokenVerifier([access]);
   }
 
   /** Who shows these credentials. */
   async verify({ authorization, accessAssertion }: OperatorCredentials): Promise<OperatorEvidence> {
-    if (await isAdmin(authorization, this.#adminToken)) {
+    if (await isAdmin(authorization, this.#adminTokens)) {
       return { kind: "verified", operator: { identity: "admin-token", scopes: SCOPES } };
     }
     const byAccess = accessAssertion && this.#access ? await this.#access.check(accessAssertion, accessUser) : null;

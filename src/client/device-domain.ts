@@ -72,7 +72,8 @@ export class DeviceDomain {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
     this.#issuer = options.issuer ?? address.origin;
     this.#policy = { retries: options.retries ?? DEFAULT_RETRIES, pause: options.pause ?? pauseByClock };
-    this.#authorityKeys = authorityKeys(address.origin, this.#fetch);
+    // It checks nothing but what the server itself sends, which may have a new key since a moment ago.
+    this.#authorityKeys = authorityKeys(address.origin, this.#fetch, 0);
   }
 
   /**

@@ -21,9 +21,15 @@ export type TokenExpectations = Readonly<{
   tolerance: number;
 }>;
 
-/** The keys that a server signs domain tokens with; fetched when needed, and kept for minutes. */
-export function authorityKeys(origin: string, fetch: typeof globalThis.fetch): JWTVerifyGetKey {
+/**
+ * The keys that a server signs domain tokens with; fetched when needed, and kept for minutes.
+ *
+ * @param cooldown how long after that a token of an unknown key does not have them fetched again, in milliseconds: not 0
+ *   where anybody may show tokens
+ */
+export function authorityKeys(origin: string, fetch: typeof globalThis.fetch, cooldown: number): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL("/.well-known/jwks.json", origin), {
+    cooldownDuration: cooldown,
     [customFetch]: async (url, options) => {
       const response = await fetch(url, options).catch((cause) => Promise.reject(keysMissing(cause)));
       if (response.status !== 200) throw keysMissing(`status ${response.status}`);

@@ -1,7 +1,7 @@
 import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { deviceId, logHash } from "../crypto/log-hashes.ts";
 import { type AnyOutcome, type Command, dayOf, decide, decideGroup, type GroupDecision } from "../domain/group.ts";
-import { changesOf, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
+import { canonicalJson, changesOf, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
 import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
 import type { Assumptions, DomainStore } from "../storage/domain-store.ts";
 import type { EventFeed } from "./event-feed.ts";
@@ -41,7 +41,7 @@ const NOTHING_ASSUMED: Assumptions = { stayed: [], welcome: [], welcomeKeys: [] 
 type Position = Readonly<{ state: DomainState; head: Promise<string | null> | string | null }>;
 
 /** A commit as the log will tell it. */
-type Record = Readonly<{ entry: LogEntry; hash: string }>;
+type Record = Readonly<{ entry: LogEntry; changes: string; hash: string }>;
 
 /**
  * Takes groups of requests for one domain through load, decide and commit.
@@ -269,19 +269,20 @@ export class DomainWriter implements Ways<Request, Result> {
       previous: await head,
       changes: changesOf(events, (machineGuid) => idOf.get(machineGuid) as string),
     };
-    return { entry, hash: await logHash(entry) };
+    const changes = canonicalJson(entry.changes);
+    return { entry, changes, hash: await logHash(entry, changes) };
   }
 
   async #commit(
     before: DomainState,
     { state, events }: GroupDecision,
-    { entry, hash }: Record,
+    record: Record,
     made: readonly NewKey[],
     assumed: Assumptions,
   ): Promise<"committed" | "superseded"> {
     await this.#feed?.expect(before.revision);
     const newKeys = made.map(({ stored }) => stored);
-    const outcome = await this.#store.commit({ before, after: state, events, newKeys, entry, hash, assumed });
+    const outcome = await this.#store.commit({ before, after: state, events, newKeys, ...record, assumed });
     this.#feed?.announce();
     return outcome;
   }

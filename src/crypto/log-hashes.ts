@@ -1,8 +1,15 @@
-import { canonicalJson, type LogEntry } from "../domain/log-entry.ts";
+import { base64url } from "jose";
+import { canonicalEntry, type LogEntry } from "../domain/log-entry.ts";
 
-/** The hash of a log entry, which covers all entries before it: SHA-256 over its canonical JSON, in base64url. */
-export function logHash(entry: LogEntry): Promise<string> {
-  return sha256(canonicalJson(entry));
+const utf8 = new TextEncoder();
+
+/**
+ * The hash of a log entry, which covers all entries before it: SHA-256 over its canonical JSON, in base64url.
+ *
+ * @param changes the canonical JSON of its changes, for those who have it already
+ */
+export function logHash(entry: LogEntry, changes?: string): Promise<string> {
+  return sha256(canonicalEntry(entry, changes));
 }
 
 /**
@@ -14,9 +21,5 @@ export function deviceId(domain: string, machineGuid: string): Promise<string> {
 }
 
 async function sha256(text: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return btoa(String.fromCharCode(...digest))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8.encode(text))));
 }

@@ -33,8 +33,15 @@ export function changesOf(
   });
 }
 
+/** The text of an entry that is hashed: its canonical JSON. The changes make most of it, and need be written only once. */
+export function canonicalEntry(entry: LogEntry, changes = canonicalJson(entry.changes)): string {
+  const { changes: _, ...rest } = entry;
+  // "changes" comes before all other members, in the order of the scheme.
+  return `{"changes":${changes},${canonicalJson(rest).slice(1)}`;
+}
+
 /**
- * The text of an entry that is hashed: the same bytes for the same entry, whoever writes them.
+ * A value as canonical JSON: the same text for the same value, whoever writes it.
  *
  * @see RFC 8785, JSON Canonicalization Scheme (JCS), section 3.2
  */

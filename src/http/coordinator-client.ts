@@ -34,11 +34,17 @@ async function call<Grant>(
       const { overloaded, remote } = error as DurableObjectFailure;
       log("warn", "a call to a domain's object failed", { ...errorFields(error), attempt });
       if (overloaded) throw new Problem("OVERLOADED");
+      if (isOfAnotherRelease(error)) throw new Problem("TEMPORARILY_UNAVAILABLE");
       if (remote) throw error;
       if (attempt === TRIES) throw new Problem("TEMPORARILY_UNAVAILABLE");
       await scheduler.wait(10 * attempt * (1 + Math.random()));
     }
   }
+}
+
+/** Whether an object of the release before is still running and lacks what is asked; the runtime has no code for it. */
+function isOfAnotherRelease(error: unknown): boolean {
+  return error instanceof TypeError && /RPC receiver does not implement/.test(error.message);
 }
 
 /** What the runtime says of a failed call: `remote` if the object's own code threw, so that it would again. */

@@ -21,6 +21,9 @@ export type VerificationOptions = Readonly<{
 /** How far the server's clock and this one may be apart, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 60;
 
+/** How long tokens of unknown keys, which anybody can make, do not have the keys fetched again. */
+const COOLDOWN_MILLISECONDS = 30_000;
+
 /**
  * Checks a domain token that a device shows. All members of a domain hold the same: it proves what the domain's key is,
  * and nothing of who shows it.
@@ -52,7 +55,8 @@ const kept = new WeakMap<typeof fetch, Map<string, JWTVerifyGetKey>>();
 function keptKeys(origin: string, fetch: typeof globalThis.fetch = globalThis.fetch): JWTVerifyGetKey {
   const byOrigin = kept.get(fetch) ?? new Map<string, JWTVerifyGetKey>();
   kept.set(fetch, byOrigin);
-  const keys = byOrigin.get(origin) ?? authorityKeys(origin, (input, init) => fetch(input, init));
+  const keys =
+    byOrigin.get(origin) ?? authorityKeys(origin, (input, init) => fetch(input, init), COOLDOWN_MILLISECONDS);
   byOrigin.set(origin, keys);
   return keys;
 }

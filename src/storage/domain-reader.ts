@@ -11,6 +11,7 @@ import {
   domainRefusals,
   domainRequests,
   domainServerInfo,
+  keyEncryptionUses,
 } from "./schema.ts";
 
 const TABLES = [
@@ -22,6 +23,7 @@ const TABLES = [
   domainRequests,
   domainLog,
   domainLogCheckpoints,
+  keyEncryptionUses,
 ];
 
 /** A domain as anyone may see it and as its operator does; times in milliseconds since the Unix epoch. */

@@ -1,6 +1,7 @@
 import { and, asc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-import { canonicalJson, type LogEntry } from "../domain/log-entry.ts";
+import { keyEncryptionKid } from "../crypto/key-wrapping.ts";
+import type { LogEntry } from "../domain/log-entry.ts";
 import {
   type Ban,
   type DomainEvent,
@@ -22,7 +23,15 @@ import {
   TAKE_FIRST_REVISION,
   TAKE_REVISION,
 } from "./domain-statements.ts";
-import { domainBans, domainKeys, domainLog, domainMembership, domainRequests, domainServerInfo } from "./schema.ts";
+import {
+  domainBans,
+  domainKeys,
+  domainLog,
+  domainMembership,
+  domainRequests,
+  domainServerInfo,
+  keyEncryptionUses,
+} from "./schema.ts";
 
 /** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
 export type StoredKey = Readonly<{ keyVersion: number; publicJwk: string; wrappedPrivateJwk: string }>;
@@ -55,8 +64,9 @@ export type Commit = Readonly<{
   after: DomainState;
   events: readonly DomainEvent[];
   newKeys: readonly StoredKey[];
-  /** What the log says of it, and the hash of that. */
+  /** What the log says of it, its changes as canonical JSON, and the hash of it all. */
   entry: LogEntry;
+  changes: string;
   hash: string;
   assumed: Assumptions;
 }>;
@@ -245,7 +255,7 @@ export class DomainStore {
           .where(and(eq(domainMembership.domain, domain), inArray(domainMembership.machineGuid, each(removed)))),
       );
     }
-    if (newKeys.length > 0) rare.push(this.#addKeys(domain, newKeys, committedAt));
+    if (newKeys.length > 0) rare.push(...this.#addKeys(domain, newKeys, committedAt));
     if (used.length > 0) rare.push(this.#addRequests(domain, used, committedAt), this.#clearRequests(committedAt));
     rare.push(...this.#changeBans(domain, before.bans, after.bans));
     return [...statements, ...rare.map((statement) => bound(database, statement))];
@@ -323,12 +333,23 @@ export class DomainStore {
     );
   }
 
-  #addKeys(domain: string, keys: readonly StoredKey[], committedAt: number): RareStatement {
-    return this.#db.insert(domainKeys).select(
-      sql`select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
-          ${committedAt}
-        from json_each(${JSON.stringify(keys)})`,
-    );
+  #addKeys(domain: string, keys: readonly StoredKey[], committedAt: number): RareStatement[] {
+    const kids = keys.map(({ wrappedPrivateJwk }) => keyEncryptionKid(wrappedPrivateJwk));
+    const rows = keys.map((key, index) => ({ ...key, kid: kids[index] }));
+    return [
+      this.#db.insert(domainKeys).select(
+        sql`select ${domain}, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrappedPrivateJwk',
+            ${committedAt}, value ->> '$.kid'
+          from json_each(${JSON.stringify(rows)})`,
+      ),
+      this.#db
+        .insert(keyEncryptionUses)
+        .select(sql`select value, count(*) from json_each(${JSON.stringify(kids)}) group by value`)
+        .onConflictDoUpdate({
+          target: keyEncryptionUses.kid,
+          set: { domainKeys: sql`${keyEncryptionUses.domainKeys} + excluded.domain_keys` },
+        }),
+    ];
   }
 
   #addRequests(domain: string, rows: readonly object[], committedAt: number): RareStatement {
@@ -398,7 +419,7 @@ function takeRevision(database: D1Database, commit: Commit): D1PreparedStatement
   const { before, hash, assumed } = commit;
   const { domain, commitId, previous } = commit.entry;
   const committedAt = Date.parse(commit.entry.committedAt);
-  const entry = { domain, commitId, committedAt, changes: canonicalJson(commit.entry.changes), hash };
+  const entry = { domain, commitId, committedAt, changes: commit.changes, hash };
   if (before.revision === 0) return TAKE_FIRST_REVISION.with(database, entry);
   const { revision, keyRolloverRequired, memberCount, retiredUpTo, keyVersion, settings } = before;
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;

@@ -1,6 +1,8 @@
 import { and, eq, gt, lt, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { LogChange, LogEntry } from "../domain/log-entry.ts";
+import { deviceId } from "../crypto/log-hashes.ts";
+import { changesOf, type LogChange, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
+import type { DomainEvent } from "../domain/types.ts";
 import { domainLog, domainLogCheckpoints } from "./schema.ts";
 
 /** A log entry with its hash; null where it was written before there were hashes. */
@@ -33,16 +35,26 @@ export async function readLog(
         where cut.domain = ${domain} and cut.revision = page.revision - 1)) as previous
     from (${page}) as page where page.total - length(page.changes) < ${MAX_PAGE_LENGTH}
     order by page.revision ${direction}`);
-  const entries = rows.map((row) => ({
-    domain,
-    revision: row.revision,
-    commitId: row.commit_id,
-    committedAt: new Date(row.committed_at).toISOString(),
-    previous: row.previous,
-    changes: JSON.parse(row.changes) as LogChange[],
-    hash: row.hash,
-  }));
+  const entries = await Promise.all(
+    rows.map(async (row) => ({
+      domain,
+      revision: row.revision,
+      commitId: row.commit_id,
+      committedAt: new Date(row.committed_at).toISOString(),
+      previous: row.previous,
+      changes: row.hash === null ? await changesBeforeHashes(domain, row.changes) : JSON.parse(row.changes),
+      hash: row.hash,
+    })),
+  );
   return { rows: entries, cut: rows.length < (rows[0]?.found ?? 0) };
+}
+
+/** The changes of an entry from before there were hashes: it may name devices by machine GUID, which is a secret. */
+async function changesBeforeHashes(domain: string, changes: string): Promise<readonly LogChange[]> {
+  const events = JSON.parse(changes) as DomainEvent[];
+  const machineGuids = machineGuidsOf(events);
+  const ids = await Promise.all(machineGuids.map((machineGuid) => deviceId(domain, machineGuid)));
+  return changesOf(events, (machineGuid) => ids[machineGuids.indexOf(machineGuid)] as string);
 }
 
 type LogRow = {

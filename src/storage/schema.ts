@@ -69,7 +69,10 @@ export const domainRefusals = sqliteTable(
   (table) => [primaryKey({ columns: [table.domain, table.hour, table.error] })],
 );
 
-/** One row for each domain key ever made; never changed, never deleted. The private half rests wrapped, as a JWE. */
+/**
+ * One row for each domain key ever made; never deleted. The private half rests wrapped, as a JWE, and is all that may
+ * change: it is wrapped anew when the key-encryption key rotates.
+ */
 export const domainKeys = sqliteTable(
   "domain_keys",
   {
@@ -78,9 +81,20 @@ export const domainKeys = sqliteTable(
     publicJwk: text("public_jwk").notNull(),
     wrappedPrivateJwk: text("wrapped_private_jwk").notNull(),
     createdAt: integer("created_at").notNull(),
+    /** The `kid` it is wrapped with; null for a row that was written before this was noted. */
+    keyEncryptionKid: text("key_encryption_kid"),
   },
-  (table) => [primaryKey({ columns: [table.domain, table.keyVersion] })],
+  (table) => [
+    primaryKey({ columns: [table.domain, table.keyVersion] }),
+    index("domain_keys_by_key_encryption").on(table.keyEncryptionKid, table.domain, table.keyVersion),
+  ],
 );
+
+/** How many rows of `domain_keys` each key-encryption key wraps, kept by whoever writes them: nobody counts them. */
+export const keyEncryptionUses = sqliteTable("key_encryption_uses", {
+  kid: text("kid").primaryKey(),
+  domainKeys: integer("domain_keys").notNull(),
+});
 
 /**
  * One row for each request that took effect and may be asked again, kept for some days: a leave by the key its device

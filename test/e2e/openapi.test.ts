@@ -181,6 +181,11 @@ describe("operators", () => {
     expect(versions).toMatchObject({ keys: [{ keyVersion: 1, kid: `${path.domain}/1` }] });
   });
 
+  it("see which key-encryption keys are in use, and have the first wrap all", async () => {
+    await expectAnswer(200, null, "getKeyEncryption", admin({}));
+    expect(await expectAnswer(200, null, "rewrapKeys", admin({}))).toMatchObject({ locked: 0, done: true });
+  });
+
   it("see and evict members", async () => {
     const path = { domain: await newMemberDomain() };
     const list = await expectAnswer(200, null, "listMembers", admin({ path }));

@@ -14,9 +14,14 @@ export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 export type EmbeddedServer = Readonly<{
   url: string;
   adminToken: string;
-  database: Database;
+  /** Until the next restart. */
+  readonly database: Database;
   /** The messages that came out of the queue so far. */
   messages(): Promise<readonly unknown[]>;
+  /** Applies the next migration that was not applied yet. @returns its name; null if there is none */
+  migrate(): Promise<string | null>;
+  /** Kills the server in whatever it is at, and starts it at the same address and on the same data with these changes. */
+  restart(vars?: Record<string, string>): Promise<void>;
   /** Runs the scheduled handler as of a time. */
   runScheduled(time: Date): Promise<void>;
   stop(): Promise<void>;
@@ -34,22 +39,30 @@ export default {
 };`;
 
 /**
- * Starts the built Worker on an empty, migrated database.
+ * Starts the built Worker on an empty database.
  *
  * @param options.vars variables of the server
  * @param options.withQueue whether it sends events
+ * @param options.migrated whether all migrations are applied; if not, none is
  */
 export async function startEmbeddedServer(
-  options: { vars?: Record<string, string>; withQueue?: boolean } = {},
+  options: { vars?: Record<string, string>; withQueue?: boolean; migrated?: boolean } = {},
 ): Promise<EmbeddedServer> {
   const dir = mkdtempSync(join(tmpdir(), "device-domains-"));
   const script = await built(dir);
   const adminToken = randomBytes(32).toString("base64url");
   const compatibilityDate = /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
-  const miniflare = new Miniflare(
+  let vars = {
+    ADMIN_TOKEN: adminToken,
+    KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
+    DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
+    DOMAIN_SERVER_URL: ORIGIN,
+    ...options.vars,
+  };
+  const settings = (port: number) =>
     convertV4MiniflareOptions({
       host: "127.0.0.1",
-      port: 0,
+      port,
       cf: false,
       telemetry: { enabled: false },
       unsafeTriggerHandlers: true,
@@ -60,13 +73,7 @@ export async function startEmbeddedServer(
           modules: true,
           script,
           compatibilityDate,
-          bindings: {
-            ADMIN_TOKEN: adminToken,
-            KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
-            DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
-            DOMAIN_SERVER_URL: ORIGIN,
-            ...options.vars,
-          },
+          bindings: vars,
           d1Databases: { DB: "embedded" },
           durableObjects: { DOMAIN_COORDINATOR: { className: "DomainCoordinator", useSQLite: true } },
           ...(options.withQueue ? { queueProducers: { EVENTS: "domain-events" } } : {}),
@@ -81,20 +88,37 @@ export async function startEmbeddedServer(
             : {}),
         },
       ],
-    } as Parameters<typeof convertV4MiniflareOptions>[0]),
-  );
+    } as Parameters<typeof convertV4MiniflareOptions>[0]);
+  let miniflare = new Miniflare(settings(0));
   const stop = async () => {
     await miniflare.dispose();
     rmSync(dir, { recursive: true, force: true });
   };
   try {
     const url = (await miniflare.ready).origin;
-    const database = await miniflare.getD1Database("DB", NAME);
-    for (const statement of migrations()) await database.prepare(statement).run();
+    let database = await miniflare.getD1Database("DB", NAME);
+    const pending = migrations();
+    const migrate = async () => {
+      const name = pending.shift();
+      if (name === undefined) return null;
+      for (const statement of statementsOf(name)) await database.prepare(statement).run();
+      return name;
+    };
+    while ((options.migrated ?? true) && (await migrate()) !== null);
     return {
       url,
       adminToken,
-      database,
+      get database() {
+        return database;
+      },
+      migrate,
+      restart: async (changes) => {
+        await miniflare.dispose();
+        vars = { ...vars, ...changes };
+        miniflare = new Miniflare(settings(Number(new URL(url).port)));
+        await miniflare.ready;
+        database = await miniflare.getD1Database("DB", NAME);
+      },
       messages: async () => {
         const subscriber = await miniflare.getWorker("subscriber");
         return (await (await subscriber.fetch("http://subscriber/")).json()) as unknown[];
@@ -127,9 +151,12 @@ async function built(dir: string): Promise<string> {
   return readFileSync(join(dir, "build", "index.js"), "utf8");
 }
 
-function migrations(): readonly string[] {
+function migrations(): string[] {
   return readdirSync("migrations")
     .filter((name) => name.endsWith(".sql"))
-    .sort()
-    .flatMap((name) => readFileSync(join("migrations", name), "utf8").split("--> statement-breakpoint"));
+    .sort();
+}
+
+function statementsOf(migration: string): readonly string[] {
+  return readFileSync(join("migrations", migration), "utf8").split("--> statement-breakpoint");
 }

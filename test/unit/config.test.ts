@@ -73,7 +73,7 @@ describe("an environment with all that is needed", () => {
       domainTokenLifetimeSeconds: 30 * 24 * 60 * 60,
       keyEncryptionKeys: [wrappingKey],
       domainAuthorityKeys: [signingKey],
-      adminToken: good.ADMIN_TOKEN,
+      adminTokens: [good.ADMIN_TOKEN],
       access: null,
       logRetentionDays: null,
       domainCreation: "open",
@@ -84,6 +84,12 @@ describe("an environment with all that is needed", () => {
   it("may leave variables empty that have defaults", () => {
     const empty = { DOMAIN_SERVER_URL: "", TRUSTED_ISSUERS: "", DOMAIN_TOKEN_LIFETIME_SECONDS: "" };
     expect(readConfig({ ...good, ...empty, DEVELOPMENT_ISSUER: "" })).toEqual(readConfig(good));
+  });
+
+  it("may have the admin token before beside the present one", () => {
+    const former = "x".repeat(32);
+    expect(readConfig({ ...good, ADMIN_TOKEN_PREVIOUS: former }).adminTokens).toEqual([good.ADMIN_TOKEN, former]);
+    expect(readConfig({ ...good, ADMIN_TOKEN_PREVIOUS: "" }).adminTokens).toEqual([good.ADMIN_TOKEN]);
   });
 
   it("keeps several keys in their order", async () => {
@@ -241,6 +247,7 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "is one character short": "x".repeat(31),
     "ends with a line break": `${"x".repeat(32)}\n`,
   },
+  ADMIN_TOKEN_PREVIOUS: { "is short": SLIP },
   DOMAIN_SERVER_URL: {
     "is no URL": SLIP,
     "has no scheme": "domains.example.com",

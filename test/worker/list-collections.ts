@@ -75,7 +75,7 @@ export const COLLECTIONS: Readonly<Record<string, Collection>> = {
     path: (domain) => `/${domain}/key-versions`,
     name: "keys",
     numberOf: ({ keyVersion }) => keyVersion,
-    add: (domain, number) => run("insert into domain_keys values (?, ?, '{}', '', ?)", domain, number, EPOCH),
+    add: (domain, number) => run("insert into domain_keys values (?, ?, '{}', '', ?, null)", domain, number, EPOCH),
     remove: (domain, number) => run("delete from domain_keys where domain = ? and key_version = ?", domain, number),
     descending: true,
   },

@@ -15,6 +15,8 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "PATCH /admin/domains/:domain": ["domains:write", 200, { maxMembership: 7 }],
   "POST /admin/domains/:domain/rollover": ["domains:write", 200, { when: "now" }],
   "GET /admin/domains/:domain/key-versions": ["domains:read", 200],
+  "GET /admin/key-encryption": ["domains:read", 200],
+  "POST /admin/key-encryption/rewrap": ["domains:write", 200],
   "GET /admin/domains/:domain/members": ["domains:read", 200],
   "GET /admin/domains/:domain/members/:device": ["domains:read", 200],
   "DELETE /admin/domains/:domain/members/:device": ["domains:evict", 200],

@@ -37,7 +37,7 @@ afterEach(() => vi.restoreAllMocks());
 
 function verifier(more: { access?: TrustedIssuer | null; trustedIssuers?: TrustedIssuer[] } = {}): OperatorVerifier {
   const access = issuer(accessKey as JWK, {});
-  return new OperatorVerifier({ adminToken: ADMIN_TOKEN, trustedIssuers: [], access, ...more });
+  return new OperatorVerifier({ adminTokens: [ADMIN_TOKEN], trustedIssuers: [], access, ...more });
 }
 
 /** An assertion of the team's, good unless twisted. */

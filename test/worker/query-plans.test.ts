@@ -19,7 +19,8 @@ async function fill(domain: string, rows: number) {
   const inserts = [
     `insert into domain_membership select ?1, ${guid}, null, n, null, n % 90 ${from}`,
     `insert into domain_bans select ?1, ${guid}, null, 'stolen', 'ada', n ${from}`,
-    `insert into domain_keys select ?1, n, '{}', '', n ${from}`,
+    `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, created_at)
+      select ?1, n, '{}', '', n ${from}`,
     `insert into domain_log select ?1, n, 'commit-' || n, n, '[]', 'hash-' || n ${from}`,
     `insert into domain_refusals select ?1, n, 'DEREG_DENIED', 1 ${from}`,
     `insert into domain_server_info (domain, revision, created_at, updated_at)
@@ -41,7 +42,9 @@ async function recordedOf(path: string, init: RequestInit = {}) {
   const { database, recorded } = recordingDatabase(env.DB);
   const request = new Request(`${ORIGIN}${path}`, { headers: asAdmin, ...init });
   const response = await app.fetch(request, { ...env, DB: database });
-  return { status: response.status, text: await response.text(), recorded };
+  // Asked once in the life of an isolate, and of a table that has a row for each key-encryption key.
+  const asked = recorded.filter(({ sql }) => !sql.includes("key_encryption_uses"));
+  return { status: response.status, text: await response.text(), recorded: asked };
 }
 
 async function plan({ sql, values }: Recorded): Promise<string[]> {

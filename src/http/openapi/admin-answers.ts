@@ -61,6 +61,27 @@ export const keyVersionsAnswer = z
   })
   .meta({ id: "KeyVersionPage" });
 
+const keyEncryption = {
+  currentKid: z.string().meta({ description: "The key-encryption key that wraps from now on: the first." }),
+  kids: z
+    .array(z.object({ kid: z.string(), domainKeys: z.int().min(1) }).meta({ id: "KeyEncryptionUse" }))
+    .meta({ description: "How many domain keys each key-encryption key wraps." }),
+  unclassified: z.boolean().meta({ description: "Whether there are domain keys that nobody counted yet." }),
+  done: z.boolean().meta({ description: "Whether the first wraps all, so that the others may go." }),
+};
+
+/** How far it is that the first key-encryption key wraps all domain keys. */
+export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryption" });
+
+/** What wrapping keys anew came to. */
+export const rewrapAnswer = z
+  .object({
+    rewrapped: z.int().min(0).meta({ description: "How many rows were written." }),
+    locked: z.int().min(0).meta({ description: "How many keys were found that do not open; the log says which." }),
+    ...keyEncryption,
+  })
+  .meta({ id: "RewrapRun" });
+
 const handle = z.string().min(1).meta({
   id: "DeviceHandle",
   description: "Names the device in requests to this domain's lists; opaque, and another each time.",

@@ -7,6 +7,7 @@ import {
   bansAnswer,
   domainsAnswer,
   evictionAnswer,
+  keyEncryptionAnswer,
   keyVersionsAnswer,
   logAnswer,
   logHeadAnswer,
@@ -14,6 +15,7 @@ import {
   memberAnswer,
   membersAnswer,
   overviewAnswer,
+  rewrapAnswer,
   unbanAnswer,
 } from "./admin-answers.ts";
 import { content, jsonAnswer, jsonRequest } from "./contents.ts";
@@ -51,6 +53,7 @@ const guarded = [
   "TEMPORARILY_UNAVAILABLE",
 ] as const;
 const problemsOfAll = problemAnswers(...guarded);
+const problemsOfService = problemAnswers(...guarded.filter((name) => name !== "INVALID_REQUEST"));
 const problemsOfDomain = problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
 const problemsOfDevice = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
 const problemsOfReplacement = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
@@ -145,6 +148,31 @@ export const adminOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer("A page of them.", keyVersionsAnswer, { keys: ADMIN_ANSWER.keyVersions }),
         ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/key-encryption": {
+    get: {
+      operationId: "getKeyEncryption",
+      tags: ["Service"],
+      summary: "Which key-encryption keys wrap the domain keys",
+      security: needs("domains:read"),
+      responses: {
+        200: jsonAnswer("How far it is.", keyEncryptionAnswer, { underWay: ADMIN_ANSWER.keyEncryption }),
+        ...problemsOfService,
+      },
+    },
+  },
+  "/admin/key-encryption/rewrap": {
+    post: {
+      operationId: "rewrapKeys",
+      tags: ["Service"],
+      summary: "Wrap domain keys with the first key-encryption key",
+      description: "As many as are done within seconds: ask again until `done`. The rest is done by the hour.",
+      security: needs("domains:write"),
+      responses: {
+        200: jsonAnswer("What was done.", rewrapAnswer, { finished: ADMIN_ANSWER.rewrap }),
+        ...problemsOfService,
       },
     },
   },

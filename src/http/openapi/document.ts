@@ -67,6 +67,7 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
         { name: "Domains", description: "For operators: domains, their settings and their keys." },
         { name: "Members", description: "For operators: who is in a domain, and who is kept out." },
         { name: "Log", description: "For operators: what happened in a domain." },
+        { name: "Service", description: "For operators: what concerns all domains." },
       ],
       paths: { ...deviceOperations, ...readOperations, ...adminOperations },
       components: {

@@ -139,10 +139,21 @@ const CHECKPOINT = {
   ),
 };
 
+const KEY_ENCRYPTION = {
+  currentKid: "kek-2",
+  kids: [
+    { kid: "kek-1", domainKeys: 1_200 },
+    { kid: "kek-2", domainKeys: 34 },
+  ],
+  unclassified: false,
+};
+
 /** Answers to operators, by what they tell. */
 export const ADMIN_ANSWER = {
   overview: OVERVIEW,
   domains: { domains: [OVERVIEW], nextCursor: CURSOR },
+  keyEncryption: { ...KEY_ENCRYPTION, done: false },
+  rewrap: { rewrapped: 1_200, locked: 0, ...KEY_ENCRYPTION, kids: [{ kid: "kek-2", domainKeys: 1_234 }], done: true },
   keyVersions: {
     keys: [
       { keyVersion: 2, kid: `${domain}/2`, createdAt: EXAMPLE.time },

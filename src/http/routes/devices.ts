@@ -10,13 +10,14 @@ import { type AppEnv, domainName, isoTime, serverUrl } from "../context.ts";
 import { askCoordinator } from "../coordinator-client.ts";
 import { deviceBody } from "../device-bodies.ts";
 import { registrationFailure } from "../full-domain.ts";
+import { keysInPlace } from "../key-encryption.ts";
 import { invalidRequest } from "../problems.ts";
 import { clientAddress, limited } from "../rate-limits.ts";
 import { deregisterBody, registerBody } from "../schemas.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
-  .post("/domains/:domain/register", limited, async (c) => {
+  .post("/domains/:domain/register", limited, keysInPlace, async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
@@ -36,7 +37,7 @@ export const devices = new Hono<AppEnv>()
       newMember ? 201 : 200,
     );
   })
-  .post("/domains/:domain/deregister", async (c) => {
+  .post("/domains/:domain/deregister", keysInPlace, async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
     const { machineGuid, preview } = body;

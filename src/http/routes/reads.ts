@@ -8,6 +8,7 @@ import { errorFields, log } from "../../log.ts";
 import { d1Advice, d1Failure } from "../../storage/d1-errors.ts";
 import { checkDatabase, readDomain, readPublicKeys } from "../../storage/domain-reader.ts";
 import { type AppEnv, domainName } from "../context.ts";
+import { checkKeyEncryption } from "../key-encryption.ts";
 import { Problem } from "../problems.ts";
 import { limited } from "../rate-limits.ts";
 
@@ -43,7 +44,8 @@ export const reads = new Hono<AppEnv>()
   })
   .get("/health", async (c) => {
     const config = configOf(c.env);
-    const [database, secrets] = await Promise.all([databaseHealth(c.env.DB), secretsHealth(config)]);
+    const database = await databaseHealth(c.env.DB);
+    const secrets = await secretsHealth(config, database === "ok" ? c.env.DB : null);
     const well = database === "ok" && secrets === "ok";
     return c.json({ status: well ? "ok" : "failing", database, secrets }, well ? 200 : 503);
   });
@@ -59,12 +61,14 @@ async function databaseHealth(database: D1Database): Promise<"ok" | "unmigrated"
   }
 }
 
-/** Whether the keys among the secrets do what they are for. */
-async function secretsHealth({ keyEncryptionKeys, domainAuthorityKeys }: Config): Promise<"ok" | "failing"> {
+/** Whether the keys among the secrets do what they are for, and none is missing that the database needs. */
+async function secretsHealth(config: Config, database: D1Database | null): Promise<"ok" | "failing"> {
+  const { keyEncryptionKeys, domainAuthorityKeys } = config;
   try {
     const [authorityKey] = domainAuthorityKeys as readonly [JWK, ...JWK[]];
     await Promise.all([
       ...keyEncryptionKeys.map(async (key) => openText(await sealText("", "health", [key]), "health", [key])),
+      database && checkKeyEncryption(database, config),
       signLogHead({ domain: "health", revision: 0, hash: null }, "health", 0, authorityKey),
     ]);
     return "ok";

@@ -1,0 +1,241 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { decodeProtectedHeader, type JWK } from "jose";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
+import { DeviceDomain } from "../../src/client/device-domain.ts";
+import { MemoryStore } from "../../src/client/memory-store.ts";
+import { wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
+import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
+import { verifyDomainToken } from "../../src/licence/domain-token-verification.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+
+const ISSUER = "https://domains.example";
+
+let server: EmbeddedServer;
+afterEach(async () => {
+  vi.useRealTimers();
+  await server?.stop();
+});
+
+const set = (...keys: JWK[]) => JSON.stringify({ keys });
+
+async function ask(method: string, path: string, token = server.adminToken, body?: object) {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+  return { status: response.status, body: (await response.json()) as any };
+}
+
+/** As often as it takes a server to come back, on however slow a machine. */
+const PATIENT = { retries: 10_000, pause: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) };
+
+const open = (domain: string) =>
+  DeviceDomain.open(`${server.url}/domains/${domain}`, { store: new MemoryStore(), issuer: ISSUER, ...PATIENT });
+
+const text = (plaintext: Uint8Array) => new TextDecoder().decode(plaintext);
+
+describe("a new key-encryption key", () => {
+  const [old, fresh] = [newKeyEncryptionKey(), newKeyEncryptionKey()];
+  const MANY = 3_000;
+
+  /** Puts keys of many domains into the database, as the server would have them. */
+  async function manyKeys(): Promise<void> {
+    const rows = await Promise.all(
+      Array.from({ length: MANY }, async (_, index) => {
+        const domain = `stock-${index}`;
+        return [domain, await wrapPrivateKey({ kty: "EC", d: domain }, { domain, keyVersion: 1 }, [old])];
+      }),
+    );
+    await server.database.batch([
+      server.database
+        .prepare(
+          `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, created_at, key_encryption_kid)
+           select value ->> 0, 1, '{}', value ->> 1, 0, ? from json_each(?)`,
+        )
+        .bind(old.kid, JSON.stringify(rows)),
+      server.database.prepare("insert into key_encryption_uses values (?, ?)").bind(old.kid, MANY),
+    ]);
+  }
+
+  /** How many keys the database notes for each key-encryption key, what their wrapping says, and what was counted. */
+  async function found() {
+    const { results } = await server.database
+      .prepare("select key_encryption_kid as kid, wrapped_private_jwk as wrapped from domain_keys")
+      .all<{ kid: string | null; wrapped: string }>();
+    const counted = await server.database
+      .prepare("select kid, domain_keys as count from key_encryption_uses where domain_keys > 0")
+      .all<{ kid: string; count: number }>();
+    const tally = (kids: readonly (string | null | undefined)[]) =>
+      Object.fromEntries([...new Set(kids)].map((kid) => [kid, kids.filter((each) => each === kid).length]));
+    return {
+      noted: tally(results.map(({ kid }) => kid)),
+      wrapped: tally(results.map(({ wrapped }) => decodeProtectedHeader(wrapped).kid)),
+      counted: Object.fromEntries(counted.results.map(({ kid, count }) => [kid, count])),
+    };
+  }
+
+  it("comes to wrap every key while devices come and go and the server dies; then the old one may go", async () => {
+    server = await startEmbeddedServer({ vars: { KEY_ENCRYPTION_KEYS: set(old) } });
+    await manyKeys();
+    const resident = await open("home");
+    await resident.join();
+    const secret = await encryptToDomain(`${server.url}/domains/home`, "from before");
+
+    await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
+    expect((await ask("GET", "/admin/key-encryption")).body).toEqual({
+      currentKid: fresh.kid,
+      kids: [{ kid: old.kid, domainKeys: MANY + 1 }],
+      unclassified: false,
+      done: false,
+    });
+
+    // Devices that join and leave all the while, each leave of which has the domain make a key.
+    let stopped = false;
+    const lives: Promise<number>[] = [1, 2, 3].map(async (number) => {
+      let left = 0;
+      for (; !stopped; left++) {
+        const device = await open(`busy-${number}`);
+        await device.join();
+        const jwe = await encryptToDomain(`${server.url}/domains/busy-${number}`, `secret ${left}`, PATIENT);
+        expect(text(await device.decrypt(jwe))).toBe(`secret ${left}`);
+        await device.leave();
+      }
+      return left;
+    });
+
+    // Killed in the middle of a run, as far as a run can be caught there: it is far from all in any case.
+    const run = ask("POST", "/admin/key-encryption/rewrap").catch(() => null);
+    while ((await found()).noted[fresh.kid as string] === undefined);
+    await server.restart();
+    await run;
+    const midway = await found();
+    expect(midway.noted[old.kid as string]).toBeGreaterThan(0);
+
+    for (let done = false; !done; ) {
+      const { status, body } = await ask("POST", "/admin/key-encryption/rewrap");
+      expect(status).toBe(200);
+      expect(body.locked).toBe(0);
+      done = body.done;
+    }
+    stopped = true;
+    const left = (await Promise.all(lives)).reduce((sum, each) => sum + each);
+    expect(left).toBeGreaterThanOrEqual(3);
+    const after = await found();
+    expect(Object.keys(after.noted)).toEqual([fresh.kid]);
+    expect(after.wrapped).toEqual(after.noted);
+    expect(after.counted).toEqual(after.noted);
+
+    await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh) });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    await resident.join();
+    expect(text(await resident.decrypt(secret))).toBe("from before");
+  });
+
+  it("goes unnoticed by a domain that has its keys in memory, and is worked off by the hour", async () => {
+    server = await startEmbeddedServer({ vars: { KEY_ENCRYPTION_KEYS: set(old) } });
+    const device = await open("home");
+    await device.join();
+    await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
+    await device.join();
+    await server.runScheduled(new Date());
+    expect((await ask("GET", "/admin/key-encryption")).body).toMatchObject({ done: true });
+    expect(await device.join()).toEqual({ newMember: false, keyVersion: 1 });
+    expect(await (await open("home")).join()).toEqual({ newMember: true, keyVersion: 1 });
+  });
+
+  it("cannot replace one that is still needed: all are refused, and told apart from the healthy", async () => {
+    server = await startEmbeddedServer({ vars: { KEY_ENCRYPTION_KEYS: set(old) } });
+    const machineGuid = randomUUID();
+    expect((await ask("POST", "/domains/home/register", "", { machineGuid })).status).toBe(201);
+    await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh) });
+    for (const [method, path, body] of [
+      ["POST", "/domains/home/register", { machineGuid }],
+      ["POST", "/domains/elsewhere/register", { machineGuid }],
+      ["GET", "/admin/key-encryption", undefined],
+    ] as const) {
+      expect(await ask(method, path, server.adminToken, body)).toMatchObject({
+        status: 500,
+        body: { error: "INTERNAL_ERROR" },
+      });
+    }
+    expect(await ask("GET", "/health")).toMatchObject({ status: 503, body: { database: "ok", secrets: "failing" } });
+    await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
+    expect((await ask("POST", "/domains/home/register", "", { machineGuid })).status).toBe(200);
+    expect((await ask("GET", "/health")).status).toBe(200);
+  });
+});
+
+describe("a new key of the domain authority", () => {
+  const DAY = 24 * 60 * 60 * 1000;
+  const verify = (token: string) =>
+    verifyDomainToken(token, {
+      authority: server.url,
+      issuer: ISSUER,
+      // Licence servers that never asked before.
+      fetch: (input, init) => fetch(input, init),
+    });
+  const signerOf = (token: string | null) => decodeProtectedHeader(token as string).kid;
+
+  it("signs at once, while tokens from before hold until they expire and the old key may go", async () => {
+    const [old, fresh] = [await newSigningKey(), await newSigningKey()];
+    server = await startEmbeddedServer({ vars: { DOMAIN_AUTHORITY_KEYS: set(old) } });
+    const device = await open("home");
+    await device.join();
+    const tokenFromBefore = device.domainToken as string;
+    expect(signerOf(tokenFromBefore)).toBe(old.kid);
+
+    await server.restart({ DOMAIN_AUTHORITY_KEYS: set(fresh, old) });
+    const newcomer = await open("home");
+    await newcomer.join();
+    expect(signerOf(newcomer.domainToken)).toBe(fresh.kid);
+    for (const token of [tokenFromBefore, newcomer.domainToken as string]) {
+      expect(await verify(token)).toMatchObject({ sub: "home", key_version: 1 });
+    }
+
+    // The library goes on with the token it holds, and takes new ones although it knows the old keys only.
+    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 1 });
+    expect(device.domainToken).toBe(tokenFromBefore);
+    await device.join();
+    expect(signerOf(device.domainToken)).toBe(fresh.kid);
+
+    // A month later the tokens from before are over, and nothing needs the old key any more.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * DAY });
+    await expect(verify(tokenFromBefore)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
+    vi.useRealTimers();
+    await server.restart({ DOMAIN_AUTHORITY_KEYS: set(fresh) });
+    expect(await verify(newcomer.domainToken as string)).toMatchObject({ sub: "home" });
+    await expect(verify(tokenFromBefore)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
+    const latecomer = await open("home");
+    await latecomer.join();
+    const jwe = await encryptToDomain(`${server.url}/domains/home`, "to all");
+    for (const each of [device, newcomer, latecomer]) expect(text(await each.decrypt(jwe))).toBe("to all");
+  });
+});
+
+describe("a new admin token", () => {
+  it("counts beside the one before, for as long as that is configured", async () => {
+    server = await startEmbeddedServer();
+    const [former, present] = [server.adminToken, randomBytes(32).toString("base64url")];
+    const statuses = async () => [
+      (await ask("GET", "/admin/domains", former)).status,
+      (await ask("GET", "/admin/domains", present)).status,
+    ];
+    expect(await statuses()).toEqual([200, 401]);
+    await server.restart({ ADMIN_TOKEN: present, ADMIN_TOKEN_PREVIOUS: former });
+    expect(await statuses()).toEqual([200, 200]);
+    for (const token of [former, present]) {
+      const { status } = await ask("PUT", "/admin/domains/home", token, { maxMembership: token === former ? 1 : 2 });
+      expect(status).toBeLessThan(300);
+    }
+    const { body } = await ask("GET", "/admin/domains/home/log", present);
+    const by = body.entries.flatMap(({ changes }: { changes: { by?: string }[] }) =>
+      changes.flatMap((each) => each.by ?? []),
+    );
+    expect(by).toEqual(["admin-token", "admin-token"]);
+    await server.restart({ ADMIN_TOKEN_PREVIOUS: "" });
+    expect(await statuses()).toEqual([401, 200]);
+  });
+});

@@ -1,0 +1,141 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
+
+// While a new release spreads, Workers of one meet objects of the other. What they say to each other is written out here as
+// the first release said it: it must stay understood.
+
+const CONTEXT = { issuer: ORIGIN, repeated: false };
+const guid = newGuid();
+
+/** What the Worker of the first release asks of an object. */
+const ASKED = {
+  register: {
+    type: "register",
+    requestId: "1b671a64-40d5-491e-99b0-da01ff1f3341",
+    machineGuid: guid,
+    auth: { kind: "none" },
+    afterKeyVersion: 0,
+    proof: null,
+    sealed: false,
+  },
+  deregister: {
+    type: "deregister",
+    requestId: "8f14e45f-ceea-467f-a1de-2f1d0f3c8e11",
+    machineGuid: guid,
+    auth: { kind: "none" },
+    preview: false,
+    proof: null,
+    requestKey: null,
+  },
+  changeSettings: {
+    type: "settings",
+    requestId: "c9f0f895-fb98-4b91-99f3-1a2b3c4d5e6f",
+    mode: "merge",
+    patch: { maxMembership: 5 },
+  },
+  rollOver: { type: "rollover", requestId: "45c48cce-2e2d-4fbd-aa1a-8e9f0a1b2c3d", when: "now" },
+} as const;
+
+/** What an object of the first release answers. */
+const ANSWERED = {
+  register: {
+    granted: true,
+    grant: {
+      newMember: true,
+      credentialsAfter: 0,
+      keyVersion: 1,
+      credentials: [
+        {
+          keyVersion: 1,
+          token: "a.b.c",
+          expiresAt: 1_800_000_000_000,
+          privateKey: { kty: "EC", crv: "P-256", kid: "den/1" },
+        },
+      ],
+    },
+  },
+  deregister: { granted: true, grant: { deregistered: true } },
+  changeSettings: { granted: true, grant: { settings: {}, created: false } },
+  rollOver: { granted: true, grant: { keyVersion: 2 } },
+} as const;
+
+describe("an object of this release", () => {
+  it("understands a Worker of the first one", async () => {
+    const domain = newDomain();
+    const object = env.DOMAIN_COORDINATOR.getByName(domain);
+    const ask = (name: keyof typeof ASKED) =>
+      (object[name] as unknown as (command: object, context: object) => Promise<{ granted: boolean; grant: object }>)(
+        ASKED[name],
+        CONTEXT,
+      );
+    const registered = await ask("register");
+    expect(Object.keys(registered.grant)).toEqual(expect.arrayContaining(Object.keys(ANSWERED.register.grant)));
+    expect(registered).toMatchObject({ granted: true, grant: { newMember: true, keyVersion: 1 } });
+    expect(await ask("changeSettings")).toMatchObject({ granted: true, grant: { created: false } });
+    expect(await ask("rollOver")).toEqual(ANSWERED.rollOver);
+    expect(await ask("deregister")).toEqual(ANSWERED.deregister);
+    const { info, members } = await rows(domain);
+    expect(info).toMatchObject({ max_membership: 5, revision: 4, member_count: 0 });
+    expect(members).toEqual([]);
+  });
+});
+
+describe("a Worker of this release", () => {
+  /** Asks a Worker whose objects are of the first release: they answer as it did, and know no more than it did. */
+  async function ask(method: string, path: string, body?: object) {
+    const asked: [string, object][] = [];
+    const object = Object.fromEntries(
+      Object.entries(ANSWERED).map(([name, answer]) => [
+        name,
+        async (command: object) => {
+          asked.push([name, command]);
+          return answer;
+        },
+      ]),
+    );
+    // What the runtime says when a method is not there.
+    const missing = (name: string) => async () => {
+      throw new TypeError(`The RPC receiver does not implement the method "${name}".`);
+    };
+    const objects = {
+      getByName: () => new Proxy(object, { get: (known, name: string) => known[name] ?? missing(name) }),
+    };
+    const request = new Request(`${ORIGIN}${path}`, {
+      method,
+      headers: { "content-type": "application/json", ...(path.startsWith("/admin/") ? asAdmin : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    const response = await createApp().fetch(request, { ...env, DOMAIN_COORDINATOR: objects } as unknown as Env);
+    return { status: response.status, headers: response.headers, body: await response.json(), asked };
+  }
+
+  it("understands an object of the first one, and asks nothing it could not", async () => {
+    const registered = await ask("POST", "/domains/den/register", { machineGuid: guid });
+    expect(registered).toMatchObject({ status: 201, body: { newMember: true, credentials: [{ keyVersion: 1 }] } });
+    expect(registered.asked[0]?.[1]).toMatchObject({ ...ASKED.register, requestId: expect.any(String) });
+    const left = await ask("POST", "/domains/den/deregister", { machineGuid: guid });
+    expect(left).toMatchObject({ status: 200, body: { deregistered: true } });
+    expect(left.asked[0]?.[1]).toMatchObject({ ...ASKED.deregister, requestId: expect.any(String) });
+  });
+
+  it.each([
+    ["DELETE", `/admin/domains/den/members/${guid}`],
+    ["PUT", `/admin/domains/den/bans/${guid}`, { reason: "lost" }],
+    ["DELETE", `/admin/domains/den/bans/${guid}`],
+  ])("has %s %s asked again later, which that object does not know", async (...request) => {
+    const [method, path, body] = request as [string, string, object?];
+    const { status, headers, body: problem } = await ask(method, path, body);
+    expect(status).toBe(503);
+    expect(problem).toMatchObject({ error: "TEMPORARILY_UNAVAILABLE" });
+    expect(headers.get("retry-after")).not.toBeNull();
+  });
+
+  it("knows by what the runtime says that a method is missing", async () => {
+    const object = env.DOMAIN_COORDINATOR.getByName(newDomain()) as unknown as { notYet(): Promise<void> };
+    const failure = await object.notYet().catch((error) => error);
+    expect(failure).toBeInstanceOf(TypeError);
+    expect(failure.message).toMatch(/RPC receiver does not implement/);
+  });
+});
