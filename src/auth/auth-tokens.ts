@@ -13,7 +13,7 @@ import type { TrustedIssuer } from "../config.ts";
 import type { AuthEvidence } from "../domain/types.ts";
 
 /** Asymmetric signatures only: a shared secret would let every holder of a key set mint tokens. */
-const ALGORITHMS = [
+export const ALGORITHMS = [
   "ES256",
   "ES384",
   "ES512",
