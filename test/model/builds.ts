@@ -4,16 +4,16 @@ import { join } from "node:path";
 import * as esbuild from "esbuild";
 import { buildWorker } from "../../bench/bundles.ts";
 
-/** The servers that are tried: the real one, and what goes wrong on purpose. */
+/** The servers that are tried: the real one, variants of it that must be as good, and what is broken on purpose. */
 export const SERVERS = {
-  real: "src/index.ts",
-  twoWriters: "test/model/broken/two-writers.ts",
+  real: "test/model/variants/watched.ts",
+  twoWriters: "test/model/variants/two-writers.ts",
   noQueue: "test/model/broken/no-queue.ts",
   noFence: "test/model/broken/no-fence.ts",
   previewDeletes: "test/model/broken/preview-deletes.ts",
   limitOffByOne: "test/model/broken/limit-off-by-one.ts",
   rolloverForgotten: "test/model/broken/rollover-forgotten.ts",
-  lateCommits: "test/model/broken/late-commits.ts",
+  lateCommits: "test/model/variants/late-commits.ts",
 } as const;
 
 /** One of the servers. */
