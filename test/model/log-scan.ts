@@ -14,7 +14,7 @@ export class LogScan {
   lines = 0;
   /** The lines with a secret in them, each with what it is. */
   readonly secrets: string[] = [];
-  /** The lines at level "error", and those that the server did not write itself: exceptions that nobody caught. */
+  /** The lines at level "error", and those that the server did not write itself. */
   readonly failures: string[] = [];
   readonly #adminToken: string;
 

@@ -1,6 +1,6 @@
-// Not broken: two writers for each domain, as in no-fence.ts, and the fence as it is. It shows what the fence is for.
+// Two writers for each domain, as in ../broken/no-fence.ts, and the fence as it is. It shows what the fence is for.
 import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
-import { spread } from "./spread-coordinator.ts";
+import { spread } from "../broken/spread-coordinator.ts";
 
 export { default } from "../../../src/index.ts";
 
