@@ -1,4 +1,4 @@
-import { compactDecrypt, compactVerify, decodeProtectedHeader, importJWK, type JWK } from "jose";
+import { compactDecrypt, compactVerify, decodeProtectedHeader, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/auth/auth-tokens.ts";
 import { importSealingKey, type SealingKey } from "../../src/crypto/sealed-keys.ts";
@@ -33,7 +33,7 @@ describe("signatures", () => {
     for (const vector of vectors) {
       const { d: _, ...key } = vector.key;
       const verified = await (async () =>
-        compactVerify(vector.jws as string, await importJWK(key, key.alg ?? headerOf(vector.jws).alg), {
+        compactVerify(vector.jws as string, key, {
           algorithms: ALGORITHMS,
         }))().then(
         () => true,
@@ -72,7 +72,7 @@ describe("encrypted content", () => {
       // A device has a key of the domain, for the one algorithm that these have.
       const { alg: _, ...key } = vector.key;
       const result = await (async () =>
-        compactDecrypt(vector.jwe as string, await importJWK(key, "ECDH-ES+A256KW"), {
+        compactDecrypt(vector.jwe as string, key, {
           keyManagementAlgorithms: ["ECDH-ES+A256KW"],
           contentEncryptionAlgorithms: ["A256GCM"],
         }))().catch(() => null);
