@@ -31,7 +31,7 @@ const worker = {
   test: {
     name: "worker",
     include: ["test/worker/**/*.test.ts"],
-    setupFiles: ["test/worker/apply-migrations.ts"],
+    setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
     testTimeout: 60_000,
   },
 };
@@ -44,7 +44,7 @@ const literal = {
     include: ["registration", "deregistration", "signed-requests", "sealed-keys"].map(
       (subject) => `test/worker/${subject}.test.ts`,
     ),
-    setupFiles: ["test/worker/apply-migrations.ts"],
+    setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
     testTimeout: 60_000,
   },
 };

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
+import { secretIn } from "../model/log-scan.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WRANGLER = "node_modules/wrangler/wrangler-dist/cli.js";
@@ -48,17 +49,27 @@ export async function startServer(
   const stop = async () => {
     if (server) await end(server.child, port);
     if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
+    if (server) expectNoSecrets(server.output(), adminToken);
   };
+  let adminToken = "";
   try {
     const secrets = await secretsIn(dir);
+    adminToken = secrets.ADMIN_TOKEN as string;
     const config = configOfBuilt(dir, options.addressLimit);
     server = await start(dir, port, config, secrets, options.vars ?? {});
     await untilWell(url, server);
-    return { url, port, adminToken: secrets.ADMIN_TOKEN as string, dir, output: server.output, stop };
+    return { url, port, adminToken, dir, output: server.output, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** @throws Error if the server logged a secret, whatever the test was about */
+function expectNoSecrets(output: string, adminToken: string): void {
+  const lines = output.match(/\{"level":.*\}/g) ?? [];
+  const found = lines.filter((line) => secretIn(line, adminToken) !== null);
+  if (found.length > 0) throw new Error(`The server logged secrets:\n${found.join("\n")}`);
 }
 
 async function start(
