@@ -12,12 +12,12 @@ import { errorFields, log } from "./log.ts";
 import { type D1Failure, d1Advice, d1Failure } from "./storage/d1-errors.ts";
 
 /** What keeps browsers from making more of an answer than it is. HTTPS alone, from the first answer on. */
-const SAFETY_HEADERS = {
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "referrer-policy": "no-referrer",
-  "strict-transport-security": "max-age=31536000; includeSubDomains",
-  "x-content-type-options": "nosniff",
-};
+const SAFETY_HEADERS = [
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["referrer-policy", "no-referrer"],
+  ["strict-transport-security", "max-age=31536000; includeSubDomains"],
+  ["x-content-type-options", "nosniff"],
+] as const;
 
 /** What scripts of other origins may ask for, where the configuration lets their pages be devices. */
 const CROSS_ORIGIN = {
@@ -33,12 +33,14 @@ export function createApp(): Hono<AppEnv> {
   app.use(async (c, next) => {
     c.set("requestId", crypto.randomUUID());
     await next();
-    c.header("x-request-id", c.get("requestId"));
+    // Set where they are: `c.header` would make a new answer for each.
+    const { headers } = c.res;
+    headers.set("x-request-id", c.get("requestId"));
     // A device whose clock is wrong learns from it what to sign; not every runtime adds it by itself.
-    c.header("date", new Date().toUTCString());
-    for (const [name, value] of Object.entries(SAFETY_HEADERS)) c.header(name, value);
+    headers.set("date", new Date().toUTCString());
+    for (const [name, value] of SAFETY_HEADERS) headers.set(name, value);
     // Answers carry credentials or depend on who asks; a route of which neither is true says so itself.
-    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   });
   for (const path of ["/domains/*", "/.well-known/*"]) app.use(path, crossOrigin);
   app.use(async (c, next) => {
