@@ -45,6 +45,7 @@ export type CredentialsGrant = RegistrationGrant & Readonly<{ credentials: reado
  */
 export class DomainCoordinator extends DurableObject<Env> {
   #lanes: Lanes<Request, Result> | undefined;
+  #tallies: Tallies | undefined;
   #feed: EventFeed | null | undefined;
 
   /** Registers a device: a join or a renewal. */
@@ -101,6 +102,11 @@ export class DomainCoordinator extends DurableObject<Env> {
         ? { granted: true, grant: complete(outcome.grant as GrantOf[C["type"]], credentials) }
         : outcome;
     } catch (error) {
+      // Counted, not logged: the Worker logs each refusal, and this one has to be cheap.
+      if (error instanceof QueueFullError) {
+        this.#tallies?.refused("OVERLOADED", Date.now());
+        return { granted: false, refusal: { error: "OVERLOADED", reason: error.name } };
+      }
       return { granted: false, refusal: failure(error, command) };
     }
   }
@@ -113,7 +119,9 @@ export class DomainCoordinator extends DurableObject<Env> {
   #newLanes(config: Config): Lanes<Request, Result> {
     const domain = this.#domain;
     const store = new DomainStore(this.env.DB);
-    const [keyring, tallies] = [new Keyring(domain, config), new Tallies(domain, store)];
+    const keyring = new Keyring(domain, config);
+    const tallies = new Tallies(domain, store);
+    this.#tallies = tallies;
     const { CREATION_LIMIT } = this.env as Partial<Env>;
     const mayCreate = async (creator: string) => (await CREATION_LIMIT?.limit({ key: creator }))?.success ?? true;
     return new Lanes(new DomainWriter(domain, store, keyring, tallies, mayCreate, this.#eventFeed()));
@@ -147,7 +155,6 @@ function failure(error: unknown, { requestId }: Command): { error: CoordinatorEr
 }
 
 function failureName(error: unknown): CoordinatorError {
-  if (error instanceof QueueFullError) return "OVERLOADED";
   if (error instanceof StorageUnavailableError) return error.overloaded ? "OVERLOADED" : "TEMPORARILY_UNAVAILABLE";
   if (error instanceof ContentionError) return "TEMPORARILY_UNAVAILABLE";
   return "INTERNAL_ERROR";

@@ -5,14 +5,18 @@ export class QueueFullError extends Error {
 
 /** The most requests that go together; keeps one commit well inside D1's limits on a statement's size. */
 const MAX_GROUP = 1_000;
-/** The most requests that wait; what comes on top of them is refused at once instead of too late. */
-export const MAX_WAITING = 4_000;
-/** About the most memory that requests take until they are answered, in bytes: a quarter of what an object has. */
-export const MAX_BYTES = 32 * 1024 * 1024;
 /** With a group under way, the next one sets out beside it once it has this many: small ones are cheaper together. */
 export const WORTH_A_TRIP = 32;
 /** The most groups of a lane under way at once. */
 const MAX_TRIPS = 8;
+/** The most requests of a lane that are not answered yet; what comes on top is refused at once instead of too late. */
+export const MAX_UNANSWERED = 4_000;
+/** How long requests may wait before fewer are taken on. */
+const BEARABLE_MILLISECONDS = 2_000;
+/** So few are taken on in any case: they may go together, and be answered as soon as one alone would be. */
+const MIN_UNANSWERED = MAX_TRIPS * WORTH_A_TRIP;
+/** About the most memory that requests take until they are answered, in bytes: a quarter of what an object has. */
+export const MAX_BYTES = 32 * 1024 * 1024;
 /** From this size on, a group is a crowd, and the next one waits a little for as many. */
 const CROWD = 4;
 /** How many it waits for at the most, and how long. */
@@ -49,6 +53,9 @@ type Waiting<Request, Result> = {
  * behind one that failed. Changes go alone. A lone request sets out at once; in a crowd, a group waits for as many as
  * the last one had, though for moments only: those who were just answered are about to ask again.
  *
+ * Each lane takes on no more than it answers in bearable time, as far as that can be told from those it answered last. A
+ * slow database thus has the excess refused at once, instead of making all of them wait until nobody listens any more.
+ *
  * Requests that wait at the same time may overtake each other, as they may on the network. A request that comes after
  * another was answered finds what that one did.
  */
@@ -58,7 +65,10 @@ export class Lanes<Request, Result> {
   readonly #trips: Record<Lane, number> = { read: 0, join: 0, change: 0 };
   /** How many to wait for before a lane's next group sets out. */
   readonly #expected: Record<Lane, number> = { read: 1, join: 1, change: 1 };
-  /** About the memory of all requests that are not answered yet. */
+  /** How many requests of each lane are not answered yet, and how many may be. */
+  readonly #unanswered: Record<Lane, number> = { read: 0, join: 0, change: 0 };
+  readonly #room: Record<Lane, number> = { read: MAX_UNANSWERED, join: MAX_UNANSWERED, change: MAX_UNANSWERED };
+  /** About the memory of all of them. */
   #bytes = 0;
   readonly #gathering: Record<Lane, boolean> = { read: false, join: false, change: false };
   /** How many groups of joins may be under way: fewer after one that failed, for it took those behind it along. */
@@ -74,20 +84,25 @@ export class Lanes<Request, Result> {
    * @throws QueueFullError, and whatever its group's way threw
    */
   submit(request: Request): Promise<Result> {
-    const { read, join, change } = this.#waiting;
-    if (read.length + join.length + change.length >= MAX_WAITING) {
-      return Promise.reject(new QueueFullError(`${MAX_WAITING} requests wait already`));
+    const lane = this.#ways.laneOf(request);
+    const ahead = this.#unanswered[lane];
+    if (ahead >= this.#room[lane]) {
+      return Promise.reject(new QueueFullError(`${ahead} requests are not answered yet`));
     }
     const size = this.#ways.sizeOf(request);
     if (this.#bytes + size > MAX_BYTES) {
       return Promise.reject(new QueueFullError(`requests of ${this.#bytes} bytes are not answered yet`));
     }
+    this.#unanswered[lane]++;
     this.#bytes += size;
+    const since = Date.now();
     return new Promise<Result>((resolve, reject) => {
-      this.#waiting[this.#ways.laneOf(request)].push({ request, resolve, reject });
+      this.#waiting[lane].push({ request, resolve, reject });
       this.#setOut();
     }).finally(() => {
+      this.#unanswered[lane]--;
       this.#bytes -= size;
+      this.#room[lane] = roomAfter(ahead, Date.now() - since);
     });
   }
 
@@ -159,6 +174,18 @@ export class Lanes<Request, Result> {
       this.#setOut();
     }
   }
+}
+
+/**
+ * How many requests may be unanswered, going by one that was just answered: so many that the last of them does not wait
+ * for too long, at the rate at which those ahead of this one were answered. Where few are, rates say little.
+ *
+ * @param ahead how many were unanswered when it came
+ */
+export function roomAfter(ahead: number, waitedMilliseconds: number): number {
+  if (ahead < MIN_UNANSWERED && waitedMilliseconds <= BEARABLE_MILLISECONDS) return MAX_UNANSWERED;
+  const bearable = Math.floor((ahead * BEARABLE_MILLISECONDS) / Math.max(1, waitedMilliseconds));
+  return Math.min(MAX_UNANSWERED, Math.max(MIN_UNANSWERED, bearable));
 }
 
 /** Takes a group out of the queues, in their order. */

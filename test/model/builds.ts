@@ -14,6 +14,7 @@ export const SERVERS = {
   limitOffByOne: "test/model/broken/limit-off-by-one.ts",
   rolloverForgotten: "test/model/broken/rollover-forgotten.ts",
   lateCommits: "test/model/variants/late-commits.ts",
+  slowDatabase: "test/model/variants/slow-database.ts",
 } as const;
 
 /** One of the servers. */

@@ -2,17 +2,19 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { tryOverload } from "./overload.ts";
 import { ModelServer } from "./server.ts";
 
-describe("the server, asked for five times what it serves", () => {
+const SERVERS = ["real", "slowDatabase"] as const;
+
+describe.each(SERVERS)("the server (%s), asked for five times what it serves", (name) => {
   let server: ModelServer;
 
   beforeAll(async () => {
-    server = await ModelServer.start(inject("code").real);
+    server = await ModelServer.start(inject("code")[name]);
   });
 
   afterAll(() => server.stop());
 
   it("completes what it takes on, refuses the rest for now, and does nothing else", async () => {
-    const { tried, broke } = await tryOverload(server, 1, false);
+    const { tried, broke } = await tryOverload(server, 2, { connections: 8_000, timed: false });
     expect(broke).toEqual([]);
     expect(tried).toBeGreaterThan(0);
   });

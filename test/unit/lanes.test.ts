@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { type Lane, Lanes, MAX_BYTES, MAX_WAITING, QueueFullError } from "../../src/coordinator/lanes.ts";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { type Lane, Lanes, MAX_BYTES, MAX_UNANSWERED, QueueFullError, roomAfter } from "../../src/coordinator/lanes.ts";
 
 /** A request of a size; the ways answer with it, once they are let. */
 type Sized = Readonly<{ lane: Lane; bytes: number }>;
@@ -49,7 +49,7 @@ describe.each(["read", "join", "change"] as const)("the lane for a %s", (lane) =
     const { lanes, letGo } = heldLanes();
     // The first goes at once, alone; the others wait behind it.
     const answers = [lanes.submit({ lane, bytes: 1 })];
-    const crowd = 3 * MAX_WAITING;
+    const crowd = 3 * MAX_UNANSWERED;
     for (let index = 0; index < crowd; index++) answers.push(lanes.submit({ lane, bytes: 1 }));
     const results = await finish(answers, letGo);
     expect(refused(results)).toBeGreaterThan(0);
@@ -71,5 +71,61 @@ describe.each(["read", "join", "change"] as const)("the lane for a %s", (lane) =
       letGo,
     );
     expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+  });
+
+  describe("whose groups are late", () => {
+    afterEach(() => void vi.useRealTimers());
+
+    /** Sends as many as it takes on; lets those go after so many milliseconds, and waits for their answers. */
+    async function fill({ lanes, letGo }: ReturnType<typeof heldLanes>, milliseconds: number): Promise<number> {
+      const answers = Array.from({ length: MAX_UNANSWERED + 1 }, () => lanes.submit({ lane, bytes: 1 }));
+      vi.setSystemTime(Date.now() + milliseconds);
+      const results = await finish(answers, letGo);
+      return results.length - refused(results);
+    }
+
+    it("takes on as many as it answers in two seconds, and as many as before once it is quick", async () => {
+      vi.useFakeTimers({ toFake: ["Date"] });
+      const held = heldLanes();
+      expect(await fill(held, 8_000)).toBe(MAX_UNANSWERED);
+      // 4,000 in eight seconds are 1,000 in two, less the one that was itself waited for.
+      expect(await fill(held, 1)).toBe(MAX_UNANSWERED / 4 - 1);
+      expect(await fill(held, 1)).toBe(MAX_UNANSWERED);
+    });
+
+    it("takes on some however late they are", async () => {
+      vi.useFakeTimers({ toFake: ["Date"] });
+      const held = heldLanes();
+      await fill(held, 3_600_000);
+      expect(await fill(held, 1)).toBeGreaterThan(100);
+    });
+
+    it("lets the other lanes take on as many as before", async () => {
+      vi.useFakeTimers({ toFake: ["Date"] });
+      const held = heldLanes();
+      await fill(held, 3_600_000);
+      const other = lane === "join" ? "change" : "join";
+      const answers = Array.from({ length: MAX_UNANSWERED }, () => held.lanes.submit({ lane: other, bytes: 1 }));
+      expect(refused(await finish(answers, held.letGo))).toBe(0);
+    });
+  });
+});
+
+describe("the room that an answer leaves", () => {
+  it("is all there is where few were ahead and the answer was not late", () => {
+    expect(roomAfter(0, 0)).toBe(MAX_UNANSWERED);
+    expect(roomAfter(100, 2_000)).toBe(MAX_UNANSWERED);
+  });
+
+  it("is what is answered in two seconds where many were ahead", () => {
+    expect(roomAfter(1_000, 2_000)).toBe(1_000);
+    expect(roomAfter(1_000, 1_000)).toBe(2_000);
+    expect(roomAfter(3_000, 6_000)).toBe(1_000);
+  });
+
+  it("is never more than all there is, nor nothing", () => {
+    expect(roomAfter(MAX_UNANSWERED, 0)).toBe(MAX_UNANSWERED);
+    expect(roomAfter(0, 60_000)).toBeGreaterThan(100);
+    expect(roomAfter(MAX_UNANSWERED, 3_600_000)).toBe(roomAfter(0, 60_000));
   });
 });
