@@ -1,8 +1,11 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { MAX_BYTES } from "../../src/coordinator/lanes.ts";
+import type { Deregistration } from "../../src/domain/deregistration.ts";
 import { newDevice } from "../support/devices.ts";
 import { configure, deregister, newDomain, newGuid, register } from "./client.ts";
 import { operate, signedBy } from "./operators.ts";
+import { leaves } from "./writers.ts";
 
 const DAY = 24 * 60 * 60 * 1_000;
 const HOUR = 60 * 60 * 1_000;
@@ -106,6 +109,16 @@ describe("the refusals of a domain", () => {
       expect(Date.parse(hour)).toBeGreaterThanOrEqual(from);
       expect(Date.parse(hour)).toBeLessThanOrEqual(Date.now());
     }
+  });
+
+  it("count what the queue has no room for", async () => {
+    const domain = newDomain();
+    await register(domain, newGuid());
+    const tooLarge = { ...leaves(newGuid()), requestId: "r".repeat(MAX_BYTES / 2) } as Deregistration;
+    const context = { issuer: "https://domains.example", repeated: false };
+    const answer = await env.DOMAIN_COORDINATOR.getByName(domain).deregister(tooLarge, context);
+    expect(answer).toEqual({ granted: false, refusal: { error: "OVERLOADED", reason: "QueueFullError" } });
+    await expect.poll(() => refused(domain), { timeout: 30_000, interval: 100 }).toEqual({ OVERLOADED: 1 });
   });
 
   it("go on being counted where they were left", async () => {
