@@ -126,8 +126,6 @@ export class DeviceDomain {
   join({ signal }: CallOptions = {}): Promise<Membership> {
     return this.#exclusively(signal, async () => {
       this.#refuseWhileLeaving();
-      // From the first try on it may be a member again.
-      if (this.#state.status === "left") await this.#save({ ...this.#state, status: "new" });
       return this.#register(0, signal);
     });
   }
@@ -163,7 +161,8 @@ export class DeviceDomain {
 
   /**
    * Ends the membership and forgets the keys. Interrupted at any point, also by the end of the program, it is finished
-   * by calling it again; a device that has left may call it once more to no effect.
+   * by calling it again; a device that has left may call it once more to no effect. If a join of minutes ago has no
+   * answer yet, the device joins first, so that the old one comes to nothing should it still arrive.
    *
    * @throws DomainServerError `DEREG_DENIED` if the device was a member no more: it has left by then, too. After any
    *   other refusal it stays what it was
@@ -211,14 +210,7 @@ export class DeviceDomain {
   async #register(afterKeyVersion: number, signal: AbortSignal | undefined): Promise<Membership> {
     const { machineGuid, sealingKey, credentials: held } = this.#state;
     const { domain } = this.#address;
-    const members = { afterKeyVersion, encryptionKey: sealingKey.publicJwk };
-    let effectiveAt = 0;
-    const note = async (signedAt: number) => {
-      effectiveAt = signedAt;
-    };
-    const { body } = await this.#repeat(signal, () =>
-      this.#ask("register", members, crypto.randomUUID(), signal, note),
-    );
+    const { body, signedAt } = await this.#repeat(signal, () => this.#tryToRegister(afterKeyVersion, signal));
     const context = {
       domain,
       machineGuid,
@@ -232,8 +224,58 @@ export class DeviceDomain {
     const { newMember, keyVersion, credentials } = await withRetries(this.#policy, signal, () =>
       orAborted(checkRegistration(body, context), signal),
     );
-    await this.#save({ ...this.#state, status: "member", credentials, effectiveAt });
+    await this.#save({ ...this.#answered(), status: "member", credentials, effectiveAt: signedAt });
     return { newMember, keyVersion };
+  }
+
+  /** One try to register. While it has no answer, the state of a device that is no member says that it may arrive. */
+  async #tryToRegister(
+    afterKeyVersion: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer & Readonly<{ signedAt: number }>> {
+    const before = this.#state;
+    const members = { afterKeyVersion, encryptionKey: before.sealingKey.publicJwk };
+    let signedAt = 0;
+    const begin = async (now: number) => {
+      signedAt = now;
+      if (before.status === "member") return;
+      const status = before.status === "left" ? "new" : before.status;
+      await this.#save({ ...before, status, unansweredJoin: signedAt });
+    };
+    try {
+      return { ...(await this.#ask("register", members, crypto.randomUUID(), signal, begin)), signedAt };
+    } catch (error) {
+      // What was refused will not happen; an earlier try may.
+      if (isRefusal(error) && before.status !== "member") await this.#save(before);
+      throw error;
+    }
+  }
+
+  /** The state without a join that may yet arrive. */
+  #answered(): DeviceState {
+    const { unansweredJoin, ...state } = this.#state;
+    return state;
+  }
+
+  /**
+   * Joins before a leave that was denied, if a join may yet arrive: once the leave took effect, whatever was signed
+   * before it does so no more.
+   *
+   * @returns whether the device is to leave once more
+   */
+  async #overtakeJoin(signal: AbortSignal | undefined): Promise<boolean> {
+    const { unansweredJoin } = this.#state;
+    // The server takes nothing that is older, nor from a clock that is further ahead.
+    const latest = (unansweredJoin ?? 0) + 2 * CLOCK_TOLERANCE_SECONDS * 1000;
+    if (unansweredJoin === undefined || latest < this.#clock.now()) return false;
+    try {
+      const { signedAt } = await this.#tryToRegister(0, signal);
+      await this.#save({ ...this.#answered(), effectiveAt: signedAt });
+      return true;
+    } catch (error) {
+      if (isRefusal(error)) return false;
+      throw error;
+    }
   }
 
   /** One try to leave. What the server refuses did not happen; after anything else it may have, and the state says so. */
@@ -250,6 +292,7 @@ export class DeviceDomain {
       }
     } catch (error) {
       if (!isRefusal(error)) throw error;
+      if (isDenied(error) && (await this.#overtakeJoin(signal))) return this.#tryToLeave(requestKey, signal);
       await this.#save(isDenied(error) ? this.#gone() : before);
       // If an earlier try may have happened, it is that one which made this device no member.
       if (isDenied(error) && before.status === "leaving") return;
@@ -260,7 +303,7 @@ export class DeviceDomain {
 
   /** The state after the membership. */
   #gone(): DeviceState {
-    const { leave, ...state } = this.#state;
+    const { leave, ...state } = this.#answered();
     // A wrong clock may have signed tries that the server never took: those must not keep the device from coming back.
     const latest = this.#clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
     const effectiveAt = leave ? Math.min(leave.signedAt, latest) : state.effectiveAt;

@@ -11,6 +11,7 @@ import type { Delivery, Line } from "../support/fault-proxy.ts";
 import {
   beBusy,
   cutAnswer,
+  deliverLast,
   deliverLate,
   deliverTwice,
   dropAnswer,
@@ -220,20 +221,68 @@ describe("a device that left before it was let in", () => {
     expect(await device.previewLeave()).toBe(true);
   });
 
-  // The limit that docs/security.md names: no one can tell that a join may still be on its way. A join and a leave mend it.
-  it("may be let in later by the join that was held up, and is out for good after one more join and leave", async () => {
+  it.each<[string, Fault]>([
+    ["while it leaves", deliverLate],
+    ["after all else", deliverLast],
+  ])("is not let in by the join that was held up and arrives %s", async (_, heldUp) => {
     const home = newHome((await newMember()).domain);
     const { device } = await start(home, 0);
-    home.line.meet(deliverLate);
+    home.line.meet(heldUp);
     await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
-    await device.leave().catch((error) => expect(error).toMatchObject({ error: "DEREG_DENIED" }));
+    await device.leave();
+    await home.line.settle();
+    expect(device.status).toBe("left");
+    for (const { request } of sent(home, "register")) expect((await home.line.deliver(request)).status).toBe(403);
+    expect(await server.overview(home.domain)).toMatchObject({ memberCount: 1 });
+    expect(await device.previewLeave()).toBe(false);
+    await device.join();
+    expect(await server.overview(home.domain)).toMatchObject({ memberCount: 2 });
+  });
+
+  it("is not let in by any of several that were held up, whenever its leave is interrupted", async () => {
+    const { domain } = await newMember();
+    const newHeldUp = async () => {
+      const home = newHome(domain);
+      const { device } = await start(home, 0);
+      home.line.meet(deliverLast, deliverLast);
+      for (let count = 0; count < 2; count++) {
+        await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
+      }
+      return home;
+    };
+    await atEveryMoment("killed", newHeldUp, leave, async (device, home) => {
+      await device.leave();
+      await home.line.settle();
+      expect(device.status).toBe("left");
+      expect(await device.previewLeave()).toBe(false);
+      expect(await server.overview(domain)).toMatchObject({ memberCount: 1 });
+    });
+  });
+
+  it("does not join on its way out if its join was refused", async () => {
+    const home = newHome((await newMember()).domain);
+    await server.configure(home.domain, { maxMembership: 1 });
+    const { device } = await start(home);
+    await expect(device.join()).rejects.toMatchObject({ error: "DOM_LIMIT_REACHED" });
+    await expect(device.leave()).rejects.toMatchObject({ error: "DEREG_DENIED" });
+    expect(sent(home, "register")).toHaveLength(1);
+  });
+
+  // The limit that docs/security.md names.
+  it("may be let in by the join that was held up if it could not join to take it back", async () => {
+    const home = newHome((await newMember()).domain);
+    const { device } = await start(home, 0);
+    home.line.meet(deliverLast);
+    await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    await server.configure(home.domain, { maxMembership: 1 });
+    await expect(device.leave()).rejects.toMatchObject({ error: "DEREG_DENIED" });
+    await server.configure(home.domain, { maxMembership: null });
     await home.line.settle();
     expect(device.status).toBe("left");
     expect(await server.overview(home.domain)).toMatchObject({ memberCount: 2 });
     await device.join();
     await device.leave();
     for (const { request } of sent(home, "register")) await home.line.deliver(request);
-    expect(await device.previewLeave()).toBe(false);
     expect(await server.overview(home.domain)).toMatchObject({ memberCount: 1 });
   });
 });

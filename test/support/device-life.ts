@@ -10,15 +10,14 @@ type Act = "join" | "renew" | "previewLeave" | "leave" | "reopen";
 
 /** What may be asked of a device as it stands, and how often compared to the rest. */
 const ACTS: Readonly<Record<DeviceStatus, readonly Act[]>> = {
-  // To leave before it is known to have joined is a story of its own, told in lost-answers.test.ts.
-  new: ["join", "join", "join", "join", "previewLeave", "reopen"],
+  new: ["join", "join", "join", "join", "previewLeave", "leave", "leave", "reopen"],
   member: ["renew", "renew", "join", "previewLeave", "leave", "leave", "leave", "leave", "reopen"],
   leaving: ["leave", "leave", "leave", "join", "renew", "previewLeave", "reopen"],
   left: ["join", "join", "join", "join", "renew", "previewLeave", "leave", "reopen"],
 };
 
 /** A call may come to this many moments at which it can be struck; most need fewer. */
-const MOMENTS = 14;
+const MOMENTS = 20;
 
 /** What a life is lived with. */
 export type LifeOptions = Readonly<{

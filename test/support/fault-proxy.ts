@@ -68,6 +68,7 @@ export class Line {
   plan: () => Fault = () => pass;
   readonly #target: string;
   #late: CapturedRequest[] = [];
+  #last: CapturedRequest[] = [];
   #lastTurn: Promise<void> = Promise.resolve();
 
   constructor(name: string, target: string) {
@@ -98,7 +99,10 @@ export class Line {
 
   /** Waits until nothing is on its way any more; what was held up is delivered. */
   settle(): Promise<void> {
-    return this.#inTurn(() => this.#deliverLate());
+    return this.#inTurn(async () => {
+      this.#late.push(...this.#last.splice(0));
+      await this.#deliverLate();
+    });
   }
 
   /** Takes a request that came by this line. */
@@ -118,6 +122,11 @@ export class Line {
   /** Has a request delivered after the line's next one, or when the line is settled. */
   holdUp(request: CapturedRequest): void {
     this.#late.push(request);
+  }
+
+  /** Has a request delivered when the line is settled. */
+  holdBack(request: CapturedRequest): void {
+    this.#last.push(request);
   }
 
   async deliver(request: CapturedRequest): Promise<ServerAnswer> {

@@ -31,6 +31,12 @@ export const deliverLate: Fault = async (exchange) => {
   exchange.reset();
 };
 
+/** The connection breaks off, and the request arrives once nothing else is on its way. */
+export const deliverLast: Fault = async (exchange) => {
+  exchange.line.holdBack(exchange.request);
+  exchange.reset();
+};
+
 /** The answer takes a while. */
 export const delayAnswer: Fault = async (exchange) => {
   const answer = await exchange.deliver();
@@ -87,7 +93,7 @@ export function holdAnswer(whenHeld: () => void): Fault {
 export function randomFault(random: Random): Fault {
   return random.pick([
     ...Array<Fault>(9).fill(pass),
-    ...[dropAnswer, dropAnswer, cutAnswer, dropRequest, deliverLate, delayAnswer, beBusy(1)],
+    ...[dropAnswer, dropAnswer, cutAnswer, dropRequest, deliverLate, deliverLast, delayAnswer, beBusy(1)],
     ...[deliverTwice("first"), deliverTwice("second"), replayEarlier(random.next()), replayEarlier(random.next())],
   ]);
 }

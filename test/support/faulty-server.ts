@@ -12,6 +12,8 @@ export type FaultyServer = {
   plainUrl(domain: string): string;
   line(): Line;
   overview(domain: string): Promise<Overview>;
+  /** Changes settings of a domain. */
+  configure(domain: string, settings: Readonly<Record<string, unknown>>): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -20,15 +22,19 @@ export async function startFaultyServer(): Promise<FaultyServer> {
   const port = await freePort();
   const proxy = await startFaultProxy(`http://127.0.0.1:${port}`);
   const server = await startServer({ port, vars: { DOMAIN_SERVER_URL: proxy.url } });
+  const operate = async (domain: string, init: RequestInit = {}) => {
+    const headers = { authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" };
+    const response = await fetch(`${server.url}/admin/domains/${domain}`, { ...init, headers });
+    if (!response.ok) throw new Error(`${domain}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
   return {
     domainUrl: (domain) => `${proxy.url}/domains/${domain}`,
     plainUrl: (domain) => `${server.url}/domains/${domain}`,
     line: proxy.line,
-    async overview(domain) {
-      const headers = { authorization: `Bearer ${server.adminToken}` };
-      const response = await fetch(`${server.url}/admin/domains/${domain}`, { headers });
-      if (!response.ok) throw new Error(`${domain}: ${response.status} ${await response.text()}`);
-      return (await response.json()) as Overview;
+    overview: async (domain) => (await operate(domain)) as Overview,
+    async configure(domain, settings) {
+      await operate(domain, { method: "PATCH", body: JSON.stringify(settings) });
     },
     async stop() {
       await server.stop();

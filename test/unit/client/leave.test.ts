@@ -234,3 +234,55 @@ describe("after a leave", () => {
     }
   });
 });
+
+describe("a leave before there is an answer to the join", () => {
+  const joins = () => server.seen.filter(({ action }) => action === "register");
+
+  beforeEach(async () => {
+    await device.leave();
+    server.seen.length = 0;
+    server.fates.push(unreached);
+    await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
+  });
+
+  it("takes back what may yet arrive: it joins, and leaves later than that", async () => {
+    const before = await saved();
+    await (await open()).leave();
+    const signedAt = server.seen.map(({ action, proof }) => [action, proof.signedAt]);
+    expect(signedAt.map(([action]) => action)).toEqual(["deregister", "register", "deregister"]);
+    expect(signedAt[1]?.[1]).toBeGreaterThanOrEqual(before?.unansweredJoin as number);
+    expect(signedAt[2]?.[1]).toBeGreaterThan(signedAt[1]?.[1] as number);
+    const { unansweredJoin, status } = (await saved()) as DeviceState;
+    expect([unansweredJoin, status]).toEqual([undefined, "left"]);
+  });
+
+  it("goes on where it was interrupted", async () => {
+    server.fates.push((pass) => pass(), lost);
+    await expect(device.leave()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    const next = await open();
+    expect(next.status).toBe("leaving");
+    await next.leave();
+    expect(next.status).toBe("left");
+    expect(server.state.members.has(device.machineGuid)).toBe(false);
+  });
+
+  it("does not join for one that is too old to count", async () => {
+    const state = (await saved()) as DeviceState;
+    const unansweredJoin = (state.unansweredJoin as number) - 601_000;
+    await store.save(FAKE_DOMAIN_URL, { ...state, unansweredJoin });
+    await expect(device.leave()).rejects.toMatchObject({ error: "DEREG_DENIED" });
+    expect(joins()).toEqual([]);
+  });
+
+  it("is over once a join is answered", async () => {
+    await device.join();
+    expect((await saved())?.unansweredJoin).toBeUndefined();
+  });
+
+  it("is not over by a later refusal, which says nothing of the one before", async () => {
+    const before = await saved();
+    server.fates.push(refuse(409, "DOM_LIMIT_REACHED"));
+    await expect(device.join()).rejects.toMatchObject({ error: "DOM_LIMIT_REACHED" });
+    expect((await saved())?.unansweredJoin).toBe(before?.unansweredJoin);
+  });
+});
