@@ -8,7 +8,7 @@ import { type DomainAddress, domainAddress, domainKeyId } from "./domain-url.ts"
 import { DeviceDomainError, DomainServerError, isRefusal } from "./errors.ts";
 import { type Answer, exchange } from "./exchange.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { checkRegistration, SEALING, untrusted } from "./registration-answer.ts";
+import { answerFor, checkRegistration, SEALING, untrusted } from "./registration-answer.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
 
 /** How a device is opened. */
@@ -161,15 +161,16 @@ export class DeviceDomain {
 
   /**
    * Ends the membership and forgets the keys. Interrupted at any point, also by the end of the program, it is finished
-   * by calling it again; a device that has left may call it once more to no effect. If a join of minutes ago has no
-   * answer yet, the device joins first, so that the old one comes to nothing should it still arrive.
+   * by calling it again; a device that has left may call it once more to no effect. If it is denied while a registration
+   * of the last minutes has no answer, the device joins first and leaves again, so that the old one comes to nothing
+   * should it still arrive.
    *
    * @throws DomainServerError `DEREG_DENIED` if the device was a member no more: it has left by then, too. After any
    *   other refusal it stays what it was
    */
   leave({ signal }: CallOptions = {}): Promise<void> {
     return this.#exclusively(signal, async () => {
-      if (this.#state.status === "left") return;
+      if (this.#state.status === "left" && !this.#mayYetRegister()) return;
       const requestKey = this.#state.leave?.requestKey ?? crypto.randomUUID();
       await this.#repeat(signal, () => this.#tryToLeave(requestKey, signal));
     });
@@ -228,7 +229,7 @@ export class DeviceDomain {
     return { newMember, keyVersion };
   }
 
-  /** One try to register. While it has no answer, the state of a device that is no member says that it may arrive. */
+  /** One try to register. While it has no answer, the state says that it may yet arrive. */
   async #tryToRegister(
     afterKeyVersion: number,
     signal: AbortSignal | undefined,
@@ -238,38 +239,41 @@ export class DeviceDomain {
     let signedAt = 0;
     const begin = async (now: number) => {
       signedAt = now;
-      if (before.status === "member") return;
-      const status = before.status === "left" ? "new" : before.status;
-      await this.#save({ ...before, status, unansweredJoin: signedAt });
+      await this.#save({ ...before, status: before.status === "left" ? "new" : before.status, unanswered: now });
     };
     try {
       return { ...(await this.#ask("register", members, crypto.randomUUID(), signal, begin)), signedAt };
     } catch (error) {
       // What was refused will not happen; an earlier try may.
-      if (isRefusal(error) && before.status !== "member") await this.#save(before);
+      if (isRefusal(error)) await this.#save(before);
       throw error;
     }
   }
 
-  /** The state without a join that may yet arrive. */
+  /** Whether a registration without an answer may take effect: the server takes none that was signed long ago. */
+  #mayYetRegister(): boolean {
+    const { unanswered } = this.#state;
+    // By the clock of a device that signed ahead of time, it takes twice as long.
+    return unanswered !== undefined && this.#clock.now() < unanswered + 2 * CLOCK_TOLERANCE_SECONDS * 1000;
+  }
+
+  /** The state in which no registration is without an answer. */
   #answered(): DeviceState {
-    const { unansweredJoin, ...state } = this.#state;
+    const { unanswered, ...state } = this.#state;
     return state;
   }
 
   /**
-   * Joins before a leave that was denied, if a join may yet arrive: once the leave took effect, whatever was signed
-   * before it does so no more.
+   * Joins before a leave that was denied, if a registration may yet arrive: once the leave has taken effect, whatever
+   * was signed before it does so no more.
    *
    * @returns whether the device is to leave once more
    */
-  async #overtakeJoin(signal: AbortSignal | undefined): Promise<boolean> {
-    const { unansweredJoin } = this.#state;
-    // The server takes nothing that is older, nor from a clock that is further ahead.
-    const latest = (unansweredJoin ?? 0) + 2 * CLOCK_TOLERANCE_SECONDS * 1000;
-    if (unansweredJoin === undefined || latest < this.#clock.now()) return false;
+  async #overtakeRegistration(signal: AbortSignal | undefined): Promise<boolean> {
+    if (!this.#mayYetRegister()) return false;
     try {
-      const { signedAt } = await this.#tryToRegister(0, signal);
+      const { body, signedAt } = await this.#tryToRegister(0, signal);
+      answerFor(body, { domain: this.#address.domain, machineGuid: this.#state.machineGuid });
       await this.#save({ ...this.#answered(), effectiveAt: signedAt });
       return true;
     } catch (error) {
@@ -292,18 +296,17 @@ export class DeviceDomain {
       }
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      if (isDenied(error) && (await this.#overtakeJoin(signal))) return this.#tryToLeave(requestKey, signal);
-      await this.#save(isDenied(error) ? this.#gone() : before);
+      if (isDenied(error) && (await this.#overtakeRegistration(signal))) return this.#tryToLeave(requestKey, signal);
+      await this.#save(isDenied(error) ? this.#gone(this.#state) : before);
       // If an earlier try may have happened, it is that one which made this device no member.
-      if (isDenied(error) && before.status === "leaving") return;
+      if (isDenied(error) && (before.status === "leaving" || before.status === "left")) return;
       throw error;
     }
-    await this.#save(this.#gone());
+    await this.#save(this.#gone(this.#answered()));
   }
 
   /** The state after the membership. */
-  #gone(): DeviceState {
-    const { leave, ...state } = this.#answered();
+  #gone({ leave, ...state }: DeviceState): DeviceState {
     // A wrong clock may have signed tries that the server never took: those must not keep the device from coming back.
     const latest = this.#clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
     const effectiveAt = leave ? Math.min(leave.signedAt, latest) : state.effectiveAt;
@@ -318,16 +321,28 @@ export class DeviceDomain {
     signal: AbortSignal | undefined,
     beforeSending?: (signedAt: number) => Promise<void>,
   ): Promise<Answer> {
-    const { machineGuid, signingKey, effectiveAt } = this.#state;
+    const { machineGuid, signingKey } = this.#state;
     const url = `${this.#address.url}/${action}`;
     const audience = new URL(new URL(url).pathname, this.#issuer).href;
     const authorization = await this.#authorization(signal);
-    // Also if the clock was set back since: what is signed before the last join or leave, the server takes for a replay.
-    const signedAt = Math.max(this.#clock.now(), (effectiveAt ?? 0) + 1);
+    const signedAt = this.#signingTime();
     const body = await signDeviceRequest({ machineGuid, ...members }, { audience, signedAt, requestKey }, signingKey);
     await beforeSending?.(signedAt);
     const headers = { "content-type": "application/jose", ...authorization };
     return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);
+  }
+
+  /**
+   * When a request is signed: after whatever took effect or may yet, also if the clock was set back since. The server
+   * takes what is signed before for a replay.
+   */
+  #signingTime(): number {
+    const { effectiveAt, unanswered, leave } = this.#state;
+    const now = this.#clock.now();
+    const mayBeTaken = (at: number | undefined) => (at ?? 0) < now + CLOCK_TOLERANCE_SECONDS * 1000;
+    // What a wrong clock signed further ahead than that, the server never took.
+    const open = [unanswered, leave?.signedAt].filter(mayBeTaken);
+    return Math.max(now, ...[effectiveAt, ...open].map((at) => (at ?? 0) + 1));
   }
 
   async #authorization(signal: AbortSignal | undefined): Promise<Record<string, string>> {

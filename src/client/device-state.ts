@@ -35,8 +35,8 @@ export type DeviceState = Readonly<{
   /** When the last join or leave that took effect was signed, in milliseconds since the epoch: what was signed before it,
    * the server takes for a replay. */
   effectiveAt: number | null;
-  /** When the latest join was signed that has no answer, in milliseconds since the epoch: it may yet arrive. */
-  unansweredJoin?: number;
+  /** When the latest registration was signed that has no answer, in milliseconds since the epoch: it may yet arrive. */
+  unanswered?: number;
 }>;
 
 /** Where devices are kept, one for each domain URL. */
@@ -72,7 +72,7 @@ export function isDeviceState(value: unknown): value is DeviceState {
     (state.leave === null || (isText(state.leave?.requestKey) && Number.isFinite(state.leave.signedAt))) &&
     (state.status === "leaving") === (state.leave !== null) &&
     (state.effectiveAt === null || Number.isFinite(state.effectiveAt)) &&
-    (state.unansweredJoin === undefined || Number.isFinite(state.unansweredJoin))
+    (state.unanswered === undefined || Number.isFinite(state.unanswered))
   );
 }
 

@@ -32,11 +32,8 @@ export type CheckedRegistration = Readonly<{
  * @throws DeviceDomainError `UNTRUSTED_ANSWER`, or `UNREACHABLE` if the authority's keys cannot be had
  */
 export async function checkRegistration(body: unknown, context: RegistrationContext): Promise<CheckedRegistration> {
-  const { domain, machineGuid, afterKeyVersion, held } = context;
-  const answer = readAnswer(body);
-  if (answer.domain !== domain || answer.machineGuid !== machineGuid) throw untrusted("it is for another device");
-
-  const { newMember, keyVersion, credentials, sealedKeys } = answer;
+  const { domain, afterKeyVersion, held } = context;
+  const { newMember, keyVersion, credentials, sealedKeys } = answerFor(body, context);
   // It brings the newest, without a gap. Where they begin above what was asked for, the ones before are retired.
   const before = keyVersion - credentials.length;
   const dense = credentials.every((credential, index) => credential.keyVersion === before + 1 + index);
@@ -61,6 +58,16 @@ export async function checkRegistration(body: unknown, context: RegistrationCont
     }),
   );
   return { newMember, keyVersion, credentials: [...kept, ...checked] };
+}
+
+/** A registration's answer as far as it can be read, which must be this device's. @throws DeviceDomainError `UNTRUSTED_ANSWER` */
+export function answerFor(
+  body: unknown,
+  { domain, machineGuid }: Pick<RegistrationContext, "domain" | "machineGuid">,
+): RegistrationAnswer {
+  const answer = readAnswer(body);
+  if (answer.domain !== domain || answer.machineGuid !== machineGuid) throw untrusted("it is for another device");
+  return answer;
 }
 
 async function checkCredential(

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, type DeviceState, type DeviceStore, MemoryStore } from "../../../src/client/index.ts";
 import {
   cut,
@@ -235,54 +235,140 @@ describe("after a leave", () => {
   });
 });
 
-describe("a leave before there is an answer to the join", () => {
-  const joins = () => server.seen.filter(({ action }) => action === "register");
+describe("a leave while a registration has no answer", () => {
+  const realNow = Date.now;
+  const actions = () => server.seen.map(({ action }) => action);
+  const isMember = () => server.state.members.has(device.machineGuid);
 
-  beforeEach(async () => {
+  /** Has the device's next request be held up. @returns what delivers it, for the status it is answered with */
+  function holdUp(): () => Promise<number> {
+    let deliver = async () => new Response();
+    server.fates.push((pass) => {
+      deliver = pass;
+      return unreached(pass, {});
+    });
+    return async () => (await deliver()).status;
+  }
+
+  function limitMembers(maxMembership: number | null): void {
+    server.state = { ...server.state, settings: { ...server.state.settings, maxMembership } };
+  }
+
+  /** Leaves, and tries to join. */
+  async function joinHeldUp(): Promise<() => Promise<number>> {
     await device.leave();
     server.seen.length = 0;
-    server.fates.push(unreached);
+    const deliver = holdUp();
     await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    return deliver;
+  }
+
+  beforeEach(() => {
+    server.now = realNow;
+  });
+
+  afterEach(() => {
+    Date.now = realNow;
   });
 
   it("takes back what may yet arrive: it joins, and leaves later than that", async () => {
+    const deliver = await joinHeldUp();
     const before = await saved();
     await (await open()).leave();
-    const signedAt = server.seen.map(({ action, proof }) => [action, proof.signedAt]);
-    expect(signedAt.map(([action]) => action)).toEqual(["deregister", "register", "deregister"]);
-    expect(signedAt[1]?.[1]).toBeGreaterThanOrEqual(before?.unansweredJoin as number);
-    expect(signedAt[2]?.[1]).toBeGreaterThan(signedAt[1]?.[1] as number);
-    const { unansweredJoin, status } = (await saved()) as DeviceState;
-    expect([unansweredJoin, status]).toEqual([undefined, "left"]);
+    expect(actions()).toEqual(["deregister", "register", "deregister"]);
+    const [, join = 0, left = 0] = server.seen.map(({ proof }) => proof.signedAt);
+    expect(join).toBeGreaterThan(before?.unanswered as number);
+    expect(left).toBeGreaterThan(join);
+    expect(await saved()).not.toHaveProperty("unanswered");
+    expect(await deliver()).toBe(403);
+    expect(isMember()).toBe(false);
+  });
+
+  it("takes it back also if the clock was set back since", async () => {
+    Date.now = () => realNow() + 100_000;
+    const deliver = await joinHeldUp();
+    Date.now = realNow;
+    await device.leave();
+    expect(await deliver()).toBe(403);
+    expect(isMember()).toBe(false);
+  });
+
+  it("ends a membership of whose join only the answer was lost, also if the clock was set back since", async () => {
+    await device.leave();
+    Date.now = () => realNow() + 100_000;
+    server.fates.push(lost);
+    await expect(device.join()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    Date.now = realNow;
+    await device.leave();
+    expect(isMember()).toBe(false);
+  });
+
+  it("takes back a renewal, too: the device was evicted meanwhile", async () => {
+    const deliver = holdUp();
+    await expect(device.renew()).rejects.toMatchObject({ error: "UNREACHABLE" });
+    server.evict(device.machineGuid);
+    await device.leave();
+    expect(await deliver()).toBe(403);
+    expect(isMember()).toBe(false);
   });
 
   it("goes on where it was interrupted", async () => {
+    await joinHeldUp();
     server.fates.push((pass) => pass(), lost);
     await expect(device.leave()).rejects.toMatchObject({ error: "UNREACHABLE" });
     const next = await open();
     expect(next.status).toBe("leaving");
     await next.leave();
     expect(next.status).toBe("left");
-    expect(server.state.members.has(device.machineGuid)).toBe(false);
+    expect(isMember()).toBe(false);
+  });
+
+  it("is not done if the join on the way out is answered with something else", async () => {
+    const deliver = await joinHeldUp();
+    server.fates.push(
+      (pass) => pass(),
+      async () => Response.json({}),
+    );
+    await expect(device.leave()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(device.status).toBe("leaving");
+    await device.leave();
+    expect(await deliver()).toBe(403);
   });
 
   it("does not join for one that is too old to count", async () => {
+    await joinHeldUp();
     const state = (await saved()) as DeviceState;
-    const unansweredJoin = (state.unansweredJoin as number) - 601_000;
-    await store.save(FAKE_DOMAIN_URL, { ...state, unansweredJoin });
+    await store.save(FAKE_DOMAIN_URL, { ...state, unanswered: (state.unanswered as number) - 601_000 });
     await expect(device.leave()).rejects.toMatchObject({ error: "DEREG_DENIED" });
-    expect(joins()).toEqual([]);
+    expect(actions()).toEqual(["deregister"]);
   });
 
-  it("is over once a join is answered", async () => {
+  it("is tried again by a device that could not join to take it back", async () => {
+    const deliver = await joinHeldUp();
+    limitMembers(0);
+    await expect(device.leave()).rejects.toMatchObject({ error: "DEREG_DENIED" });
+    await device.leave();
+    expect(device.status).toBe("left");
+    limitMembers(null);
+    expect(await deliver()).toBe(201);
+    await device.leave();
+    expect(isMember()).toBe(false);
+    server.seen.length = 0;
+    await device.leave();
+    expect(actions()).toEqual([]);
+  });
+
+  it("has nothing to take back once a registration is answered", async () => {
+    await joinHeldUp();
     await device.join();
-    expect((await saved())?.unansweredJoin).toBeUndefined();
+    expect(await saved()).not.toHaveProperty("unanswered");
   });
 
-  it("is not over by a later refusal, which says nothing of the one before", async () => {
+  it("has something to take back also if a later one is refused, which says nothing of the one before", async () => {
+    await joinHeldUp();
     const before = await saved();
     server.fates.push(refuse(409, "DOM_LIMIT_REACHED"));
     await expect(device.join()).rejects.toMatchObject({ error: "DOM_LIMIT_REACHED" });
-    expect((await saved())?.unansweredJoin).toBe(before?.unansweredJoin);
+    expect((await saved())?.unanswered).toBe(before?.unanswered);
   });
 });

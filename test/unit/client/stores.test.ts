@@ -97,7 +97,7 @@ describe("a device in files", () => {
     ["without a domain's key", (text) => text.replace('"privateKey": {\n        "kty"', '"private": {\n        "kty"')],
     ["in a leave that it does not know", (text) => text.replace('"member"', '"leaving"')],
     ["at no time", (text) => text.replace(/"effectiveAt": [\d.]+/, '"effectiveAt": "now"')],
-    ["waiting since no time", (text) => text.replace("{", '{ "unansweredJoin": "now",')],
+    ["waiting since no time", (text) => text.replace("{", '{ "unanswered": "now",')],
   ])("is not touched if its file is %s; the error names the file", async (_, spoil) => {
     await (await open()).join();
     const path = await file();
