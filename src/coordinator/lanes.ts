@@ -15,6 +15,8 @@ export const MAX_UNANSWERED = 4_000;
 const BEARABLE_MILLISECONDS = 2_000;
 /** So few are taken on in any case: they may go together, and be answered as soon as one alone would be. */
 const MIN_UNANSWERED = MAX_TRIPS * WORTH_A_TRIP;
+/** By how much more are taken on after each answer that came in time. */
+const GROWTH = 0.25;
 /** About the most memory that requests take until they are answered, in bytes: a quarter of what an object has. */
 export const MAX_BYTES = 32 * 1024 * 1024;
 /** From this size on, a group is a crowd, and the next one waits a little for as many. */
@@ -40,9 +42,13 @@ export type Ways<Request, Result> = Readonly<{
 }>;
 
 type Waiting<Request, Result> = {
-  request: Request;
-  resolve: (result: Result) => void;
-  reject: (error: unknown) => void;
+  readonly request: Request;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+  /** Where it is, how many were unanswered there when it came, and when that was. */
+  lane: Lane;
+  ahead: number;
+  since: number;
 };
 
 /**
@@ -93,16 +99,16 @@ export class Lanes<Request, Result> {
     if (this.#bytes + size > MAX_BYTES) {
       return Promise.reject(new QueueFullError(`requests of ${this.#bytes} bytes are not answered yet`));
     }
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const waiting = { request, resolve, reject, lane, ahead, since: Date.now() };
     this.#unanswered[lane]++;
     this.#bytes += size;
-    const since = Date.now();
-    return new Promise<Result>((resolve, reject) => {
-      this.#waiting[lane].push({ request, resolve, reject });
-      this.#setOut();
-    }).finally(() => {
-      this.#unanswered[lane]--;
+    this.#waiting[lane].push(waiting);
+    this.#setOut();
+    return promise.finally(() => {
+      this.#unanswered[waiting.lane]--;
       this.#bytes -= size;
-      this.#room[lane] = roomAfter(ahead, Date.now() - since);
+      this.#room[waiting.lane] = roomAfter(this.#room[waiting.lane], waiting.ahead, Date.now() - waiting.since);
     });
   }
 
@@ -114,7 +120,7 @@ export class Lanes<Request, Result> {
     if (change.length > 0) {
       // A change goes alone: it waits for the joins under way, and takes along those that wait.
       if (this.#trips.join === 0) {
-        this.#travel("change", take(change, join), (requests) => this.#ways.change(requests));
+        this.#travel("change", takeBoth(change, join), (requests) => this.#ways.change(requests));
       }
       return;
     }
@@ -122,7 +128,7 @@ export class Lanes<Request, Result> {
       const group = take(join);
       const results = this.#ways.join(group.map(({ request }) => request));
       if (!results) {
-        change.push(...group);
+        for (const waiting of group) this.#sendOn(waiting);
         this.#setOut();
         return;
       }
@@ -138,6 +144,15 @@ export class Lanes<Request, Result> {
       return waiting > 0 && waiting >= this.#expected[lane];
     }
     return waiting >= WORTH_A_TRIP && underWay < (lane === "join" ? this.#joinTrips : MAX_TRIPS);
+  }
+
+  /** Has a request be changed after all: there it comes last. */
+  #sendOn(waiting: Waiting<Request, Result>): void {
+    this.#unanswered[waiting.lane]--;
+    waiting.lane = "change";
+    waiting.ahead = this.#unanswered.change++;
+    waiting.since = Date.now();
+    this.#waiting.change.push(waiting);
   }
 
   /** Has a lane's next group set out in some moments, however few it is by then. */
@@ -165,7 +180,7 @@ export class Lanes<Request, Result> {
       group.forEach((waiting, index) => {
         const result = results?.[index] ?? null;
         if (result !== null) waiting.resolve(result);
-        else this.#waiting.change.push(waiting);
+        else this.#sendOn(waiting);
       });
     } catch (error) {
       for (const { reject } of group) reject(error);
@@ -177,20 +192,29 @@ export class Lanes<Request, Result> {
 }
 
 /**
- * How many requests may be unanswered, going by one that was just answered: so many that the last of them does not wait
- * for too long, at the rate at which those ahead of this one were answered. Where few are, rates say little.
+ * How many requests may be unanswered from now on, going by one that was just answered: so many that the last of them
+ * does not wait for too long, at the rate at which those ahead of this one were answered. Where few were, that says
+ * little: then there may be more than before, little by little, unless even this one waited for too long.
  *
+ * A delay that is the same however many wait looks like a low rate: a lane then takes few at a time until it is over.
+ *
+ * @param room how many may be up to now
  * @param ahead how many were unanswered when it came
  */
-export function roomAfter(ahead: number, waitedMilliseconds: number): number {
-  if (ahead < MIN_UNANSWERED && waitedMilliseconds <= BEARABLE_MILLISECONDS) return MAX_UNANSWERED;
-  const bearable = Math.floor((ahead * BEARABLE_MILLISECONDS) / Math.max(1, waitedMilliseconds));
-  return Math.min(MAX_UNANSWERED, Math.max(MIN_UNANSWERED, bearable));
+export function roomAfter(room: number, ahead: number, waitedMilliseconds: number): number {
+  const bearable = (ahead * BEARABLE_MILLISECONDS) / Math.max(1, waitedMilliseconds);
+  const isTelling = ahead >= MIN_UNANSWERED || waitedMilliseconds > BEARABLE_MILLISECONDS;
+  const next = isTelling ? bearable : Math.max(bearable, room + GROWTH);
+  return Math.min(MAX_UNANSWERED, Math.max(MIN_UNANSWERED, next));
 }
 
-/** Takes a group out of the queues, in their order. */
-function take<T>(...queues: T[][]): T[] {
-  const group: T[] = [];
-  for (const queue of queues) group.push(...queue.splice(0, MAX_GROUP - group.length));
-  return group;
+/** Takes a group out of a queue. */
+function take<T>(queue: T[]): T[] {
+  return queue.splice(0, MAX_GROUP);
+}
+
+/** Takes a group out of two queues: neither keeps the other from half of it. */
+function takeBoth<T>(first: T[], second: T[]): T[] {
+  const group = first.splice(0, MAX_GROUP - Math.min(second.length, MAX_GROUP / 2));
+  return [...group, ...second.splice(0, MAX_GROUP - group.length)];
 }

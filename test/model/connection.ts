@@ -54,6 +54,11 @@ export class Connection {
     });
   }
 
+  /** Opens it ahead of its first request. */
+  async open(): Promise<void> {
+    await this.#open();
+  }
+
   /** Ends it. It opens again with the next request. */
   close(): void {
     this.#socket?.destroy();

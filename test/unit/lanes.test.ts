@@ -88,8 +88,8 @@ describe.each(["read", "join", "change"] as const)("the lane for a %s", (lane) =
       vi.useFakeTimers({ toFake: ["Date"] });
       const held = heldLanes();
       expect(await fill(held, 8_000)).toBe(MAX_UNANSWERED);
-      // 4,000 in eight seconds are 1,000 in two, less the one that was itself waited for.
-      expect(await fill(held, 1)).toBe(MAX_UNANSWERED / 4 - 1);
+      // 4,000 in eight seconds are 1,000 in two.
+      expect(await fill(held, 1)).toBe(MAX_UNANSWERED / 4);
       expect(await fill(held, 1)).toBe(MAX_UNANSWERED);
     });
 
@@ -111,21 +111,97 @@ describe.each(["read", "join", "change"] as const)("the lane for a %s", (lane) =
   });
 });
 
-describe("the room that an answer leaves", () => {
-  it("is all there is where few were ahead and the answer was not late", () => {
-    expect(roomAfter(0, 0)).toBe(MAX_UNANSWERED);
-    expect(roomAfter(100, 2_000)).toBe(MAX_UNANSWERED);
+describe("changes and joins that wait at the same time", () => {
+  it("go together, each as half of the group at least if they are many", async () => {
+    const groups: Lane[][] = [];
+    const held: (() => void)[] = [];
+    const wait = async (requests: readonly Sized[]) => {
+      groups.push(requests.map(({ lane }) => lane));
+      await new Promise<void>((resolve) => held.push(resolve));
+      return requests;
+    };
+    const laneOf = ({ lane }: Sized) => lane;
+    const lanes = new Lanes<Sized, Sized>({ laneOf, sizeOf: () => 1, read: wait, join: wait, change: wait });
+    const answers = [lanes.submit({ lane: "change", bytes: 1 })];
+    for (const lane of ["change", "join"] as const) {
+      for (let count = 0; count < 2_000; count++) answers.push(lanes.submit({ lane, bytes: 1 }));
+    }
+    await finish(answers, () => {
+      for (const go of held.splice(0)) go();
+    });
+    const [, second = []] = groups;
+    expect(second.length).toBe(1_000);
+    expect(second.filter((lane) => lane === "join").length).toBe(500);
   });
+});
+
+describe("requests that turn out to be changes", () => {
+  it("count where they wait: the lane they came by takes on as many as before", async () => {
+    const held: (() => void)[] = [];
+    const changed = async (requests: readonly Sized[]) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return requests;
+    };
+    const lanes = new Lanes<Sized, Sized>({
+      laneOf: ({ lane }) => lane,
+      sizeOf: () => 1,
+      read: async (requests) => requests.map((request) => (request.bytes > 1 ? null : request)),
+      join: () => null,
+      change: changed,
+    });
+    const sentOn = Array.from({ length: MAX_UNANSWERED }, () => lanes.submit({ lane: "read", bytes: 2 }));
+    // Reads take no time here; all have been sent on by now.
+    await new Promise((resolve) => setTimeout(resolve));
+    const reads = Array.from({ length: MAX_UNANSWERED }, () => lanes.submit({ lane: "read", bytes: 1 }));
+    expect(refused(await Promise.allSettled(reads))).toBe(0);
+    expect(refused(await Promise.allSettled([lanes.submit({ lane: "change", bytes: 1 })]))).toBe(1);
+    const letGo = () => {
+      for (const go of held.splice(0)) go();
+    };
+    expect(refused(await finish(sentOn, letGo))).toBe(0);
+    expect(refused(await finish([lanes.submit({ lane: "change", bytes: 1 })], letGo))).toBe(0);
+  });
+});
+
+describe("the room that an answer leaves", () => {
+  const ALL = MAX_UNANSWERED;
+  const LEAST = roomAfter(ALL, 0, 60_000);
 
   it("is what is answered in two seconds where many were ahead", () => {
-    expect(roomAfter(1_000, 2_000)).toBe(1_000);
-    expect(roomAfter(1_000, 1_000)).toBe(2_000);
-    expect(roomAfter(3_000, 6_000)).toBe(1_000);
+    for (const before of [LEAST, ALL]) {
+      expect(roomAfter(before, 1_000, 2_000)).toBe(1_000);
+      expect(roomAfter(before, 1_000, 1_000)).toBe(2_000);
+      expect(roomAfter(before, 3_000, 6_000)).toBe(1_000);
+    }
   });
 
-  it("is never more than all there is, nor nothing", () => {
-    expect(roomAfter(MAX_UNANSWERED, 0)).toBe(MAX_UNANSWERED);
-    expect(roomAfter(0, 60_000)).toBeGreaterThan(100);
-    expect(roomAfter(MAX_UNANSWERED, 3_600_000)).toBe(roomAfter(0, 60_000));
+  it("is no less than before where few were ahead and the answer was in time", () => {
+    expect(roomAfter(ALL, 0, 0)).toBe(ALL);
+    expect(roomAfter(1_000, 100, 2_000)).toBeGreaterThan(1_000);
+    expect(roomAfter(1_000, 100, 2_000)).toBeLessThan(1_001);
+    expect(roomAfter(1_000, 100, 100)).toBe(2_000);
+  });
+
+  it("is some, but never more than all there is, however late an answer is", () => {
+    expect(LEAST).toBeGreaterThan(100);
+    expect(roomAfter(ALL, ALL, 3_600_000)).toBe(LEAST);
+    expect(roomAfter(LEAST, ALL, 0)).toBe(ALL);
+  });
+
+  it("stays near what is answered in two seconds while five times as many come", () => {
+    // One comes every millisecond, one is answered every 5, first come first served.
+    const [arrival, service, steps] = [1, 5, 60_000];
+    const waiting: { since: number; ahead: number }[] = [];
+    let room = ALL;
+    const waits: number[] = [];
+    for (let now = 0; now < steps; now += arrival) {
+      if (waiting.length < room) waiting.push({ since: now, ahead: waiting.length });
+      if (now % service !== 0) continue;
+      const { since, ahead } = waiting.shift() as { since: number; ahead: number };
+      room = roomAfter(room, ahead, now - since);
+      if (now > steps / 2) waits.push(now - since);
+    }
+    expect(Math.max(...waits)).toBeLessThan(2_500);
+    expect(Math.min(...waits)).toBeGreaterThan(1_500);
   });
 });

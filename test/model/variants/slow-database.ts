@@ -5,7 +5,7 @@ import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
 export { default } from "../../../src/index.ts";
 
 const CALL_MILLISECONDS = 5;
-const ROW_MILLISECONDS = 1;
+const ROW_MILLISECONDS = 2;
 
 /** Each call waits for the ones before it, whichever object they are from. */
 let last: Promise<unknown> = Promise.resolve();
