@@ -35,9 +35,12 @@ export async function startSite(): Promise<Site> {
   const files = await pageFiles();
   const dir = mkdtempSync(join(tmpdir(), "site-"));
   let server: TestServer | undefined;
+  /** The bodies of requests that were lost: a device signs each try anew, so that the same again is Chromium's doing. */
+  const lost = new Set<string>();
 
   const front = createServer((incoming, response) => {
-    // Over a connection that was used before, Chromium repeats a request by itself: each gets its own.
+    // Over a connection that was used before, Chromium repeats a request by itself: each gets its own. It does so over
+    // one that it opened ahead, too; hence `lost`.
     response.setHeader("connection", "close");
     const file = files.get(incoming.url ?? "");
     const served = file ? response.writeHead(200, file.headers).end(file.body) : forward(incoming, response);
@@ -49,10 +52,14 @@ export async function startSite(): Promise<Site> {
     const body = await buffer(incoming);
     const hungUp = new Promise<void>((resolve) => response.once("close", resolve));
     const exchange = { body: body.toString(), hungUp };
-    if ((await holdOf(path, "request")?.stop(exchange)) === "lost") return void response.destroy();
+    const lose = () => {
+      lost.add(exchange.body);
+      response.destroy();
+    };
+    if (lost.has(exchange.body) || (await holdOf(path, "request")?.stop(exchange)) === "lost") return lose();
     const answer = await ask((server as TestServer).url, incoming, body);
     const fate = (await holdOf(path, "answer")?.stop({ ...exchange, answer })) ?? "passed";
-    if (fate === "lost") return void response.destroy();
+    if (fate === "lost") return lose();
     const { status, headers, body: text } = fate === "passed" ? answer : fate;
     response.writeHead(status, { ...headers, connection: "close" }).end(text);
   }
