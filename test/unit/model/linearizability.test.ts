@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { checkLinearizability, type Operation } from "../../model/linearizability.ts";
 import { REFERENCE_STATES, type ReferenceDomain, stepsOf } from "../../model/reference-domain.ts";
 import type { Answer, Ask } from "../../model/requests.ts";
+import killedHistory from "./killed-history.json" with { type: "json" };
 
 /** A register of one number, the smallest thing there is to be linearizable. */
 const NUMBER = { initial: 0, nameOf: String };
@@ -264,5 +265,18 @@ describe.each(HISTORIES)("a history of a domain: %s", (_, lines, wrongs) => {
   it.each(wrongs)("is refused with another answer in line %i", (line, wrong) => {
     const changed = lines.map((each, index): Line => (index === line ? [each[0], each[1], each[2], wrong] : each));
     expect(verdict(changed)).toBe(false);
+  });
+});
+
+describe("a history of which a kill took the first eight answers", () => {
+  // Each may have happened at any time or never: without a thought for that, the search comes to no end.
+  it("is accepted", () => {
+    const operations = killedHistory.map(({ ask, answer, calledAt, answeredAt }) => ({
+      steps: stepsOf(ask as Ask, answer as Answer | null),
+      calledAt,
+      answeredAt,
+    }));
+    expect(operations.filter(({ answeredAt }) => answeredAt === null)).toHaveLength(8);
+    expect(checkLinearizability(REFERENCE_STATES, operations).linearizable).toBe(true);
   });
 });
