@@ -1,7 +1,7 @@
 import type { KeyWrappingError } from "../crypto/key-wrapping.ts";
-import { deviceId, logHash } from "../crypto/log-hashes.ts";
+import { loggedChanges, logHash } from "../crypto/log-hashes.ts";
 import { type AnyOutcome, type Command, dayOf, decide, decideGroup, type GroupDecision } from "../domain/group.ts";
-import { canonicalJson, changesOf, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
+import { canonicalJson, type LogEntry } from "../domain/log-entry.ts";
 import { type DeviceProof, type DomainState, NEWBORN } from "../domain/types.ts";
 import type { Assumptions, DomainStore } from "../storage/domain-store.ts";
 import type { EventFeed } from "./event-feed.ts";
@@ -258,16 +258,14 @@ export class DomainWriter implements Ways<Request, Result> {
 
   /** What the log will say of a decision. @param head the hash of the entry before */
   async #record({ state, events }: GroupDecision, now: number, head: Position["head"]): Promise<Record> {
-    const machineGuids = machineGuidsOf(events);
-    const ids = await Promise.all(machineGuids.map((machineGuid) => deviceId(this.#domain, machineGuid)));
-    const idOf = new Map(machineGuids.map((machineGuid, index) => [machineGuid, ids[index] as string]));
+    const logged = await loggedChanges(this.#domain, events);
     const entry: LogEntry = {
       domain: this.#domain,
       revision: state.revision,
       commitId: crypto.randomUUID(),
       committedAt: new Date(now).toISOString(),
       previous: await head,
-      changes: changesOf(events, (machineGuid) => idOf.get(machineGuid) as string),
+      changes: logged,
     };
     const changes = canonicalJson(entry.changes);
     return { entry, changes, hash: await logHash(entry, changes) };

@@ -1,5 +1,6 @@
 import { base64url } from "jose";
-import { canonicalEntry, type LogEntry } from "../domain/log-entry.ts";
+import { canonicalEntry, changesOf, type LogChange, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
+import type { DomainEvent } from "../domain/types.ts";
 
 const utf8 = new TextEncoder();
 
@@ -18,6 +19,14 @@ export function logHash(entry: LogEntry, changes?: string): Promise<string> {
  */
 export function deviceId(domain: string, machineGuid: string): Promise<string> {
   return sha256(`${domain}\n${machineGuid}`);
+}
+
+/** Events as the log keeps them, with devices by their ids. */
+export async function loggedChanges(domain: string, events: readonly DomainEvent[]): Promise<readonly LogChange[]> {
+  const machineGuids = machineGuidsOf(events);
+  const ids = await Promise.all(machineGuids.map((machineGuid) => deviceId(domain, machineGuid)));
+  const idOf = new Map(machineGuids.map((machineGuid, index) => [machineGuid, ids[index] as string]));
+  return changesOf(events, (machineGuid) => idOf.get(machineGuid) as string);
 }
 
 async function sha256(text: string): Promise<string> {

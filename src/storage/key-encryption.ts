@@ -28,12 +28,7 @@ export async function readKeyEncryptionUses(database: D1Database): Promise<reado
 
 /** Whether there are domain keys whose row does not note what wraps them. */
 export async function hasUnclassifiedKeys(database: D1Database): Promise<boolean> {
-  const found = await drizzle(database)
-    .select({ keyVersion: domainKeys.keyVersion })
-    .from(domainKeys)
-    .where(isNull(domainKeys.keyEncryptionKid))
-    .limit(1);
-  return found.length > 0;
+  return (await keysWrappedWith(database, null, null, 1)).length > 0;
 }
 
 /** Domain keys whose row notes this `kid`, or none if that is null: by domain and version, after a row. */

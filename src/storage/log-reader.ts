@@ -1,8 +1,7 @@
 import { and, eq, gt, lt, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import { deviceId } from "../crypto/log-hashes.ts";
-import { changesOf, type LogChange, type LogEntry, machineGuidsOf } from "../domain/log-entry.ts";
-import type { DomainEvent } from "../domain/types.ts";
+import { loggedChanges } from "../crypto/log-hashes.ts";
+import type { LogEntry } from "../domain/log-entry.ts";
 import { domainLog, domainLogCheckpoints } from "./schema.ts";
 
 /** A log entry with its hash; null where it was written before there were hashes. */
@@ -42,19 +41,12 @@ export async function readLog(
       commitId: row.commit_id,
       committedAt: new Date(row.committed_at).toISOString(),
       previous: row.previous,
-      changes: row.hash === null ? await changesBeforeHashes(domain, row.changes) : JSON.parse(row.changes),
+      // An entry from before there were hashes may name devices by machine GUID, which is a secret.
+      changes: row.hash === null ? await loggedChanges(domain, JSON.parse(row.changes)) : JSON.parse(row.changes),
       hash: row.hash,
     })),
   );
   return { rows: entries, cut: rows.length < (rows[0]?.found ?? 0) };
-}
-
-/** The changes of an entry from before there were hashes: it may name devices by machine GUID, which is a secret. */
-async function changesBeforeHashes(domain: string, changes: string): Promise<readonly LogChange[]> {
-  const events = JSON.parse(changes) as DomainEvent[];
-  const machineGuids = machineGuidsOf(events);
-  const ids = await Promise.all(machineGuids.map((machineGuid) => deviceId(domain, machineGuid)));
-  return changesOf(events, (machineGuid) => ids[machineGuids.indexOf(machineGuid)] as string);
 }
 
 type LogRow = {
