@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { compatibilityDate, migrations, statementsOf } from "../scripts/project.ts";
 import type { Meter } from "./meter.ts";
 import { childrenNamed } from "./processes.ts";
 
@@ -79,7 +78,7 @@ export async function startServer(
     if (pid === undefined) throw new Error("the workerd process is not to be found");
     const control = await miniflare.unsafeGetDirectURL(NAME, CONTROL);
     const database = await miniflare.getD1Database("DB");
-    for (const statement of migrations()) await database.prepare(statement).run();
+    for (const statement of migrations().flatMap(statementsOf)) await database.prepare(statement).run();
     return {
       origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,
       pid,
@@ -96,15 +95,4 @@ export async function startServer(
     await miniflare.dispose();
     throw error;
   }
-}
-
-function compatibilityDate(): string {
-  return /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
-}
-
-function migrations(): readonly string[] {
-  return readdirSync("migrations")
-    .filter((name) => name.endsWith(".sql"))
-    .sort()
-    .flatMap((name) => readFileSync(join("migrations", name), "utf8").split("--> statement-breakpoint"));
 }

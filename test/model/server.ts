@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { childrenNamed } from "../../bench/processes.ts";
 import { newSecrets } from "../../scripts/local-secrets.ts";
+import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
 import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
 import { freePort } from "../support/server.ts";
 import { DatabaseFile } from "./database-file.ts";
@@ -56,7 +57,7 @@ export class ModelServer {
     try {
       await server.#run();
       const d1 = await server.#miniflare.getD1Database("DB");
-      for (const statement of migrations()) await d1.prepare(statement).run();
+      for (const statement of migrations().flatMap(statementsOf)) await d1.prepare(statement).run();
       return server;
     } catch (error) {
       await server.stop();
@@ -136,17 +137,6 @@ export class ModelServer {
     if (pid === undefined) throw new Error("the workerd process is not to be found");
     this.#pid = pid;
   }
-}
-
-function compatibilityDate(): string {
-  return /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
-}
-
-function migrations(): readonly string[] {
-  return readdirSync("migrations")
-    .filter((name) => name.endsWith(".sql"))
-    .sort()
-    .flatMap((name) => readFileSync(join("migrations", name), "utf8").split("--> statement-breakpoint"));
 }
 
 function databaseFile(folder: string): string {

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
+import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
 
 /** A D1 database, from outside workerd. */
 export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
@@ -51,7 +52,6 @@ export async function startEmbeddedServer(
   const dir = mkdtempSync(join(tmpdir(), "device-domains-"));
   const script = await built(dir);
   const adminToken = randomBytes(32).toString("base64url");
-  const compatibilityDate = /^compatibility_date = "(.*)"$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1] as string;
   let vars = {
     ADMIN_TOKEN: adminToken,
     KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
@@ -72,7 +72,7 @@ export async function startEmbeddedServer(
           name: NAME,
           modules: true,
           script,
-          compatibilityDate,
+          compatibilityDate: compatibilityDate(),
           bindings: vars,
           d1Databases: { DB: "embedded" },
           durableObjects: { DOMAIN_COORDINATOR: { className: "DomainCoordinator", useSQLite: true } },
@@ -82,7 +82,7 @@ export async function startEmbeddedServer(
           name: "subscriber",
           modules: true,
           script: SUBSCRIBER,
-          compatibilityDate,
+          compatibilityDate: compatibilityDate(),
           ...(options.withQueue
             ? { queueConsumers: { "domain-events": { maxBatchSize: 10, maxBatchTimeout: 0.05 } } }
             : {}),
@@ -149,14 +149,4 @@ async function built(dir: string): Promise<string> {
   const [code] = await once(child, "close");
   if (code !== 0) throw new Error(`The Worker could not be built.\n${output}`);
   return readFileSync(join(dir, "build", "index.js"), "utf8");
-}
-
-function migrations(): string[] {
-  return readdirSync("migrations")
-    .filter((name) => name.endsWith(".sql"))
-    .sort();
-}
-
-function statementsOf(migration: string): readonly string[] {
-  return readFileSync(join("migrations", migration), "utf8").split("--> statement-breakpoint");
 }
