@@ -2,10 +2,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../../src/cli/program.ts";
+import { audit } from "../support/audit.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 
 let server: EmbeddedServer;
@@ -42,22 +40,6 @@ async function eventfulDomain(): Promise<string> {
   return domain;
 }
 
-/** Runs `device-domain audit` on a domain. */
-async function audit(domain: string, ...options: string[]) {
-  const [output, errors] = [new PassThrough(), new PassThrough()];
-  const code = await run({
-    arguments: ["--json", "audit", `${server.url}/domains/${domain}`, "--admin-token", server.adminToken, ...options],
-    environment: {},
-    input: new PassThrough(),
-    output,
-    errors,
-  });
-  output.end();
-  errors.end();
-  const [said, complained] = [await text(output), await text(errors)];
-  return { code, found: JSON.parse(code === 0 ? said : complained) };
-}
-
 function sql(statement: string, ...values: unknown[]) {
   return server.database
     .prepare(statement)
@@ -68,7 +50,7 @@ function sql(statement: string, ...values: unknown[]) {
 describe("an audit", () => {
   it("finds a log whole that nobody touched", async () => {
     const domain = await eventfulDomain();
-    const { code, found } = await audit(domain);
+    const { code, found } = await audit(server, domain);
     expect(code).toBe(0);
     expect(found).toMatchObject({ domain, entries: 9, revision: 9, members: 1, keyVersion: 3, problems: [] });
   });
@@ -76,9 +58,9 @@ describe("an audit", () => {
   it("follows keys that are retired and brought back", async () => {
     const domain = await eventfulDomain();
     await ask("PUT", `/admin/domains/${domain}/retired-keys`, { upTo: 2 });
-    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 10, keyVersion: 3, problems: [] } });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 10, keyVersion: 3, problems: [] } });
     await ask("PUT", `/admin/domains/${domain}/retired-keys`, { upTo: 0 });
-    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 11, problems: [] } });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 11, problems: [] } });
   });
 
   it.each([
@@ -107,7 +89,7 @@ describe("an audit", () => {
   ])("names an entry that was %s", async (_, statement, complaint) => {
     const domain = await eventfulDomain();
     await sql(statement, domain);
-    const { code, found } = await audit(domain);
+    const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.error).toBe("LOG_NOT_WHOLE");
     expect(found.message).toContain(complaint);
@@ -117,7 +99,7 @@ describe("an audit", () => {
     const domain = await eventfulDomain();
     await sql("update domain_log set revision = revision + 100 where domain = ? and revision in (3, 4)", domain);
     await sql("update domain_log set revision = 107 - revision where domain = ? and revision in (103, 104)", domain);
-    const { code, found } = await audit(domain);
+    const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.message).toContain("Entry 3 ");
   });
@@ -139,26 +121,26 @@ describe("an audit", () => {
   ])("finds %s", async (_, statement, complaint) => {
     const domain = await eventfulDomain();
     await sql(statement, domain);
-    const { code, found } = await audit(domain);
+    const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.message).toContain(complaint);
   });
 
   it("holds the log against an earlier head: a log that was written anew is found out", async () => {
     const domain = await eventfulDomain();
-    const { found } = await audit(domain);
+    const { found } = await audit(server, domain);
     const file = join(mkdtempSync(join(tmpdir(), "heads-")), "head.jws");
     writeFileSync(file, found.head);
     await joins(domain, randomUUID());
-    expect((await audit(domain, "--head", file)).code).toBe(0);
+    expect((await audit(server, domain, "--head", file)).code).toBe(0);
 
     // The whole domain is replaced by one with a log of its own, which is in itself without fault.
     for (const table of ["domain_log", "domain_server_info", "domain_membership", "domain_keys", "domain_bans"]) {
       await sql(`delete from ${table} where domain = ?`, domain);
     }
     for (let count = 0; count < 10; count++) await joins(domain, randomUUID());
-    expect((await audit(domain)).code).toBe(0);
-    const later = await audit(domain, "--head", file);
+    expect((await audit(server, domain)).code).toBe(0);
+    const later = await audit(server, domain, "--head", file);
     expect(later.code).toBe(1);
     expect(later.found.message).toContain("Entry 9 is not the one that was signed for.");
   });
@@ -195,20 +177,20 @@ describe("a log that was cut", () => {
 
     // The test itself moved the times of entries 7 to 9, which an audit rightly finds: move them back.
     await sql("update domain_log set committed_at = committed_at - ? where domain = ?", 15 * day, domain);
-    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 3, members: 1, keyVersion: 3 } });
-    expect(await audit(domain, "--archive", archive)).toMatchObject({ code: 0, found: { entries: 9 } });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 3, members: 1, keyVersion: 3 } });
+    expect(await audit(server, domain, "--archive", archive)).toMatchObject({ code: 0, found: { entries: 9 } });
 
     await joins(domain, randomUUID());
-    expect((await audit(domain)).code).toBe(0);
+    expect((await audit(server, domain)).code).toBe(0);
     await sql("delete from domain_log where domain = ? and revision = 7", domain);
-    expect((await audit(domain)).found.message).toContain("Entry 7 is missing.");
+    expect((await audit(server, domain)).found.message).toContain("Entry 7 is missing.");
   });
 
   it("keeps its newest entry, however old", async () => {
     const domain = await eventfulDomain();
     await server.runScheduled(new Date(Date.now() + 1_000 * 24 * 60 * 60 * 1000));
-    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 1 } });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 1 } });
     await joins(domain, randomUUID());
-    expect(await audit(domain)).toMatchObject({ code: 0, found: { entries: 2 } });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 2 } });
   });
 });

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { PassThrough } from "node:stream";
-import { text } from "node:stream/consumers";
 import { compactDecrypt, createLocalJWKSet, decodeProtectedHeader, importJWK, type JWK, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
-import { run } from "../../src/cli/program.ts";
 import { publicMembers } from "../../src/client/device-keys.ts";
 import { signDeviceRequest } from "../../src/client/device-requests.ts";
+import { audit } from "../support/audit.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import {
   DOMAIN_AUTHORITY_KEY,
@@ -122,22 +120,6 @@ class Load {
   }
 }
 
-/** Runs `device-domain audit` on a domain. */
-async function audit(domain: string) {
-  const [output, errors] = [new PassThrough(), new PassThrough()];
-  const code = await run({
-    arguments: ["--json", "audit", `${server.url}/domains/${domain}`, "--admin-token", server.adminToken],
-    environment: {},
-    input: new PassThrough(),
-    output,
-    errors,
-  });
-  output.end();
-  errors.end();
-  const [said, complained] = [await text(output), await text(errors)];
-  return { code, found: JSON.parse(code === 0 ? said : complained) };
-}
-
 /** Has every secret of old opened with what the members of its domain are given now. */
 async function openSecrets(): Promise<void> {
   const keys = new Map<string, JWK>();
@@ -233,7 +215,7 @@ describe("a database of the first release", () => {
       (row) => row.machine_guid as string,
     );
     for (const domain of DOMAINS) {
-      expect(await audit(domain)).toMatchObject({ code: 0, found: { domain, problems: [] } });
+      expect(await audit(server, domain)).toMatchObject({ code: 0, found: { domain, problems: [] } });
       const response = await fetch(`${server.url}/admin/domains/${domain}/log/export`, {
         headers: { authorization: `Bearer ${server.adminToken}` },
       });

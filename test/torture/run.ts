@@ -99,15 +99,12 @@ async function part(
 }
 
 /** Has a server that is broken on purpose be caught: what breaks is that it is not. */
-async function caught(what: string, name: ServerName): Promise<void> {
-  say(what);
-  const server = await ModelServer.start(code[name]);
-  try {
+function caught(what: string, name: ServerName): Promise<void> {
+  const trying = async (server: ModelServer) => {
     const { tried, broke } = await tryHistories(server, HISTORIES_OF_BROKEN, seed);
-    rows.push({ what, tried, broke: broke.length > 0 ? [] : ["was not caught"], figures: "caught" });
-  } finally {
-    await server.stop();
-  }
+    return { tried, broke: broke.length > 0 ? [] : ["was not caught"], figures: "caught" };
+  };
+  return part(what, name, trying, false);
 }
 
 /** Tells whoever waits what is going on, apart from the results. */

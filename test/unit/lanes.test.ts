@@ -1,13 +1,27 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type Lane, Lanes, MAX_BYTES, MAX_UNANSWERED, QueueFullError, roomAfter } from "../../src/coordinator/lanes.ts";
+import {
+  type Lane,
+  Lanes,
+  MAX_BYTES,
+  MAX_UNANSWERED,
+  QueueFullError,
+  roomAfter,
+  type Ways,
+} from "../../src/coordinator/lanes.ts";
 
 /** A request of a size; the ways answer with it, once they are let. */
 type Sized = Readonly<{ lane: Lane; bytes: number }>;
 
-/** Lanes whose every group waits to be let go. */
-function heldLanes() {
+/**
+ * Lanes whose every group waits to be let go, but for the ways that are given.
+ *
+ * @returns also the groups that waited, in the order in which they set out
+ */
+function heldLanes(ways: Partial<Ways<Sized, Sized>> = {}) {
+  const groups: (readonly Sized[])[] = [];
   const held: (() => void)[] = [];
   const wait = async (requests: readonly Sized[]) => {
+    groups.push(requests);
     await new Promise<void>((resolve) => held.push(resolve));
     return requests;
   };
@@ -17,11 +31,12 @@ function heldLanes() {
     read: wait,
     join: wait,
     change: wait,
+    ...ways,
   });
   const letGo = () => {
     for (const go of held.splice(0)) go();
   };
-  return { lanes, letGo };
+  return { lanes, groups, letGo };
 }
 
 /** Waits until all are answered, letting every group go. */
@@ -113,41 +128,23 @@ describe.each(["read", "join", "change"] as const)("the lane for a %s", (lane) =
 
 describe("changes and joins that wait at the same time", () => {
   it("go together, each as half of the group at least if they are many", async () => {
-    const groups: Lane[][] = [];
-    const held: (() => void)[] = [];
-    const wait = async (requests: readonly Sized[]) => {
-      groups.push(requests.map(({ lane }) => lane));
-      await new Promise<void>((resolve) => held.push(resolve));
-      return requests;
-    };
-    const laneOf = ({ lane }: Sized) => lane;
-    const lanes = new Lanes<Sized, Sized>({ laneOf, sizeOf: () => 1, read: wait, join: wait, change: wait });
+    const { lanes, groups, letGo } = heldLanes();
     const answers = [lanes.submit({ lane: "change", bytes: 1 })];
     for (const lane of ["change", "join"] as const) {
       for (let count = 0; count < 2_000; count++) answers.push(lanes.submit({ lane, bytes: 1 }));
     }
-    await finish(answers, () => {
-      for (const go of held.splice(0)) go();
-    });
+    await finish(answers, letGo);
     const [, second = []] = groups;
     expect(second.length).toBe(1_000);
-    expect(second.filter((lane) => lane === "join").length).toBe(500);
+    expect(second.filter(({ lane }) => lane === "join").length).toBe(500);
   });
 });
 
 describe("requests that turn out to be changes", () => {
   it("count where they wait: the lane they came by takes on as many as before", async () => {
-    const held: (() => void)[] = [];
-    const changed = async (requests: readonly Sized[]) => {
-      await new Promise<void>((resolve) => held.push(resolve));
-      return requests;
-    };
-    const lanes = new Lanes<Sized, Sized>({
-      laneOf: ({ lane }) => lane,
-      sizeOf: () => 1,
+    const { lanes, letGo } = heldLanes({
       read: async (requests) => requests.map((request) => (request.bytes > 1 ? null : request)),
       join: () => null,
-      change: changed,
     });
     const sentOn = Array.from({ length: MAX_UNANSWERED }, () => lanes.submit({ lane: "read", bytes: 2 }));
     // Reads take no time here; all have been sent on by now.
@@ -155,9 +152,6 @@ describe("requests that turn out to be changes", () => {
     const reads = Array.from({ length: MAX_UNANSWERED }, () => lanes.submit({ lane: "read", bytes: 1 }));
     expect(refused(await Promise.allSettled(reads))).toBe(0);
     expect(refused(await Promise.allSettled([lanes.submit({ lane: "change", bytes: 1 })]))).toBe(1);
-    const letGo = () => {
-      for (const go of held.splice(0)) go();
-    };
     expect(refused(await finish(sentOn, letGo))).toBe(0);
     expect(refused(await finish([lanes.submit({ lane: "change", bytes: 1 })], letGo))).toBe(0);
   });

@@ -1,6 +1,6 @@
 // The server on a database that does one thing after the other and takes its time over each row, as D1 does when it
 // has more to do than it can: then the database is what limits the server, and what comes on top must be refused.
-import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
+import { onDelayedDatabase } from "./delayed-database.ts";
 
 export { default } from "../../../src/index.ts";
 
@@ -10,27 +10,14 @@ const ROW_MILLISECONDS = 2;
 /** Each call waits for the ones before it, whichever object they are from. */
 let last: Promise<unknown> = Promise.resolve();
 
-function inTurn<T>(call: () => Promise<T>, rowsOf: (result: T) => number): Promise<T> {
+/** The Durable Object on a slow database. */
+export const DomainCoordinator = onDelayedDatabase((run) => {
   const turn = last.then(async () => {
-    const result = await call();
-    await scheduler.wait(CALL_MILLISECONDS + rowsOf(result) * ROW_MILLISECONDS);
-    return result;
+    const results = await run();
+    const rows = results.reduce((sum, { meta }) => sum + meta.rows_written, 0);
+    await scheduler.wait(CALL_MILLISECONDS + rows * ROW_MILLISECONDS);
+    return results;
   });
   last = turn.catch(() => {});
   return turn;
-}
-
-/** The Durable Object on a slow database. */
-export class DomainCoordinator extends Coordinator {
-  constructor(ctx: DurableObjectState, env: Env) {
-    const slow = {
-      prepare: (sql: string) => env.DB.prepare(sql),
-      batch: (statements: D1PreparedStatement[]) =>
-        inTurn(
-          () => env.DB.batch(statements),
-          (results) => results.reduce((sum, { meta }) => sum + meta.rows_written, 0),
-        ),
-    };
-    super(ctx, { ...env, DB: slow as unknown as D1Database });
-  }
-}
+});
