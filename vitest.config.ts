@@ -27,7 +27,7 @@ const inWorkerd = (main: string) =>
   }));
 
 const worker = {
-  plugins: [inWorkerd("src/index.ts")],
+  plugins: [inWorkerd("src/server/index.ts")],
   test: {
     name: "worker",
     include: ["test/worker/**/*.test.ts"],

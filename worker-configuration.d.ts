@@ -16,12 +16,12 @@ interface __BaseEnv_Env {
 	KEY_ENCRYPTION_KEYS: string;
 	DOMAIN_AUTHORITY_KEYS: string;
 	ADMIN_TOKEN: string;
-	DOMAIN_COORDINATOR: DurableObjectNamespace<import("./src/index").DomainCoordinator>;
+	DOMAIN_OBJECT: DurableObjectNamespace<import("./src/server/index").DomainObject>;
 }
 declare namespace Cloudflare {
 	interface GlobalProps {
-		mainModule: typeof import("./src/index");
-		durableNamespaces: "DomainCoordinator";
+		mainModule: typeof import("./src/server/index");
+		durableNamespaces: "DomainObject";
 	}
 	interface Env extends __BaseEnv_Env {}
 }

@@ -11,7 +11,7 @@ export type Bundles = Readonly<{ code: Readonly<Record<Variant, string>>; compre
 /** Builds every Worker the way a deployment does. */
 export async function buildWorkers(folder: string): Promise<Bundles> {
   const [deployed, ...variants] = await Promise.all([
-    buildWorker("src/index.ts", join(folder, "deployed")),
+    buildWorker("src/server/index.ts", join(folder, "deployed")),
     ...VARIANTS.map((variant) => buildWorker(`bench/worker/${variant}.ts`, join(folder, variant))),
   ]);
   return {

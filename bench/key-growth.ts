@@ -1,6 +1,6 @@
 import type { JWK } from "jose";
-import { generateDomainKeyPair } from "../src/crypto/key-pairs.ts";
-import { wrapPrivateKey } from "../src/crypto/key-wrapping.ts";
+import { generateDomainKeyPair } from "../src/server/crypto/key-pairs.ts";
+import { wrapPrivateKey } from "../src/server/crypto/key-wrapping.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { memberGuid } from "./load/member-guids.ts";
 import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";

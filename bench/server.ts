@@ -29,7 +29,7 @@ export type BenchServer = Readonly<{
 
 const HOST = "127.0.0.1";
 const NAME = "bench";
-const CLASS = "DomainCoordinator";
+const CLASS = "DomainObject";
 const CONTROL = "MeterControl";
 
 /**
@@ -57,7 +57,7 @@ export async function startServer(
         DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
       },
       d1Databases: { DB: "bench" },
-      durableObjects: { DOMAIN_COORDINATOR: { className: CLASS, useSQLite: true } },
+      durableObjects: { DOMAIN_OBJECT: { className: CLASS, useSQLite: true } },
       resourcePersistencePath: folder,
       // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
       unsafeDirectSockets: [

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { openApiDocument } from "../src/http/openapi/document.ts";
+import { openApiDocument } from "../src/openapi/document.ts";
 import { problemPages } from "./problem-pages.ts";
 import { referencePage } from "./reference-page.ts";
 

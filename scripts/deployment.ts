@@ -1,4 +1,4 @@
-import { SECRETS } from "../src/config.ts";
+import { SECRETS } from "../src/server/config.ts";
 
 /** What came of running wrangler. */
 export type Run = Readonly<{ code: number; output: string }>;

@@ -1,7 +1,7 @@
 // `npm run dev`: writes local secrets once, checks them, migrates the local database and serves everything.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
-import { ConfigError, readConfig, SECRETS } from "../src/config.ts";
+import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
 import {
   developmentIssuer,
   developmentIssuerKey,

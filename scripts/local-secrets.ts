@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jose";
-import type { TrustedIssuer } from "../src/config.ts";
+import type { TrustedIssuer } from "../src/server/config.ts";
 
 /** Where local runs keep their secrets; git ignores it. */
 export const SECRETS_FILE = ".dev.vars";

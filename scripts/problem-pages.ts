@@ -1,5 +1,5 @@
-import { EXPLANATIONS } from "../src/http/openapi/explanations.ts";
-import { PROBLEMS, type ProblemName, problemPath } from "../src/http/problems.ts";
+import { EXPLANATIONS } from "../src/openapi/explanations.ts";
+import { PROBLEMS, type ProblemName, problemPath } from "../src/server/http/problems.ts";
 
 const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { configOf } from "../../src/config.ts";
+import { configOf } from "../../src/server/config.ts";
 import { type DeregisterRequest, deregister } from "./deregistration.ts";
 import { type RegisterRequest, register } from "./registration.ts";
 import { changeSettings, type SettingsRequest } from "./settings.ts";

@@ -3,6 +3,6 @@
 // plain reads. What it does not take is what is under measurement: the coordinator and the store.
 import { app } from "./routes.ts";
 
-export { DomainObject as DomainCoordinator } from "./domain-object.ts";
+export { DomainObject } from "./domain-object.ts";
 
 export default app;

@@ -1,9 +1,9 @@
 import type { JWK } from "jose";
-import type { Config } from "../../src/config.ts";
-import { signDomainToken } from "../../src/crypto/domain-tokens.ts";
-import { generateDomainKeyPair } from "../../src/crypto/key-pairs.ts";
-import { unwrapPrivateKey, wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
 import { type AuthEvidence, DEFAULT_SETTINGS, type DeviceProof } from "../../src/domain/types.ts";
+import type { Config } from "../../src/server/config.ts";
+import { signDomainToken } from "../../src/server/crypto/domain-tokens.ts";
+import { generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
+import { unwrapPrivateKey, wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import { type Answer, refuse } from "./answers.ts";
 import { authenticationFault, proofFault } from "./requirements.ts";
 import type { InfoRow, KeyRow, Tables } from "./tables.ts";

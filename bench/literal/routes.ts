@@ -1,18 +1,18 @@
 import { type Context, Hono } from "hono";
-import { isAdmin } from "../../src/auth/admin.ts";
-import { AuthTokenVerifier } from "../../src/auth/auth-tokens.ts";
-import { isRequestKey } from "../../src/auth/device-requests.ts";
-import { configOf } from "../../src/config.ts";
-import { importSealingKey, sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
 import type { AuthEvidence } from "../../src/domain/types.ts";
-import { jsonBody } from "../../src/http/bodies.ts";
-import { type AppEnv, domainName, isoTime, serverUrl } from "../../src/http/context.ts";
-import { deviceBody } from "../../src/http/device-bodies.ts";
-import { invalidRequest, Problem, refusalProblem } from "../../src/http/problems.ts";
-import { reads } from "../../src/http/routes/reads.ts";
-import { deregisterBody, registerBody, settingsBody } from "../../src/http/schemas.ts";
-import { errorFields, log } from "../../src/log.ts";
-import { readDomain } from "../../src/storage/domain-reader.ts";
+import { isAdmin } from "../../src/server/auth/admin.ts";
+import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
+import { isRequestKey } from "../../src/server/auth/device-requests.ts";
+import { configOf } from "../../src/server/config.ts";
+import { importSealingKey, sealPrivateKeys } from "../../src/server/crypto/sealed-keys.ts";
+import { readDomain } from "../../src/server/database/domain-reader.ts";
+import { jsonBody } from "../../src/server/http/bodies.ts";
+import { type AppEnv, domainName, isoTime, serverUrl } from "../../src/server/http/context.ts";
+import { deviceBody } from "../../src/server/http/device-bodies.ts";
+import { invalidRequest, Problem, refusalProblem } from "../../src/server/http/problems.ts";
+import { deregisterBody, registerBody, settingsBody } from "../../src/server/http/schemas.ts";
+import { errorFields, log } from "../../src/server/log.ts";
+import { reads } from "../../src/server/routes/reads.ts";
 import type { Answer } from "./answers.ts";
 import type { DomainObject } from "./domain-object.ts";
 
@@ -95,7 +95,7 @@ export const app = new Hono<AppEnv>()
 
 function object(c: Context<AppEnv>, domain: string): DurableObjectStub<DomainObject> {
   // The binding's type is that of the object which is deployed.
-  const namespace = c.env.DOMAIN_COORDINATOR as unknown as DurableObjectNamespace<DomainObject>;
+  const namespace = c.env.DOMAIN_OBJECT as unknown as DurableObjectNamespace<DomainObject>;
   return namespace.getByName(domain);
 }
 

@@ -1,6 +1,6 @@
 // The Worker as it is deployed, with objects that do nothing: what is left when deciding, writing and making
 // credentials cost nothing at all. No server with these routes and one object for each domain can be faster.
-import app, { DomainCoordinator as Coordinator } from "../../src/index.ts";
+import app, { DomainObject as Coordinator } from "../../src/server/index.ts";
 import { meteredEnvironment } from "./metered-environment.ts";
 
 export { MeterControl } from "./metered-environment.ts";
@@ -9,7 +9,7 @@ export { MeterControl } from "./metered-environment.ts";
  * Answers every call as the first of its kind was answered in earnest. So the answers are of the shape and size of the
  * real ones, whatever those come to look like, and cost as much to bring to the Worker and to write as JSON.
  */
-export class DomainCoordinator extends Coordinator {
+export class DomainObject extends Coordinator {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, meteredEnvironment(env));
   }

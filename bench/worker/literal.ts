@@ -1,11 +1,11 @@
 // The literal Worker on a metered database.
-import literal, { DomainCoordinator as LiteralDomain } from "../literal/index.ts";
+import literal, { DomainObject as LiteralDomain } from "../literal/index.ts";
 import { meteredEnvironment } from "./metered-environment.ts";
 
 export { MeterControl } from "./metered-environment.ts";
 
 /** The literal Worker's Durable Object. */
-export class DomainCoordinator extends LiteralDomain {
+export class DomainObject extends LiteralDomain {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, meteredEnvironment(env));
   }

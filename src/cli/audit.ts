@@ -1,8 +1,8 @@
 import { createReadStream } from "node:fs";
 import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../crypto/log-statements.ts";
 import type { LogCheckpoint, ReplayedState } from "../domain/log-replay.ts";
 import type { DomainSettings } from "../domain/types.ts";
+import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../server/crypto/log-statements.ts";
 import { type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
 import { jsonLines, type OperatorApi } from "./operator-api.ts";
 

@@ -1,6 +1,6 @@
-import { logHash } from "../crypto/log-hashes.ts";
 import type { LogEntry } from "../domain/log-entry.ts";
 import { type LogCheckpoint, type ReplayedState, replayed, stateAfterCut } from "../domain/log-replay.ts";
+import { logHash } from "../server/crypto/log-hashes.ts";
 
 /** A log entry as the server gives it; the hash is null where it was written before there were hashes. */
 export type DownloadedEntry = LogEntry & Readonly<{ hash: string | null }>;

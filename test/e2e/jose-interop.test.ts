@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { CompactEncrypt, compactDecrypt, type JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
-import { signDomainToken } from "../../src/crypto/domain-tokens.ts";
-import { generateDomainKeyPair } from "../../src/crypto/key-pairs.ts";
-import { unwrapPrivateKey, wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
+import { signDomainToken } from "../../src/server/crypto/domain-tokens.ts";
+import { generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
+import { unwrapPrivateKey, wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import {
   aesKeyUnwrap,
   agreedSecret,

@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
 import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
-import { wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
 import { verifyDomainToken } from "../../src/licence/domain-token-verification.ts";
+import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 
 const ISSUER = "https://domains.example";

@@ -1,8 +1,8 @@
 import { CompactEncrypt, compactDecrypt, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import nodeJose from "node-jose";
 import { describe, expect, it } from "vitest";
-import { generateDomainKeyPair } from "../../src/crypto/key-pairs.ts";
-import { sealPrivateKeys } from "../../src/crypto/sealed-keys.ts";
+import { generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
+import { sealPrivateKeys } from "../../src/server/crypto/sealed-keys.ts";
 import { openByHand } from "../support/jose-by-hand.ts";
 
 // The server seals with jose. Two others open what it sealed: node-jose, which knows P-256, and the steps of the RFCs

@@ -120,7 +120,7 @@ export class ModelServer {
           DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
         },
         d1Databases: { DB: NAME },
-        durableObjects: { DOMAIN_COORDINATOR: { className: "DomainCoordinator", useSQLite: true } },
+        durableObjects: { DOMAIN_OBJECT: { className: "DomainObject", useSQLite: true } },
         resourcePersistencePath: this.#folder,
         // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
         unsafeDirectSockets: [{ host: HOST, port: Number(new URL(this.origin).port) }],

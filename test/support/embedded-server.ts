@@ -75,7 +75,7 @@ export async function startEmbeddedServer(
           compatibilityDate: compatibilityDate(),
           bindings: vars,
           d1Databases: { DB: "embedded" },
-          durableObjects: { DOMAIN_COORDINATOR: { className: "DomainCoordinator", useSQLite: true } },
+          durableObjects: { DOMAIN_OBJECT: { className: "DomainObject", useSQLite: true } },
           ...(options.withQueue ? { queueProducers: { EVENTS: "domain-events" } } : {}),
         },
         {

@@ -1,13 +1,13 @@
 import { CompactEncrypt, exportJWK, generateKeyPair, type JWK } from "jose";
-import { verifyDeviceRequest } from "../../src/auth/device-requests.ts";
-import { type DomainStatement, signDomainToken } from "../../src/crypto/domain-tokens.ts";
-import { type DomainKeyPair, generateDomainKeyPair } from "../../src/crypto/key-pairs.ts";
+import { type Command, decideGroup } from "../../src/domain/decide.ts";
 import type { DeregistrationGrant } from "../../src/domain/deregistration.ts";
-import { type Command, decideGroup } from "../../src/domain/group.ts";
 import type { RegistrationGrant } from "../../src/domain/registration.ts";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";
 import type { DeviceProof, DomainState } from "../../src/domain/types.ts";
 import { NEWBORN } from "../../src/domain/types.ts";
+import { verifyDeviceRequest } from "../../src/server/auth/device-requests.ts";
+import { type DomainStatement, signDomainToken } from "../../src/server/crypto/domain-tokens.ts";
+import { type DomainKeyPair, generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
 
 /** Where the fake server pretends to be. */
 export const FAKE_ORIGIN = "https://domains.example";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
-import { ConfigError, configOf, type Environment, readConfig, SECRETS } from "../../src/config.ts";
+import { ConfigError, configOf, type Environment, readConfig, SECRETS } from "../../src/server/config.ts";
 
 /** Stands for whatever an operator may have put into a variable by mistake: no message may hold it. */
 const SLIP = "slipped-in-by-mistake";

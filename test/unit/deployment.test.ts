@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONFIG_FILE, deploy, NEW_SECRETS_FILE, type Run, type Tools } from "../../scripts/deployment.ts";
-import { SECRETS } from "../../src/config.ts";
+import { SECRETS } from "../../src/server/config.ts";
 
 const ID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
 

@@ -7,7 +7,7 @@ import {
   QueueFullError,
   roomAfter,
   type Ways,
-} from "../../src/coordinator/lanes.ts";
+} from "../../src/server/object/batch-queue.ts";
 
 /** A request of a size; the ways answer with it, once they are let. */
 type Sized = Readonly<{ lane: Lane; bytes: number }>;

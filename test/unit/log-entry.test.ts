@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Command, decideGroup } from "../../src/domain/group.ts";
+import { type Command, decideGroup } from "../../src/domain/decide.ts";
 import { canonicalJson, changesOf, machineGuidsOf } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import { type DomainEvent, type DomainState, NEWBORN } from "../../src/domain/types.ts";

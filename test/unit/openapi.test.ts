@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { problemPages } from "../../scripts/problem-pages.ts";
 import { domainNameProblem } from "../../src/domain/names.ts";
-import { openApiDocument } from "../../src/http/openapi/document.ts";
-import { EXPLANATIONS } from "../../src/http/openapi/explanations.ts";
-import { PROBLEMS } from "../../src/http/problems.ts";
+import { openApiDocument } from "../../src/openapi/document.ts";
+import { EXPLANATIONS } from "../../src/openapi/explanations.ts";
+import { PROBLEMS } from "../../src/server/http/problems.ts";
 import {
   deregisterBody,
   registerBody,
@@ -12,7 +12,7 @@ import {
   rolloverBody,
   settingsBody,
   settingsMergeBody,
-} from "../../src/http/schemas.ts";
+} from "../../src/server/http/schemas.ts";
 import { type ApiDocument, Contract } from "../support/contract.ts";
 
 const document = openApiDocument("0.0.0") as unknown as ApiDocument;

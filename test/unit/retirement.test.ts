@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LogAudit } from "../../src/cli/log-audit.ts";
-import { type Command, decideGroup } from "../../src/domain/group.ts";
+import { type Command, decideGroup } from "../../src/domain/decide.ts";
 import { changesOf } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Command, decideGroup } from "../../src/domain/group.ts";
+import { type Command, decideGroup } from "../../src/domain/decide.ts";
 import type { Registration } from "../../src/domain/registration.ts";
 import { type AuthEvidence, type DomainState, NEWBORN } from "../../src/domain/types.ts";
 

@@ -1,6 +1,6 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { vi } from "vitest";
-import { DomainStore } from "../../src/storage/domain-store.ts";
+import { DomainStore } from "../../src/server/object/storage/domain-store.ts";
 
 /** What `requests` come to if every object is aborted around its first commit, before anyone was answered. */
 export async function abortedAt<T>(moment: "before" | "after", requests: () => Promise<T>): Promise<T> {

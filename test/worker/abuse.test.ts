@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { createApp } from "../../src/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { mintToken } from "../support/issuers.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN, reply, rows } from "./client.ts";
 import { gist, joins, newQueue, request } from "./writers.ts";

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { MAX_BYTES } from "../../src/coordinator/lanes.ts";
 import type { Deregistration } from "../../src/domain/deregistration.ts";
+import { MAX_BYTES } from "../../src/server/object/batch-queue.ts";
 import { newDevice } from "../support/devices.ts";
 import { configure, deregister, newDomain, newGuid, register } from "./client.ts";
 import { operate, signedBy } from "./operators.ts";
@@ -116,7 +116,7 @@ describe("the refusals of a domain", () => {
     await register(domain, newGuid());
     const tooLarge = { ...leaves(newGuid()), requestId: "r".repeat(MAX_BYTES / 2) } as Deregistration;
     const context = { issuer: "https://domains.example", repeated: false };
-    const answer = await env.DOMAIN_COORDINATOR.getByName(domain).deregister(tooLarge, context);
+    const answer = await env.DOMAIN_OBJECT.getByName(domain).deregister(tooLarge, context);
     expect(answer).toEqual({ granted: false, refusal: { error: "OVERLOADED", reason: "QueueFullError" } });
     await expect.poll(() => refused(domain), { timeout: 30_000, interval: 100 }).toEqual({ OVERLOADED: 1 });
   });

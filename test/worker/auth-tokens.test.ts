@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { base64url, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createApp } from "../../src/app.ts";
-import { AuthTokenVerifier } from "../../src/auth/auth-tokens.ts";
-import type { TrustedIssuer } from "../../src/config.ts";
+import { createApp } from "../../src/server/app.ts";
+import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
+import type { TrustedIssuer } from "../../src/server/config.ts";
 import { mintToken, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
 import { configure, deregister, newDomain, newGuid, ORIGIN, type Reply, register, rows } from "./client.ts";
 

@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Command } from "../../src/domain/group.ts";
-import { StorageUnavailableError } from "../../src/storage/domain-store.ts";
+import type { Command } from "../../src/domain/decide.ts";
+import { StorageUnavailableError } from "../../src/server/object/storage/domain-store.ts";
 import { invariantViolations, newDomain, newGuid, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
 import { gist, joins, leaves, newQueue, request } from "./writers.ts";

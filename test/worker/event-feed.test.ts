@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { type DomainChanged, EventFeed } from "../../src/coordinator/event-feed.ts";
+import { type DomainChanged, EventFeed } from "../../src/server/object/event-feed.ts";
 import { newDomain, newGuid, register } from "./client.ts";
 
 /** A queue that can go away, and the storage and alarm of an object. */

@@ -1,7 +1,7 @@
 import { applyD1Migrations, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { createApp } from "../../src/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { ORIGIN, reply } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
 

@@ -2,14 +2,14 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { base64url, decodeProtectedHeader, type JWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { createApp } from "../../src/app.ts";
-import { configOf } from "../../src/config.ts";
-import { DomainWriter } from "../../src/coordinator/domain-writer.ts";
-import { Keyring } from "../../src/coordinator/keyring.ts";
-import { unwrapPrivateKey, wrapPrivateKey } from "../../src/crypto/key-wrapping.ts";
-import { maintain } from "../../src/maintenance.ts";
-import { DomainStore } from "../../src/storage/domain-store.ts";
-import { rewrapKeys } from "../../src/storage/key-rewrapping.ts";
+import { createApp } from "../../src/server/app.ts";
+import { configOf } from "../../src/server/config.ts";
+import { unwrapPrivateKey, wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
+import { maintain } from "../../src/server/maintenance.ts";
+import { DomainWriter } from "../../src/server/object/domain-writer.ts";
+import { rewrapKeys } from "../../src/server/object/key-rewrapping.ts";
+import { Keyring } from "../../src/server/object/keyring.ts";
+import { DomainStore } from "../../src/server/object/storage/domain-store.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN, register, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase, type Interference } from "./faulty-database.ts";
 import { recordingDatabase } from "./recording-database.ts";
@@ -326,7 +326,7 @@ describe("an operator", () => {
     await register(domain, member);
     await env.DB.prepare("update domain_keys set wrapped_private_jwk = '' where domain = ?").bind(domain).run();
     // In an object of its own, which never had the key in memory.
-    await evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    await evictDurableObject(env.DOMAIN_OBJECT.getByName(domain));
     expect((await register(domain, newGuid())).status).toBe(500);
     const ask = workerWith([CURRENT]);
     const change = (method: string, path: string, body: object) =>

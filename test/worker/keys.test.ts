@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { base64url, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from "jose";
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { type Config, configOf } from "../../src/config.ts";
-import { DomainWriter } from "../../src/coordinator/domain-writer.ts";
-import { Keyring } from "../../src/coordinator/keyring.ts";
-import type { Command } from "../../src/domain/group.ts";
-import { DomainStore } from "../../src/storage/domain-store.ts";
+import type { Command } from "../../src/domain/decide.ts";
+import { type Config, configOf } from "../../src/server/config.ts";
+import { DomainWriter } from "../../src/server/object/domain-writer.ts";
+import { Keyring } from "../../src/server/object/keyring.ts";
+import { DomainStore } from "../../src/server/object/storage/domain-store.ts";
 import {
   configure,
   deregister,

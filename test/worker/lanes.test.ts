@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { WORTH_A_TRIP } from "../../src/coordinator/lanes.ts";
+import { WORTH_A_TRIP } from "../../src/server/object/batch-queue.ts";
 import { invariantViolations, newDomain, newGuid, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase, type Interference, isCommit } from "./faulty-database.ts";
 import { gist, joins, leaves, newQueue, request } from "./writers.ts";

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Command } from "../../src/domain/group.ts";
+import type { Command } from "../../src/domain/decide.ts";
 import { configure, invariantViolations, newDomain, newGuid, rows } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase, type Interference, isCommit } from "./faulty-database.ts";
 import { breaks, storedEntries } from "./log-chains.ts";

@@ -8,7 +8,7 @@ describe("the object of a domain", () => {
   it("may be evicted between any two requests without changing an outcome", async () => {
     const domain = newDomain();
     const guid = newGuid();
-    const evict = () => evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    const evict = () => evictDurableObject(env.DOMAIN_OBJECT.getByName(domain));
     expect((await register(domain, guid)).status).toBe(201);
     await evict();
     expect((await register(domain, guid)).status).toBe(200);
@@ -27,7 +27,7 @@ describe("the object of a domain", () => {
     const domain = newDomain();
     const guid = newGuid();
     const before = await register(domain, guid);
-    await evictDurableObject(env.DOMAIN_COORDINATOR.getByName(domain));
+    await evictDurableObject(env.DOMAIN_OBJECT.getByName(domain));
     const after = await register(domain, guid);
     expect(after.body.credentials[0].privateKey).toEqual(before.body.credentials[0].privateKey);
   });

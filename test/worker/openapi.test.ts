@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createApp } from "../../src/app.ts";
-import { openApiDocument } from "../../src/http/openapi/document.ts";
+import { openApiDocument } from "../../src/openapi/document.ts";
+import { createApp } from "../../src/server/app.ts";
 
 const METHODS = ["get", "put", "post", "patch", "delete", "options", "head"];
 

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createApp } from "../../src/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN } from "./client.ts";
 import { type Recorded, recordingDatabase } from "./recording-database.ts";
 

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { createApp } from "../../src/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
 
 // While a new release spreads, Workers of one meet objects of the other. What they say to each other is written out here as
@@ -64,7 +64,7 @@ const ANSWERED = {
 describe("an object of this release", () => {
   it("understands a Worker of the first one", async () => {
     const domain = newDomain();
-    const object = env.DOMAIN_COORDINATOR.getByName(domain);
+    const object = env.DOMAIN_OBJECT.getByName(domain);
     const ask = (name: keyof typeof ASKED) =>
       (object[name] as unknown as (command: object, context: object) => Promise<{ granted: boolean; grant: object }>)(
         ASKED[name],
@@ -107,7 +107,7 @@ describe("a Worker of this release", () => {
       headers: { "content-type": "application/json", ...(path.startsWith("/admin/") ? asAdmin : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-    const response = await createApp().fetch(request, { ...env, DOMAIN_COORDINATOR: objects } as unknown as Env);
+    const response = await createApp().fetch(request, { ...env, DOMAIN_OBJECT: objects } as unknown as Env);
     return { status: response.status, headers: response.headers, body: await response.json(), asked };
   }
 
@@ -133,7 +133,7 @@ describe("a Worker of this release", () => {
   });
 
   it("knows by what the runtime says that a method is missing", async () => {
-    const object = env.DOMAIN_COORDINATOR.getByName(newDomain()) as unknown as { notYet(): Promise<void> };
+    const object = env.DOMAIN_OBJECT.getByName(newDomain()) as unknown as { notYet(): Promise<void> };
     const failure = await object.notYet().catch((error) => error);
     expect(failure).toBeInstanceOf(TypeError);
     expect(failure.message).toMatch(/RPC receiver does not implement/);

@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
-import { configOf } from "../../src/config.ts";
-import { DomainWriter, type Request, type Result } from "../../src/coordinator/domain-writer.ts";
-import { Keyring } from "../../src/coordinator/keyring.ts";
-import { Lanes } from "../../src/coordinator/lanes.ts";
-import type { Command } from "../../src/domain/group.ts";
-import { DomainStore } from "../../src/storage/domain-store.ts";
+import type { Command } from "../../src/domain/decide.ts";
+import { configOf } from "../../src/server/config.ts";
+import { Lanes } from "../../src/server/object/batch-queue.ts";
+import { DomainWriter, type Request, type Result } from "../../src/server/object/domain-writer.ts";
+import { Keyring } from "../../src/server/object/keyring.ts";
+import { DomainStore } from "../../src/server/object/storage/domain-store.ts";
 
 /** Tallies that nobody takes. */
 export const NO_TALLIES = { renewed: () => {}, refused: () => {} };

@@ -1,7 +1,7 @@
 import { compactDecrypt, compactVerify, decodeProtectedHeader, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
-import { ALGORITHMS } from "../../src/auth/auth-tokens.ts";
-import { importSealingKey, type SealingKey } from "../../src/crypto/sealed-keys.ts";
+import { ALGORITHMS } from "../../src/server/auth/auth-tokens.ts";
+import { importSealingKey, type SealingKey } from "../../src/server/crypto/sealed-keys.ts";
 import ecdh from "../vectors/ecdh_secp256r1_webcrypto.json";
 import jwe from "../vectors/json_web_encryption.json";
 import jws from "../vectors/json_web_signature.json";

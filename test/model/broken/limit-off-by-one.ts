@@ -1,12 +1,13 @@
 // The server with domains that are full one device early.
-import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
-import { readMember } from "../../../src/storage/domain-lists.ts";
-import { readDomain } from "../../../src/storage/domain-reader.ts";
 
-export { default } from "../../../src/index.ts";
+import { readMember } from "../../../src/server/database/domain-lists.ts";
+import { readDomain } from "../../../src/server/database/domain-reader.ts";
+import { DomainObject as Coordinator } from "../../../src/server/index.ts";
+
+export { default } from "../../../src/server/index.ts";
 
 /** Refuses the last device that there is room for. */
-export class DomainCoordinator extends Coordinator {
+export class DomainObject extends Coordinator {
   override async register(...[registration, context]: Parameters<Coordinator["register"]>) {
     const name = this.ctx.id.name as string;
     const domain = await readDomain(this.env.DB, name);

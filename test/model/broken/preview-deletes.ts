@@ -1,10 +1,10 @@
 // The server with previews that take the device out, and say that they did not.
-import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
+import { DomainObject as Coordinator } from "../../../src/server/index.ts";
 
-export { default } from "../../../src/index.ts";
+export { default } from "../../../src/server/index.ts";
 
 /** Carries every preview out. */
-export class DomainCoordinator extends Coordinator {
+export class DomainObject extends Coordinator {
   override async deregister(...[deregistration, context]: Parameters<Coordinator["deregister"]>) {
     const answer = await super.deregister({ ...deregistration, preview: false }, context);
     const pretend = deregistration.preview && answer.granted;

@@ -1,13 +1,13 @@
 // The server that forgets, with the commit of a leave, that a rollover is due.
-import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
+import { DomainObject as Coordinator } from "../../../src/server/index.ts";
 import { rewrittenEnvironment } from "./rewritten-environment.ts";
 
-export { default } from "../../../src/index.ts";
+export { default } from "../../../src/server/index.ts";
 
 const forgetful = (sql: string) => sql.replace(/("key_rollover_required" = )\?(?=,| where)/, "$1(? and 0)");
 
 /** The Durable Object on a forgetful database. */
-export class DomainCoordinator extends Coordinator {
+export class DomainObject extends Coordinator {
   constructor(ctx: DurableObjectState, env: Env) {
     super(
       ctx,

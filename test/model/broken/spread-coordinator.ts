@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { DomainCoordinator as Coordinator } from "../../../src/index.ts";
+import type { DomainObject as Coordinator } from "../../../src/server/index.ts";
 
 type Method = "register" | "deregister" | "changeSettings" | "rollOver" | "evict" | "ban" | "unban";
 const METHODS: readonly Method[] = ["register", "deregister", "changeSettings", "rollOver", "evict", "ban", "unban"];

@@ -1,4 +1,4 @@
-import { DomainCoordinator as Coordinator } from "../../../src/index.ts";
+import { DomainObject as Coordinator } from "../../../src/server/index.ts";
 
 /** What a database does with a batch: `run` is the batch itself. */
 export type Delay = (run: () => Promise<D1Result[]>) => Promise<D1Result[]>;

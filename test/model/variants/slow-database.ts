@@ -2,7 +2,7 @@
 // has more to do than it can: then the database is what limits the server, and what comes on top must be refused.
 import { onDelayedDatabase } from "./delayed-database.ts";
 
-export { default } from "../../../src/index.ts";
+export { default } from "../../../src/server/index.ts";
 
 const CALL_MILLISECONDS = 5;
 const ROW_MILLISECONDS = 2;
@@ -11,7 +11,7 @@ const ROW_MILLISECONDS = 2;
 let last: Promise<unknown> = Promise.resolve();
 
 /** The Durable Object on a slow database. */
-export const DomainCoordinator = onDelayedDatabase((run) => {
+export const DomainObject = onDelayedDatabase((run) => {
   const turn = last.then(async () => {
     const results = await run();
     const rows = results.reduce((sum, { meta }) => sum + meta.rows_written, 0);

@@ -1,7 +1,7 @@
 import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
-import { generateDomainKeyPair } from "../../../src/crypto/key-pairs.ts";
+import { generateDomainKeyPair } from "../../../src/server/crypto/key-pairs.ts";
 import {
   cut,
   type Draft,

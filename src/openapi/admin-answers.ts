@@ -1,0 +1,252 @@
+import * as z from "zod";
+import type {} from "zod-openapi";
+import type { DomainEvent } from "../domain/types.ts";
+import { PROBLEMS, type ProblemName } from "../server/http/problems.ts";
+import {
+  anyKeyVersion,
+  compactJws,
+  domainName,
+  keyVersion,
+  machineGuid,
+  maxMembership,
+  rules,
+  sha256,
+  time,
+} from "./values.ts";
+
+const day = z.iso.date().meta({ id: "Day", description: "A day in UTC.", examples: ["2026-11-23"] });
+const hash = sha256.meta({
+  id: "EntryHash",
+  description: "The SHA-256 hash of an entry's canonical JSON (RFC 8785), in base64url.",
+});
+const deviceId = sha256.meta({
+  id: "DeviceId",
+  description: "Names a device in a domain's log; the machine GUID cannot be had from it.",
+});
+const operator = z
+  .string()
+  .meta({ id: "OperatorIdentity", description: "Which operator it was.", examples: ["admin-token"] });
+const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });
+const nextCursor = z
+  .string()
+  .nullable()
+  .meta({ id: "NextCursor", description: "The `cursor` of the next page; null after the last." });
+
+/** A domain as its operator sees it. */
+export const overviewAnswer = z
+  .object({
+    domain: domainName,
+    ...rules,
+    maxMembership,
+    keyVersion: anyKeyVersion,
+    keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
+    retiredUpTo: anyKeyVersion.meta({
+      description: "Keys up to this version are not handed out any more; 0 for none.",
+    }),
+    memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
+    revision,
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: "DomainOverview", description: "A domain as its operator sees it." });
+
+/** Domains. */
+export const domainsAnswer = z.object({ domains: z.array(overviewAnswer), nextCursor }).meta({ id: "DomainPage" });
+
+/** Key versions. */
+export const keyVersionsAnswer = z
+  .object({
+    keys: z.array(z.object({ keyVersion, kid: z.string(), createdAt: time }).meta({ id: "KeyVersionRow" })),
+    nextCursor,
+  })
+  .meta({ id: "KeyVersionPage" });
+
+const keyEncryption = {
+  currentKid: z.string().meta({ description: "The key-encryption key that wraps from now on: the first." }),
+  kids: z
+    .array(z.object({ kid: z.string(), domainKeys: z.int().min(1) }).meta({ id: "KeyEncryptionUse" }))
+    .meta({ description: "How many domain keys each key-encryption key wraps." }),
+  unclassified: z.boolean().meta({ description: "Whether there are domain keys that nobody counted yet." }),
+  done: z.boolean().meta({ description: "Whether the first wraps all, so that the others may go." }),
+};
+
+/** How far it is that the first key-encryption key wraps all domain keys. */
+export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryption" });
+
+/** What wrapping keys anew came to. */
+export const rewrapAnswer = z
+  .object({
+    rewrapped: z.int().min(0).meta({ description: "How many rows were written." }),
+    locked: z.int().min(0).meta({ description: "How many keys were found that do not open; the log says which." }),
+    ...keyEncryption,
+  })
+  .meta({ id: "RewrapRun" });
+
+const handle = z.string().min(1).meta({
+  id: "DeviceHandle",
+  description: "Names the device in requests to this domain's lists; opaque, and another each time.",
+});
+const shortGuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}…$/)
+  .meta({ description: "The beginning of the machine GUID: the whole of it is the device's secret." });
+
+/** A member as operators see it. */
+const member = z
+  .object({
+    handle,
+    deviceId,
+    machineGuid: shortGuid,
+    joinedAt: time,
+    hasDeviceKey: z.boolean().meta({ description: "Whether the membership is bound to a key of the device's own." }),
+    lastRenewedOn: day.nullable().meta({ description: "When it last joined or renewed; null if that was not noted." }),
+  })
+  .meta({ id: "Member" });
+
+/** Members. */
+export const membersAnswer = z.object({ members: z.array(member), nextCursor }).meta({ id: "MemberPage" });
+
+/** One member. */
+export const memberAnswer = member
+  .extend({
+    machineGuid: z.union([machineGuid, shortGuid]).meta({ description: "In whole to those who asked by it." }),
+  })
+  .meta({ id: "FoundMember" });
+
+/** What those may know who are to make room in a full domain. */
+export const fullDomain = {
+  memberCount: z.int().min(0).optional().meta({ description: "To operators and holders of an auth token." }),
+  leastRecentlyRenewed: z
+    .array(member)
+    .max(5)
+    .optional()
+    .meta({ description: "To operators and holders of an auth token: the members that have not renewed for longest." }),
+};
+
+/** A member is evicted. */
+export const evictionAnswer = z.object({ domain: domainName, evicted: z.literal(true) }).meta({ id: "Eviction" });
+
+/** A ban. */
+export const banAnswer = z
+  .object({
+    handle,
+    deviceId,
+    machineGuid: shortGuid,
+    hasDeviceKey: z.boolean().meta({ description: "Whether a device key is banned with it." }),
+    reason: z.string(),
+    bannedAt: time,
+    bannedBy: operator,
+  })
+  .meta({ id: "Ban" });
+
+/** Bans. */
+export const bansAnswer = z.object({ bans: z.array(banAnswer), nextCursor }).meta({ id: "BanPage" });
+
+/** A ban is lifted. */
+export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false) }).meta({ id: "LiftedBan" });
+
+const settings = z.object({ ...rules, maxMembership }).meta({ id: "SettingsInForce" });
+const thumbprint = z.string().nullable().meta({
+  id: "DeviceKeyThumbprint",
+  description: "The device key's thumbprint (RFC 7638); null without one.",
+});
+const byDevice = { requestId: z.string(), deviceId };
+const byOperator = { requestId: z.string(), by: operator };
+
+/** What each change of the log says besides its type. */
+const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
+  "domain-created": {},
+  "device-joined": { ...byDevice, deviceKeyThumbprint: thumbprint },
+  "device-key-bound": { ...byDevice, deviceKeyThumbprint: thumbprint },
+  "device-left": byDevice,
+  "request-used": byDevice,
+  "device-evicted": { ...byOperator, deviceId },
+  "device-banned": { ...byOperator, deviceId, deviceKeyThumbprint: thumbprint, reason: z.string() },
+  "device-unbanned": { ...byOperator, deviceId },
+  "rollover-required": byOperator,
+  "key-made": { keyVersion, requestId: z.string().optional(), by: operator.optional() },
+  "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
+  "settings-changed": { ...byOperator, settings, previous: settings },
+};
+
+type Change = z.ZodObject<{ type: z.ZodLiteral<string> }>;
+
+const changes = Object.entries(CHANGES).map(([type, members]) =>
+  z.object({ type: z.literal(type), ...members }).meta({ id: `${pascalCase(type)}Change` }),
+) as unknown as [Change, ...Change[]];
+
+const entry = z
+  .object({
+    domain: domainName,
+    revision,
+    commitId: z.string(),
+    committedAt: time,
+    previous: hash.nullable().meta({ description: "The hash of the entry before; null for the first." }),
+    changes: z.array(z.discriminatedUnion("type", changes).meta({ id: "LogChange" })).min(1),
+    hash: hash
+      .nullable()
+      .meta({ description: "This entry's hash; null where it was written before there were hashes." }),
+  })
+  .meta({ id: "LogEntry", description: "One commit." });
+
+const checkpoint = z
+  .object({
+    revision,
+    statement: compactJws.meta({
+      description: "Signed by this server: where the log was cut, and what the domain was.",
+    }),
+  })
+  .meta({ id: "LogCheckpoint", description: "Where the log was cut." });
+
+/** Log entries. */
+export const logAnswer = z.object({ entries: z.array(entry), nextCursor }).meta({ id: "LogPage" });
+
+/** A line of an exported log. */
+export const logLine = z
+  .union([entry, z.object({ checkpoint }).meta({ id: "CheckpointLine" })])
+  .meta({ id: "LogLine" });
+
+/** What a log has come to. */
+export const logHeadAnswer = z
+  .object({
+    domain: domainName,
+    revision,
+    hash: hash.nullable().meta({ description: "The newest entry's hash; null if the log holds none." }),
+    committedAt: time
+      .nullable()
+      .meta({ description: "When the newest entry was written; null if the log holds none." }),
+    checkpoint: checkpoint.nullable().meta({ description: "Where the log was cut; null if it is whole." }),
+    statement: compactJws.meta({
+      description: "Signed by this server: `typ: domain-log-head+jwt`, claims `iss`, `sub`, `revision`, `hash`, `iat`.",
+    }),
+  })
+  .meta({ id: "LogHead" });
+
+/** What went on in a domain. */
+export const activityAnswer = z
+  .object({
+    domain: domainName,
+    complete: z
+      .boolean()
+      .meta({ description: "Whether all of these days were counted: those of a busy domain go less far back." }),
+    days: z.array(z.object({ day, joined: z.int().min(0), left: z.int().min(0) }).meta({ id: "DayOfActivity" })),
+    refusals: z
+      .array(
+        z
+          .object({
+            hour: time,
+            error: z.enum(Object.keys(PROBLEMS) as [ProblemName, ...ProblemName[]]),
+            count: z.int().min(1),
+          })
+          .meta({ id: "HourOfRefusals" }),
+      )
+      .meta({ description: "How often each error refused a request, hour by hour." }),
+  })
+  .meta({ id: "Activity" });
+
+function pascalCase(words: string): string {
+  return words
+    .split("-")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
+}

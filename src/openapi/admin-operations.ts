@@ -1,0 +1,324 @@
+import * as z from "zod";
+import type { ZodOpenApiPathsObject } from "zod-openapi";
+import type { Scope } from "../server/auth/scopes.ts";
+import {
+  activityAnswer,
+  banAnswer,
+  bansAnswer,
+  domainsAnswer,
+  evictionAnswer,
+  keyEncryptionAnswer,
+  keyVersionsAnswer,
+  logAnswer,
+  logHeadAnswer,
+  logLine,
+  memberAnswer,
+  membersAnswer,
+  overviewAnswer,
+  rewrapAnswer,
+  unbanAnswer,
+} from "./admin-answers.ts";
+import { content, jsonAnswer, jsonRequest } from "./contents.ts";
+import { ADMIN_ANSWER, REQUEST } from "./examples.ts";
+import { headers } from "./headers.ts";
+import { problemAnswers } from "./problem-answers.ts";
+import {
+  activityParameters,
+  ban,
+  domainsParameters,
+  exportParameters,
+  logParameters,
+  pageParameters,
+  retiredKeys,
+  rollover,
+  settings,
+  settingsMerge,
+} from "./requests.ts";
+import { deviceName, domainName } from "./values.ts";
+
+const inDomain = z.object({ domain: domainName });
+const onDevice = inDomain.extend({ device: deviceName });
+
+/** Any one of the operators' credentials, as long as it reaches this far. */
+const needs = (scope: Scope) =>
+  ["adminToken", "operatorToken", "accessAssertion"].map((scheme) => ({ [scheme]: [scope] }));
+
+const guarded = [
+  "ADMIN_AUTHENTICATION_REQUIRED",
+  "ADMIN_SCOPE_REQUIRED",
+  "INVALID_REQUEST",
+  "METHOD_NOT_ALLOWED",
+  "INTERNAL_ERROR",
+  "OVERLOADED",
+  "TEMPORARILY_UNAVAILABLE",
+] as const;
+const problemsOfAll = problemAnswers(...guarded);
+const problemsOfService = problemAnswers(...guarded.filter((name) => name !== "INVALID_REQUEST"));
+const problemsOfDomain = problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
+const problemsOfDevice = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
+const problemsOfReplacement = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfChange = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfBan = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+
+const overview = (description: string) => jsonAnswer(description, overviewAnswer, { overview: ADMIN_ANSWER.overview });
+
+/** What operators ask for. */
+export const adminOperations: ZodOpenApiPathsObject = {
+  "/admin/domains": {
+    get: {
+      operationId: "listDomains",
+      tags: ["Domains"],
+      summary: "Domains, by name",
+      security: needs("domains:read"),
+      requestParams: { query: domainsParameters },
+      responses: {
+        200: jsonAnswer("A page of them.", domainsAnswer, { domains: ADMIN_ANSWER.domains }),
+        ...problemsOfAll,
+      },
+    },
+  },
+  "/admin/domains/{domain}": {
+    get: {
+      operationId: "getDomainOverview",
+      tags: ["Domains"],
+      summary: "A domain's settings and counters",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain },
+      responses: { 200: overview("The domain."), ...problemsOfDomain },
+    },
+    put: {
+      operationId: "replaceSettings",
+      tags: ["Domains"],
+      summary: "Create a domain, or replace its settings",
+      description: "What is left out takes its default. A maximum below the present count evicts nobody.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      requestBody: jsonRequest(settings, { settings: REQUEST.settings }),
+      responses: {
+        200: overview("The settings are replaced."),
+        201: overview("The domain is created."),
+        ...problemsOfReplacement,
+      },
+    },
+    patch: {
+      operationId: "changeSettings",
+      tags: ["Domains"],
+      summary: "Change some of a domain's settings",
+      description: "A JSON merge patch (RFC 7396): null takes a setting back to its default.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      requestBody: jsonRequest(settingsMerge, { change: REQUEST.settingsChange }, [
+        "application/merge-patch+json",
+        "application/json",
+      ]),
+      responses: { 200: overview("The settings are changed."), ...problemsOfChange },
+    },
+  },
+  "/admin/domains/{domain}/rollover": {
+    post: {
+      operationId: "rollOver",
+      tags: ["Domains"],
+      summary: "Have a new domain key made",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      requestBody: jsonRequest(rollover, { now: REQUEST.rolloverNow, later: REQUEST.rolloverNext }),
+      responses: { 200: overview("The key is made, or the rollover is due."), ...problemsOfChange },
+    },
+  },
+  "/admin/domains/{domain}/retired-keys": {
+    put: {
+      operationId: "retireKeys",
+      tags: ["Domains"],
+      summary: "Stop handing out old keys, or hand them out again",
+      description: "The keys stay where they are: a lower `upTo` brings them back. The newest key cannot be retired.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      requestBody: jsonRequest(retiredKeys, { none: REQUEST.retiredKeys }),
+      responses: { 200: overview("Keys up to that version are retired, and none above."), ...problemsOfChange },
+    },
+  },
+  "/admin/domains/{domain}/key-versions": {
+    get: {
+      operationId: "listKeyVersions",
+      tags: ["Domains"],
+      summary: "A domain's key versions, newest first",
+      description: "The keys themselves are public: `GET /domains/{domain}/keys`.",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: pageParameters },
+      responses: {
+        200: jsonAnswer("A page of them.", keyVersionsAnswer, { keys: ADMIN_ANSWER.keyVersions }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/key-encryption": {
+    get: {
+      operationId: "getKeyEncryption",
+      tags: ["Service"],
+      summary: "Which key-encryption keys wrap the domain keys",
+      security: needs("domains:read"),
+      responses: {
+        200: jsonAnswer("How far it is.", keyEncryptionAnswer, { underWay: ADMIN_ANSWER.keyEncryption }),
+        ...problemsOfService,
+      },
+    },
+  },
+  "/admin/key-encryption/rewrap": {
+    post: {
+      operationId: "rewrapKeys",
+      tags: ["Service"],
+      summary: "Wrap domain keys with the first key-encryption key",
+      description: "As many as are done within seconds: ask again until `done`. The rest is done by the hour.",
+      security: needs("domains:write"),
+      responses: {
+        200: jsonAnswer("What was done.", rewrapAnswer, { finished: ADMIN_ANSWER.rewrap }),
+        ...problemsOfService,
+      },
+    },
+  },
+  "/admin/domains/{domain}/members": {
+    get: {
+      operationId: "listMembers",
+      tags: ["Members"],
+      summary: "A domain's members, in no order that says anything",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: pageParameters },
+      responses: {
+        200: jsonAnswer("A page of them.", membersAnswer, { members: ADMIN_ANSWER.members }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/members/{device}": {
+    get: {
+      operationId: "getMember",
+      tags: ["Members"],
+      summary: "One member",
+      security: needs("domains:read"),
+      requestParams: { path: onDevice },
+      responses: {
+        200: jsonAnswer("The member.", memberAnswer, {
+          byHandle: ADMIN_ANSWER.member,
+          byGuid: ADMIN_ANSWER.wholeMember,
+        }),
+        ...problemsOfDevice,
+      },
+    },
+    delete: {
+      operationId: "evictMember",
+      tags: ["Members"],
+      summary: "Evict a member",
+      description: "Makes a rollover due, as a leave does. The device may join again: to keep it out, ban it.",
+      security: needs("domains:evict"),
+      requestParams: { path: onDevice },
+      responses: {
+        200: jsonAnswer("The device is no member any more.", evictionAnswer, { evicted: ADMIN_ANSWER.evicted }),
+        ...problemsOfDevice,
+      },
+    },
+  },
+  "/admin/domains/{domain}/bans": {
+    get: {
+      operationId: "listBans",
+      tags: ["Members"],
+      summary: "The devices that are kept out of a domain",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: pageParameters },
+      responses: {
+        200: jsonAnswer("A page of them.", bansAnswer, { bans: ADMIN_ANSWER.bans }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/bans/{device}": {
+    put: {
+      operationId: "banDevice",
+      tags: ["Members"],
+      summary: "Keep a device out of a domain",
+      description:
+        "Evicts it if it is a member, and bans its device key with it. A new reason replaces the one before.",
+      security: needs("domains:evict"),
+      requestParams: { path: onDevice },
+      requestBody: jsonRequest(ban, { ban: REQUEST.ban }),
+      responses: {
+        200: jsonAnswer("The device was banned already.", banAnswer, { ban: ADMIN_ANSWER.ban }),
+        201: jsonAnswer("The device is banned.", banAnswer, { ban: ADMIN_ANSWER.ban }),
+        ...problemsOfBan,
+      },
+    },
+    delete: {
+      operationId: "liftBan",
+      tags: ["Members"],
+      summary: "Let a banned device come back",
+      security: needs("domains:evict"),
+      requestParams: { path: onDevice },
+      responses: {
+        200: jsonAnswer("The device is banned no more.", unbanAnswer, { lifted: ADMIN_ANSWER.unbanned }),
+        ...problemsOfDevice,
+      },
+    },
+  },
+  "/admin/domains/{domain}/log": {
+    get: {
+      operationId: "getLog",
+      tags: ["Log"],
+      summary: "What happened in a domain",
+      description: "One entry for each commit; each holds the hash of the one before.",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: logParameters },
+      responses: {
+        200: jsonAnswer("A page of entries.", logAnswer, { entries: ADMIN_ANSWER.log }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/log/head": {
+    get: {
+      operationId: "getLogHead",
+      tags: ["Log"],
+      summary: "What a domain's log has come to, signed",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain },
+      responses: {
+        200: jsonAnswer("The newest entry's revision and hash.", logHeadAnswer, { head: ADMIN_ANSWER.logHead }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/log/export": {
+    get: {
+      operationId: "exportLog",
+      tags: ["Log"],
+      summary: "A domain's whole log as JSON Lines, oldest entry first",
+      description: "Where the log was cut, the first line is its checkpoint.",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: exportParameters },
+      responses: {
+        200: {
+          description: "One JSON object to a line, each as the schema has it.",
+          headers: headers(),
+          content: {
+            "application/jsonl": content(logLine, {
+              entry: ADMIN_ANSWER.entry,
+              checkpoint: ADMIN_ANSWER.checkpointLine,
+            }),
+          },
+        },
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/activity": {
+    get: {
+      operationId: "getActivity",
+      tags: ["Log"],
+      summary: "How many devices came, left and were refused",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain, query: activityParameters },
+      responses: {
+        200: jsonAnswer("The counts.", activityAnswer, { activity: ADMIN_ANSWER.activity }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+};

@@ -1,0 +1,133 @@
+import * as z from "zod";
+import type { ZodOpenApiResponseObject } from "zod-openapi";
+import { PROBLEMS, Problem, type ProblemDetails, type ProblemName, problemPath } from "../server/http/problems.ts";
+import { fullDomain } from "./admin-answers.ts";
+import { EXAMPLE } from "./examples.ts";
+import { EXPLANATIONS } from "./explanations.ts";
+import { HEADERS, type HeaderName, headers } from "./headers.ts";
+
+/** An error, and what it says for example. */
+type Fault = Readonly<{ problem: ProblemName; details: ProblemDetails }>;
+
+const fault = (problem: ProblemName, details: ProblemDetails = {}): Fault => ({ problem, details });
+const invalid = (status: number, field: string, detail: string, headers = {}) =>
+  fault("INVALID_REQUEST", { status, errors: [{ field, detail }], headers });
+
+/** Every problem there is, by what operations call it: `INVALID_REQUEST` comes with several statuses. */
+const FAULTS = {
+  ...(Object.fromEntries(Object.keys(PROBLEMS).map((name) => [name, fault(name as ProblemName)])) as {
+    readonly [Name in ProblemName]: Fault;
+  }),
+  DEVICE_PROOF_INVALID: fault("DEVICE_PROOF_INVALID", { detail: "iat must be within 300 seconds of now" }),
+  ADMIN_SCOPE_REQUIRED: fault("ADMIN_SCOPE_REQUIRED", {
+    detail: "This needs the scope domains:write.",
+    headers: { "www-authenticate": 'Bearer error="insufficient_scope", scope="domains:write"' },
+  }),
+  INVALID_REQUEST: invalid(400, "machineGuid", `must be a UUID such as ${EXAMPLE.machineGuid}`),
+  METHOD_NOT_ALLOWED: invalid(405, "method", "must be POST", { allow: "POST" }),
+  BODY_TOO_LARGE: invalid(413, "body", "must have at most 65536 bytes"),
+  WRONG_MEDIA_TYPE: invalid(415, "content-type", "must be application/json"),
+} as const satisfies Record<string, Fault>;
+
+type FaultName = keyof typeof FAULTS;
+
+const fieldError = z
+  .object({
+    field: z.string().meta({ description: "The member, header or part of the address at fault." }),
+    detail: z.string().meta({ description: "The rule it breaks." }),
+  })
+  .meta({ id: "FieldError" });
+
+/** The statuses an error comes with. */
+function statuses(name: ProblemName): readonly number[] {
+  const all = Object.values(FAULTS).filter(({ problem }) => problem === name);
+  return [...new Set(all.map(({ details }) => details.status ?? PROBLEMS[name].status))];
+}
+
+type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ProblemName> }>;
+
+/** What an error says besides what all do. */
+const FURTHER_MEMBERS: Readonly<Partial<Record<ProblemName, z.ZodRawShape>>> = {
+  INVALID_REQUEST: { errors: z.array(fieldError).min(1) },
+  DOM_LIMIT_REACHED: fullDomain,
+};
+
+/** The schema of each problem, one for each error. */
+const SCHEMAS = Object.fromEntries(
+  (Object.keys(PROBLEMS) as ProblemName[]).map((name) => {
+    const type = PROBLEMS[name];
+    const schema = z
+      .object({
+        type: z.string().regex(new RegExp(`^https?://[^/]+${problemPath(name)}$`)),
+        title: z.literal(type.title),
+        status: z.literal(statuses(name)),
+        detail: z.string().optional().meta({ description: "About this occurrence." }),
+        error: z.literal(name),
+        ...("code" in type ? { code: z.literal(type.code) } : {}),
+        ...FURTHER_MEMBERS[name],
+      })
+      .meta({ id: `${componentName(name)}Problem`, description: EXPLANATIONS[name].happened });
+    return [name, schema];
+  }),
+) as unknown as Readonly<Record<ProblemName, ProblemSchema>>;
+
+/** What a problem's schema, its answers and its examples are called among the components. */
+function componentName(name: string): string {
+  const words = name.toLowerCase().split("_");
+  return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+}
+
+/** How the server answers each fault: by its own code, with the headers and the body that this makes. */
+const ANSWERS = new Map(
+  await Promise.all(
+    Object.entries(FAULTS).map(async ([name, { problem, details }]) => {
+      const response = new Problem(problem, details).response(EXAMPLE.origin, EXAMPLE.requestId);
+      const names = [...response.headers.keys()].filter((header): header is HeaderName => header in HEADERS);
+      const answer = { problem, status: response.status, headers: names, body: await response.json() };
+      return [name as FaultName, answer] as const;
+    }),
+  ),
+);
+
+/** An example of each problem, for the components. */
+export const PROBLEM_EXAMPLES = Object.fromEntries(
+  [...ANSWERS].map(([name, { problem, body }]) => [
+    componentName(name),
+    { summary: PROBLEMS[problem].title, value: body },
+  ]),
+);
+
+const made = new Map<string, ZodOpenApiResponseObject>();
+
+/** The answers of an operation that are problems, by status. */
+export function problemAnswers(...names: readonly FaultName[]): Record<string, ZodOpenApiResponseObject> {
+  const byStatus = Map.groupBy(names, (name) => String(ANSWERS.get(name)?.status));
+  return Object.fromEntries(
+    [...byStatus].map(([status, faults]) => {
+      const id = faults.map(componentName).join("Or");
+      const answer = made.get(id) ?? answerOf(id, faults);
+      made.set(id, answer);
+      return [status, answer];
+    }),
+  );
+}
+
+function answerOf(id: string, names: readonly FaultName[]): ZodOpenApiResponseObject {
+  const answers = names.flatMap((name) => ANSWERS.get(name) ?? []);
+  // A header that only some of them have cannot be promised of the status.
+  const shared = (answers[0]?.headers ?? []).filter((name) => answers.every((each) => each.headers.includes(name)));
+  const [schema, ...others] = answers.map(({ problem }) => SCHEMAS[problem]) as [ProblemSchema, ...ProblemSchema[]];
+  return {
+    id,
+    description: answers.map(({ problem }) => `\`${problem}\`: ${PROBLEMS[problem].title}.`).join("\n\n"),
+    headers: headers(...shared),
+    content: {
+      "application/problem+json": {
+        schema: others.length === 0 ? schema : z.discriminatedUnion("error", [schema, ...others]),
+        examples: Object.fromEntries(
+          names.map((name) => [componentName(name), { $ref: `#/components/examples/${componentName(name)}` }]),
+        ),
+      },
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import * as z from "zod";
+import type {} from "zod-openapi";
+import { MAX_DOMAIN_NAME_LENGTH } from "../domain/names.ts";
+import { EXAMPLE } from "./examples.ts";
+
+// What the document says of the values that requests and answers share. The Worker has no part in this folder.
+
+/** A domain's name, by the rules of `domainNameProblem`. */
+export const domainName = z
+  .string()
+  .max(MAX_DOMAIN_NAME_LENGTH)
+  .regex(/^(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9._:@~-]*[A-Za-z0-9])?$/)
+  .meta({ id: "DomainName", description: "The name of a domain; case matters.", examples: [EXAMPLE.domain] });
+
+/** A machine GUID as answers have it. */
+export const machineGuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  .meta({
+    id: "MachineGuid",
+    description: "The device's machine GUID, in lower case.",
+    examples: [EXAMPLE.machineGuid],
+  });
+
+/** A moment. */
+export const time = z.iso
+  .datetime()
+  .meta({ id: "Time", description: "A moment: ISO 8601, in UTC.", examples: [EXAMPLE.time] });
+
+/** A key version that exists. */
+export const keyVersion = z
+  .int()
+  .min(1)
+  .meta({
+    id: "KeyVersion",
+    description: "The version of a domain's key: 1 for its first, and one more for each that follows.",
+    examples: [2],
+  });
+
+/** A key version, or that there is none yet. */
+export const anyKeyVersion = z
+  .int()
+  .min(0)
+  .meta({ description: "The domain's highest key version; 0 before its first key." });
+
+/** The rules of a domain that anyone may know. */
+export const rules = {
+  authenticationRequired: z.boolean().meta({ description: "Whether devices need an auth token." }),
+  authNamespace: z
+    .string()
+    .nullable()
+    .meta({ description: "The one auth namespace whose tokens count; null for those of every trusted issuer." }),
+  deviceKeyRequired: z.boolean().meta({ description: "Whether devices must sign every request." }),
+};
+
+/** The maximum of a domain, which its operators know. */
+export const maxMembership = z
+  .int()
+  .min(0)
+  .nullable()
+  .meta({ description: "How many devices may be members at once; null for no maximum." });
+
+/** How a path names a device. */
+export const deviceName = z.string().meta({
+  description: "The whole machine GUID, in either case, or a `handle` from a list of the same domain.",
+  examples: [EXAMPLE.machineGuid],
+});
+
+/** 32 bytes, as a SHA-256 hash has. */
+export const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
+/** Three parts in base64url. */
+export const compactJws = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
+  .meta({ id: "CompactJws", description: "A JWS in compact serialization (RFC 7515, section 7.1)." });
+
+/** Five parts in base64url. */
+export const compactJwe = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
+  .meta({ id: "CompactJwe", description: "A JWE in compact serialization (RFC 7516, section 7.1)." });
+
+const coordinate = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/)
+  .meta({ id: "Coordinate", description: "32 bytes in base64url." });
+
+const point = { kty: z.literal("EC"), crv: z.literal("P-256"), x: coordinate, y: coordinate };
+const domainKey = {
+  ...point,
+  kid: z.string().meta({ description: "`{domain}/{keyVersion}`." }),
+  use: z.literal("enc"),
+  alg: z.literal("ECDH-ES+A256KW"),
+};
+
+/** A domain's key, to encrypt to. */
+export const publicDomainKey = z
+  .object(domainKey)
+  .meta({ id: "PublicDomainKey", description: "The public half of a domain's key: encrypt to it." });
+
+/** A domain's key, to decrypt with. */
+export const privateDomainKey = z
+  .object({ ...domainKey, d: coordinate })
+  .meta({ id: "PrivateDomainKey", description: "A domain's key with its private part: members alone get it." });
+
+/** A key that domain tokens are signed with. */
+export const authorityKey = z
+  .object({ ...point, kid: z.string(), use: z.literal("sig"), alg: z.literal("ES256") })
+  .meta({ id: "AuthorityKey", description: "The public half of a key that this server signs domain tokens with." });

@@ -1,0 +1,27 @@
+import type { Context } from "hono";
+import type * as z from "zod";
+import type { DeviceProof } from "../../domain/types.ts";
+import { DEVICE_REQUEST_MEDIA_TYPE, verifyDeviceRequest } from "../auth/device-requests.ts";
+import { bodyText, checked, mediaType, parsedJson } from "./bodies.ts";
+import { type AppEnv, serverUrl } from "./context.ts";
+import { refusalProblem } from "./problems.ts";
+
+/**
+ * Reads a device's request, which may be signed or not: the same members either way.
+ *
+ * @throws Problem `INVALID_REQUEST` or `DEVICE_PROOF_INVALID`
+ */
+export async function deviceBody<Schema extends z.ZodType>(
+  c: Context<AppEnv>,
+  schema: Schema,
+): Promise<{ body: z.output<Schema>; proof: DeviceProof | null }> {
+  const signed = mediaType(c, ["application/json", DEVICE_REQUEST_MEDIA_TYPE]) === DEVICE_REQUEST_MEDIA_TYPE;
+  const text = await bodyText(c.req.raw);
+  if (!signed) return { body: checked(schema, parsedJson(text)), proof: null };
+
+  const { pathname, search } = new URL(c.req.url);
+  const result = await verifyDeviceRequest(text.trim(), `${serverUrl(c)}${pathname}${search}`, Date.now());
+  if ("refusal" in result) throw refusalProblem(result.refusal);
+  const { payload, proof } = result.request;
+  return { body: checked(schema, payload), proof };
+}

@@ -1,0 +1,53 @@
+import type { JWK } from "jose";
+import { deviceId } from "../crypto/log-hashes.ts";
+import { openText, sealText } from "../crypto/sealed-texts.ts";
+import type { BanRow, MemberRow } from "../database/domain-lists.ts";
+import { isoTime } from "./context.ts";
+import { invalidRequest } from "./problems.ts";
+import { machineGuid } from "./schemas.ts";
+
+const PURPOSE = "device-handle";
+const SHOWN_CHARACTERS = 8;
+
+/** A member as operators see it: its machine GUID is a secret, so that they get the beginning of it, and a handle. */
+export async function memberShown(domain: string, row: MemberRow, keys: readonly JWK[]) {
+  return {
+    ...(await identity(domain, row.machineGuid, keys)),
+    joinedAt: isoTime(row.joinedAt),
+    hasDeviceKey: row.deviceKeyThumbprint !== null,
+    lastRenewedOn: row.lastRenewedOn === null ? null : isoTime(row.lastRenewedOn * 86_400_000).slice(0, 10),
+  };
+}
+
+/** A ban as operators see it. */
+export async function banShown(domain: string, row: BanRow, keys: readonly JWK[]) {
+  return {
+    ...(await identity(domain, row.machineGuid, keys)),
+    hasDeviceKey: row.deviceKeyThumbprint !== null,
+    reason: row.reason,
+    bannedAt: isoTime(row.bannedAt),
+    bannedBy: row.bannedBy,
+  };
+}
+
+async function identity(domain: string, guid: string, keys: readonly JWK[]) {
+  return {
+    handle: await sealText(JSON.stringify([domain, guid]), PURPOSE, keys),
+    deviceId: await deviceId(domain, guid),
+    machineGuid: `${guid.slice(0, SHOWN_CHARACTERS)}…`,
+  };
+}
+
+/**
+ * The machine GUID that a path names: in whole, or by a handle from a list of the same domain.
+ *
+ * @throws Problem `INVALID_REQUEST`
+ */
+export async function namedDevice(domain: string, name: string, keys: readonly JWK[]): Promise<string> {
+  const guid = machineGuid.safeParse(name);
+  if (guid.success) return guid.data;
+  const opened = await openText(name, PURPOSE, keys);
+  const [home, found] = opened === null ? [] : (JSON.parse(opened) as string[]);
+  if (home === domain && found !== undefined) return found;
+  throw invalidRequest({ field: "machineGuid", detail: "must be a UUID, or a handle from a list of this domain" });
+}

@@ -1,0 +1,131 @@
+import type { FieldError, Refusal } from "../../domain/errors.ts";
+
+type ProblemType = Readonly<{ status: number; title: string; code?: number; headers?: Record<string, string> }>;
+
+const RETRY = { "retry-after": "1" };
+
+/**
+ * Every error this server answers with. The numbers of the reference logic travel as `code`: as HTTP statuses, its
+ * 502 and 503 would have proxies and clients repeat a final refusal.
+ */
+export const PROBLEMS = {
+  DOM_AUTHENTICATION_REQUIRED: {
+    status: 401,
+    code: 503,
+    title: "The domain requires a valid auth token",
+    headers: { "www-authenticate": "Bearer" },
+  },
+  DOM_LIMIT_REACHED: { status: 409, code: 502, title: "The domain has reached its maximum membership" },
+  DEVICE_KEY_REQUIRED: {
+    status: 401,
+    title: "The domain requires requests signed with a device key",
+    headers: { "www-authenticate": "Device-Request" },
+  },
+  DEVICE_PROOF_INVALID: { status: 403, title: "The request is not proved to be the device's" },
+  DEVICE_BANNED: { status: 403, title: "An operator keeps the device out of the domain" },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key belongs to another request" },
+  DEREG_DENIED: { status: 403, code: 401, title: "The device is not a member of the domain" },
+  INVALID_REQUEST: { status: 400, title: "The request is not well formed" },
+  DOMAIN_NOT_FOUND: { status: 404, title: "There is no such domain" },
+  NOT_FOUND: { status: 404, title: "There is nothing at this address" },
+  ADMIN_AUTHENTICATION_REQUIRED: {
+    status: 401,
+    title: "Administration requires an operator's credential",
+    headers: { "www-authenticate": "Bearer" },
+  },
+  ADMIN_SCOPE_REQUIRED: { status: 403, title: "The operator's credential does not reach as far as this" },
+  RATE_LIMITED: {
+    status: 429,
+    title: "There were too many requests",
+    headers: { "retry-after": "60" },
+  },
+  OVERLOADED: { status: 503, title: "The domain has more to do than it can take on", headers: RETRY },
+  TEMPORARILY_UNAVAILABLE: {
+    status: 503,
+    title: "Something this request needs cannot be reached at the moment",
+    headers: RETRY,
+  },
+  INTERNAL_ERROR: { status: 500, title: "The server failed" },
+} as const satisfies Record<string, ProblemType>;
+
+/** The stable name of an error, which clients branch on. */
+export type ProblemName = keyof typeof PROBLEMS;
+
+/** What a problem says besides its name. */
+export type ProblemDetails = Readonly<{
+  /** For the caller, about this occurrence. */
+  detail?: string;
+  /** The members of the request at fault. */
+  errors?: readonly FieldError[];
+  /** Another status than the error's usual one. */
+  status?: number;
+  headers?: Record<string, string>;
+  /** Further members of the problem document, for those who may know. */
+  members?: Record<string, unknown>;
+  /** For the log alone. */
+  reason?: string;
+}>;
+
+/** An error answer on its way to the error handler. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly problem: ProblemName;
+  readonly details: ProblemDetails;
+
+  constructor(problem: ProblemName, details: ProblemDetails = {}) {
+    super(problem);
+    this.problem = problem;
+    this.details = details;
+  }
+
+  /**
+   * The answer itself.
+   *
+   * @param origin where the problem types are described
+   * @param requestId what to ask the operator about, should the server have failed
+   * @see RFC 9457, Problem Details for HTTP APIs, section 3
+   */
+  response(origin: string, requestId: string): Response {
+    const type: ProblemType = PROBLEMS[this.problem];
+    const { errors, status = type.status, headers } = this.details;
+    const fallback = status === 500 ? `Ask the operator about request ${requestId}.` : undefined;
+    const detail = this.details.detail ?? (errors ? describe(errors) : fallback);
+    const body = {
+      type: `${origin}${problemPath(this.problem)}`,
+      title: type.title,
+      status,
+      ...(detail === undefined ? {} : { detail }),
+      error: this.problem,
+      ...(type.code === undefined ? {} : { code: type.code }),
+      ...(errors === undefined ? {} : { errors }),
+      ...this.details.members,
+    };
+    return Response.json(body, {
+      status,
+      headers: { ...type.headers, ...headers, "content-type": "application/problem+json" },
+    });
+  }
+}
+
+/** Where on this server an error is described to people. */
+export function problemPath(name: ProblemName): string {
+  return `/problems/${name.toLowerCase().replaceAll("_", "-")}`;
+}
+
+/** A bad request, with the members at fault. */
+export function invalidRequest(...errors: readonly FieldError[]): Problem {
+  return new Problem("INVALID_REQUEST", { errors });
+}
+
+/** The answer to a refusal. A device that signs is told what is wrong with its proof: only it can mend it. */
+export function refusalProblem({ error, reason, fields }: Omit<Refusal, "error"> & { error: ProblemName }): Problem {
+  return new Problem(error, {
+    reason,
+    ...(fields ? { errors: fields } : {}),
+    ...(error === "DEVICE_PROOF_INVALID" ? { detail: reason } : {}),
+  });
+}
+
+function describe(errors: readonly FieldError[]): string {
+  return errors.map(({ field, detail }) => `${field} ${detail}`).join("; ");
+}

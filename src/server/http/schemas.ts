@@ -1,0 +1,103 @@
+import * as z from "zod";
+import { DEFAULT_SETTINGS } from "../../domain/types.ts";
+
+/**
+ * A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. Not the nil and max UUIDs of its
+ * sections 5.9 and 5.10: every device whose GUID was never set would be the same member.
+ */
+export const machineGuid = z
+  .string()
+  // Without the flag `i`, because the API's description has the pattern too, and patterns have no flags there.
+  .regex(/^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/, {
+    error: "must be a UUID such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
+  })
+  .transform((guid) => guid.toLowerCase());
+
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 bytes in base64url");
+const metadata = {
+  kid: z.string().optional(),
+  use: z.literal("enc").optional(),
+  alg: z.string().optional(),
+  key_ops: z.array(z.string()).optional(),
+  ext: z.boolean().optional(),
+};
+
+/** A public JWK to seal to; metadata is taken, private members are not (RFC 7517, section 4). */
+const encryptionKey = z.discriminatedUnion("crv", [
+  z.strictObject({ kty: z.literal("EC"), crv: z.literal("P-256"), x: coordinate, y: coordinate }).extend(metadata),
+  z.strictObject({ kty: z.literal("OKP"), crv: z.literal("X25519"), x: coordinate }).extend(metadata),
+]);
+
+/** The body of a registration. */
+export const registerBody = z.strictObject({
+  machineGuid,
+  afterKeyVersion: z.int().min(0).default(0),
+  encryptionKey: encryptionKey.optional(),
+});
+
+/** The body of a de-registration. */
+export const deregisterBody = z.strictObject({
+  machineGuid,
+  preview: z.boolean().default(false),
+});
+
+/** Text that UTF-8, and so the database and every reader of the log, can hold as it is. */
+const text = z.string().refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
+const settings = {
+  authenticationRequired: z.boolean(),
+  authNamespace: text.min(1).max(128).nullable(),
+  maxMembership: z.int().min(0).nullable(),
+  deviceKeyRequired: z.boolean(),
+};
+
+/** The body that replaces a domain's settings; what it leaves out takes its default. */
+export const settingsBody = z.strictObject(settings).partial();
+
+/** The body of a ban. */
+export const banBody = z.strictObject({ reason: text.min(1).max(500) });
+
+/** The body of a rollover. */
+export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });
+
+/** The body that says which keys are retired: those up to this version. */
+export const retiredKeysBody = z.strictObject({ upTo: z.int().min(0) });
+
+const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
+  settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
+
+/**
+ * The body that changes some of a domain's settings: null takes one back to its default.
+ *
+ * @see RFC 7396, JSON Merge Patch, section 2
+ */
+export const settingsMergeBody = z
+  .strictObject({
+    ...settings,
+    authenticationRequired: flag("authenticationRequired"),
+    deviceKeyRequired: flag("deviceKeyRequired"),
+  })
+  .partial();
+
+/** The most rows of a page. */
+export const MAX_PAGE_ROWS = 200;
+
+const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
+
+/** The query of a list. */
+export const pageQuery = z.strictObject({
+  limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS).default(50)),
+  cursor: z.string().min(1).max(4_096).optional(),
+});
+
+/** The query of the list of domains. */
+export const domainsQuery = pageQuery.extend({ prefix: z.string().max(128).default("") });
+
+/** The query of a domain's log. */
+export const logQuery = pageQuery.extend({ order: z.enum(["newest", "oldest"]).default("newest") });
+
+/** The query of a log's export: the revision to begin after. */
+export const exportQuery = z.strictObject({ after: z.coerce.number().int().min(0).default(0) });
+
+/** The query of a domain's activity: how many days of it. */
+export const activityQuery = z.strictObject({ days: z.coerce.number().int().min(1).max(90).default(30) });

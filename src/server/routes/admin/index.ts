@@ -1,0 +1,18 @@
+import { Hono } from "hono";
+import type { AppEnv } from "../../http/context.ts";
+import { keysInPlace } from "../../middleware/key-encryption.ts";
+import { requireOperator } from "../../middleware/operator-scope.ts";
+import { adminBans } from "./bans.ts";
+import { adminDomains } from "./domains.ts";
+import { adminKeyEncryption } from "./key-encryption.ts";
+import { adminLog } from "./log.ts";
+import { adminMembers } from "./members.ts";
+
+/** What operators ask for. */
+export const admin = new Hono<AppEnv>()
+  .use("/admin/*", requireOperator, keysInPlace)
+  .route("/", adminDomains)
+  .route("/", adminMembers)
+  .route("/", adminBans)
+  .route("/", adminLog)
+  .route("/", adminKeyEncryption);
