@@ -20,6 +20,7 @@ const inWorkerd = (main: string) =>
         KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
         DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
         TRUSTED_ISSUERS: JSON.stringify(issuers.trusted),
+        TEST_LITERAL: main.includes("literal"),
         TEST_ISSUER_KEYS: issuers.keys,
         TEST_MIGRATIONS: await readD1Migrations("./migrations"),
       },

@@ -1,41 +1,34 @@
+CREATE TABLE `domain_bans` (
+	`domain` text NOT NULL,
+	`machine_guid` text NOT NULL,
+	`device_key_thumbprint` text,
+	`reason` text NOT NULL,
+	`banned_by` text NOT NULL,
+	`banned_at` integer NOT NULL,
+	PRIMARY KEY(`domain`, `machine_guid`)
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
 CREATE TABLE `domain_keys` (
 	`domain` text NOT NULL,
 	`key_version` integer NOT NULL,
 	`public_jwk` text NOT NULL,
 	`wrapped_private_jwk` text NOT NULL,
-	`created_at` integer NOT NULL,
+	`key_encryption_kid` text NOT NULL,
+	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	PRIMARY KEY(`domain`, `key_version`)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
-CREATE TABLE `domain_log` (
-	`domain` text NOT NULL,
-	`revision` integer NOT NULL,
-	`commit_id` text NOT NULL,
-	`committed_at` integer NOT NULL,
-	`changes` text NOT NULL,
-	PRIMARY KEY(`domain`, `revision`)
-) STRICT, WITHOUT ROWID;
---> statement-breakpoint
+CREATE INDEX `domain_keys_by_key_encryption` ON `domain_keys` (`key_encryption_kid`,`domain`);--> statement-breakpoint
 CREATE TABLE `domain_membership` (
 	`domain` text NOT NULL,
 	`machine_guid` text NOT NULL,
 	`device_key_thumbprint` text,
-	`joined_at` integer NOT NULL,
+	`joined_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`signed_at` integer,
 	PRIMARY KEY(`domain`, `machine_guid`)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
-CREATE TABLE `domain_requests` (
-	`request_key` text PRIMARY KEY NOT NULL,
-	`domain` text NOT NULL,
-	`machine_guid` text NOT NULL,
-	`action` text NOT NULL,
-	`signed_at` integer,
-	`recorded_at` integer NOT NULL
-) STRICT, WITHOUT ROWID;
---> statement-breakpoint
-CREATE INDEX `domain_requests_by_device` ON `domain_requests` (`domain`,`machine_guid`);--> statement-breakpoint
-CREATE INDEX `domain_requests_by_age` ON `domain_requests` (`recorded_at`);--> statement-breakpoint
+CREATE INDEX `domain_membership_by_device` ON `domain_membership` (`machine_guid`);--> statement-breakpoint
 CREATE TABLE `domain_server_info` (
 	`domain` text PRIMARY KEY NOT NULL,
 	`authentication_required` integer DEFAULT false NOT NULL,
@@ -44,7 +37,9 @@ CREATE TABLE `domain_server_info` (
 	`device_key_required` integer DEFAULT false NOT NULL,
 	`key_rollover_required` integer DEFAULT true NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
-	`revision` integer NOT NULL,
-	`created_at` integer NOT NULL,
-	`updated_at` integer NOT NULL
+	`retired_up_to` integer DEFAULT 0 NOT NULL,
+	`revision` integer DEFAULT 1 NOT NULL,
+	`head` text,
+	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
+	`updated_at` integer DEFAULT (unixepoch() * 1000) NOT NULL
 ) STRICT, WITHOUT ROWID;

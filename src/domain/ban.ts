@@ -22,10 +22,9 @@ export type BanGrant = Readonly<{ created: boolean }>;
 export type UnbanGrant = Readonly<{ banned: false }>;
 
 /** Decides a ban: a member is evicted, and its device key banned with it. A new reason replaces the one before. */
-export function decideBan(state: DomainState, ban: BanRequest, alreadyDone = false): Decision<BanGrant> {
+export function decideBan(state: DomainState, ban: BanRequest): Decision<BanGrant> {
   const { machineGuid, requestId, reason, by } = ban;
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to ban from" });
-  if (alreadyDone) return granted({ created: true });
   const known = state.bans.get(machineGuid);
   const member = state.members.get(machineGuid);
   if (known && !member && known.reason === reason) return granted({ created: false });
@@ -38,13 +37,8 @@ export function decideBan(state: DomainState, ban: BanRequest, alreadyDone = fal
 }
 
 /** Decides the end of a ban. */
-export function decideUnban(
-  state: DomainState,
-  { machineGuid, requestId, by }: UnbanRequest,
-  alreadyDone = false,
-): Decision<UnbanGrant> {
+export function decideUnban(state: DomainState, { machineGuid, requestId, by }: UnbanRequest): Decision<UnbanGrant> {
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to unban from" });
-  if (alreadyDone) return granted({ banned: false });
   if (!state.bans.has(machineGuid)) return refused({ error: "NOT_FOUND", reason: "no such ban" });
   return granted({ banned: false }, [{ type: "device-unbanned", machineGuid, requestId, by }]);
 }

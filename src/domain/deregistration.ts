@@ -1,5 +1,6 @@
 import { authenticationRefusal } from "./authentication.ts";
 import { deviceProofRefusal } from "./device-proof.ts";
+import { idempotencyRecordId } from "./request-records.ts";
 import { type AuthEvidence, type Decision, type DeviceProof, type DomainState, granted, refused } from "./types.ts";
 
 /** A device asks to leave, or, as a preview, whether it could. */
@@ -11,33 +12,27 @@ export type Deregistration = Readonly<{
   preview: boolean;
   /** What its signature proves; null if it is not signed. */
   proof: DeviceProof | null;
-  /** Under which key its outcome is kept, so that it can be asked again; null not to keep it. */
-  requestKey: string | null;
+  /** The key under which its outcome is kept for the device to ask again; null to keep none. */
+  idempotencyKey: string | null;
 }>;
 
 /** Whether the device was removed: false says that a preview would be allowed. */
 export type DeregistrationGrant = Readonly<{ deregistered: boolean }>;
 
-/**
- * The de-registration logic of the reference, its steps 2 to 5.
- *
- * @param alreadyDone whether an earlier try of this very request removed the device
- */
+/** The de-registration logic of the reference, its steps 2 to 5. */
 export function decideDeregistration(
   state: DomainState,
   deregistration: Deregistration,
-  alreadyDone = false,
 ): Decision<DeregistrationGrant> {
-  const { machineGuid, requestId, auth, preview, proof, requestKey } = deregistration;
+  const { machineGuid, requestId, auth, preview, proof, idempotencyKey } = deregistration;
   const unauthenticated = authenticationRefusal(state.settings, auth);
   if (unauthenticated) return refused(unauthenticated);
 
-  // A leave that was carried out is answered as it was then, also if the device has come back since.
-  if (alreadyDone) return granted({ deregistered: true });
-  const record = requestKey === null ? undefined : state.records.get(requestKey);
+  const record =
+    idempotencyKey === null ? undefined : state.records.get(idempotencyRecordId(machineGuid, idempotencyKey));
   if (record) {
-    const same = record.here && record.action === "deregister" && record.machineGuid === machineGuid && !preview;
-    return same
+    // Answered as it was then, also if the device has come back since.
+    return record.command === "deregister" && !preview
       ? granted({ deregistered: true })
       : refused({ error: "IDEMPOTENCY_KEY_REUSED", reason: "the key is on record for another request" });
   }
@@ -53,6 +48,6 @@ export function decideDeregistration(
   return preview
     ? granted({ deregistered: false })
     : granted({ deregistered: true }, [
-        { type: "device-left", machineGuid, requestId, requestKey, signedAt: proof?.signedAt ?? null },
+        { type: "device-left", machineGuid, requestId, signedAt: proof?.signedAt ?? null },
       ]);
 }

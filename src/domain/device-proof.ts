@@ -1,4 +1,5 @@
 import type { Refusal } from "./errors.ts";
+import { idempotencyRecordId } from "./request-records.ts";
 import type { AuthEvidence, DeviceProof, DomainState } from "./types.ts";
 
 /**
@@ -42,7 +43,7 @@ export function replayRefusal(
   if (proof.signedAt < (state.signedLeaves.get(machineGuid) ?? Number.NEGATIVE_INFINITY)) {
     return { error: "DEVICE_PROOF_INVALID", reason: "the request was signed before the device left" };
   }
-  if (!sealed && state.records.has(proof.requestKey)) {
+  if (!sealed && state.records.has(idempotencyRecordId(machineGuid, proof.idempotencyKey))) {
     return { error: "DEVICE_PROOF_INVALID", reason: "the request was used before" };
   }
   return null;

@@ -1,6 +1,6 @@
 /**
- * Every refusal the rules of a domain can give. The first three are the errors of the reference logic; the HTTP
- * layer maps each to its status and number.
+ * Every error a command can be refused with. The first three are those of the reference logic; the last three are not
+ * the rules' but those of a server that cannot decide now. The HTTP layer maps each to its status and number.
  */
 export type DomainError =
   | "DOM_AUTHENTICATION_REQUIRED"
@@ -14,7 +14,9 @@ export type DomainError =
   | "NOT_FOUND"
   | "INVALID_REQUEST"
   | "RATE_LIMITED"
-  | "TEMPORARILY_UNAVAILABLE";
+  | "OVERLOADED"
+  | "TEMPORARILY_UNAVAILABLE"
+  | "INTERNAL_ERROR";
 
 /** A member of a request that is wrong, and the rule it breaks. */
 export type FieldError = Readonly<{ field: string; detail: string }>;

@@ -12,18 +12,9 @@ export type Eviction = Readonly<{
 /** The device is no member any more. */
 export type EvictionGrant = Readonly<{ evicted: true }>;
 
-/**
- * Decides an eviction, which has a rollover follow like a leave.
- *
- * @param alreadyDone whether an earlier try of this very request removed the device
- */
-export function decideEviction(
-  state: DomainState,
-  { machineGuid, requestId, by }: Eviction,
-  alreadyDone = false,
-): Decision<EvictionGrant> {
+/** Decides an eviction, which has a rollover follow like a leave. */
+export function decideEviction(state: DomainState, { machineGuid, requestId, by }: Eviction): Decision<EvictionGrant> {
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to evict from" });
-  if (alreadyDone) return granted({ evicted: true });
   if (!state.members.has(machineGuid)) return refused({ error: "NOT_FOUND", reason: "no such member" });
   return granted({ evicted: true }, [{ type: "device-evicted", machineGuid, requestId, by }]);
 }

@@ -7,18 +7,12 @@ export type LogChange = Readonly<{ type: DomainEvent["type"]; [member: string]: 
 export type LogEntry = Readonly<{
   domain: string;
   revision: number;
-  commitId: string;
   /** ISO 8601, in UTC. */
   committedAt: string;
   /** The hash of the entry before; null for the first. */
   previous: string | null;
   changes: readonly LogChange[];
 }>;
-
-/** The machine GUIDs that events speak of. */
-export function machineGuidsOf(events: readonly DomainEvent[]): readonly string[] {
-  return [...new Set(events.flatMap((event) => ("machineGuid" in event ? [event.machineGuid] : [])))];
-}
 
 /** Events as the log keeps them: without machine GUIDs, and without what has a table of its own. */
 export function changesOf(
@@ -28,7 +22,7 @@ export function changesOf(
   return events.map((event) => {
     if (!("machineGuid" in event)) return event;
     const { machineGuid, ...rest } = event;
-    const { signedAt, requestKey, ...change } = rest as LogChange;
+    const { signedAt, ...change } = rest as LogChange;
     return { ...change, deviceId: deviceIdOf(machineGuid) };
   });
 }

@@ -45,6 +45,10 @@ function afterChange(state: ReplayedState, change: LogChange): ReplayedState {
       return { ...state, keyVersion: change.keyVersion as number, keyRolloverRequired: false };
     case "keys-retired":
       return { ...state, retiredUpTo: change.upTo as number };
+    case "domain-taken-over": {
+      const { settings, keyVersion, retiredUpTo, memberCount } = change as unknown as ReplayedState;
+      return { settings, keyVersion, retiredUpTo, memberCount, keyRolloverRequired: true };
+    }
     case "settings-changed":
       return { ...state, settings: change.settings as DomainSettings };
     default:

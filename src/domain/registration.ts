@@ -2,6 +2,7 @@ import { authenticationRefusal } from "./authentication.ts";
 import { banRefusal } from "./ban.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import type { DomainError } from "./errors.ts";
+import type { RequestRecord } from "./request-records.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
   type AuthEvidence,
@@ -33,16 +34,8 @@ export type Registration = Readonly<{
 /** The device is a member, and gets the credential of each key above `credentialsAfter`, up to `keyVersion`. */
 export type RegistrationGrant = Readonly<{ newMember: boolean; credentialsAfter: number; keyVersion: number }>;
 
-/**
- * The registration logic of the reference, its steps 2 to 6, for a domain that may not exist yet.
- *
- * @param alreadyDone whether an earlier try of this very request made the device a member
- */
-export function decideRegistration(
-  state: DomainState,
-  registration: Registration,
-  alreadyDone = false,
-): Decision<RegistrationGrant> {
+/** The registration logic of the reference, its steps 2 to 6, for a domain that may not exist yet. */
+export function decideRegistration(state: DomainState, registration: Registration): Decision<RegistrationGrant> {
   const { machineGuid, requestId, auth, afterKeyVersion, proof, sealed, creationRefusal } = registration;
   if (state.revision === 0 && creationRefusal) {
     return refused({ error: creationRefusal, reason: "it may not create the domain" });
@@ -51,7 +44,7 @@ export function decideRegistration(
     authenticationRefusal(state.settings, auth) ??
     deviceProofRefusal(state, machineGuid, proof, auth) ??
     banRefusal(state, machineGuid, proof) ??
-    (alreadyDone ? null : replayRefusal(state, machineGuid, proof, sealed));
+    replayRefusal(state, machineGuid, proof, sealed);
   if (refusal) return refused(refusal);
 
   const member = state.members.get(machineGuid);
@@ -62,19 +55,32 @@ export function decideRegistration(
   }
 
   const created: DomainEvent[] = state.revision === 0 ? [{ type: "domain-created" }] : [];
-  const used: DomainEvent[] =
-    proof && !sealed && !alreadyDone
-      ? [{ type: "request-used", machineGuid, requestId, requestKey: proof.requestKey }]
-      : [];
+  const used: DomainEvent[] = proof && !sealed ? [{ type: "request-used", machineGuid, requestId }] : [];
   const rolledOver = rolloverEvents(state);
   return granted(
     {
-      newMember: newMember || alreadyDone,
+      newMember,
       credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo),
       keyVersion: state.keyVersion + rolledOver.length,
     },
     [...created, ...membershipEvents(registration, member), ...used, ...rolledOver],
   );
+}
+
+/**
+ * Answers the repeat of a registration that is on record: as it was then, with the keys of then. A device that was
+ * removed since is not brought back; it has to ask anew.
+ */
+export function repeatedRegistration(
+  state: DomainState,
+  { machineGuid, afterKeyVersion }: Registration,
+  record: RequestRecord,
+): Decision<RegistrationGrant> {
+  if (!state.members.has(machineGuid)) {
+    return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the device was removed since its request was served" });
+  }
+  const { newMember, keyVersion } = record.grant as RegistrationGrant;
+  return granted({ newMember, keyVersion, credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo) });
 }
 
 /** The device becomes a member, with its key if it shows one; a member without a key is bound to the first it shows. */

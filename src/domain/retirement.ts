@@ -16,17 +16,11 @@ export type RetirementGrant = Readonly<{ retiredUpTo: number }>;
 /**
  * Decides a retirement. Never of the newest key: a registration must bring the key that is encrypted to, and while a
  * rollover is due, the next one.
- *
- * @param alreadyDone whether an earlier try of this very request retired the keys
  */
-export function decideRetirement(
-  state: DomainState,
-  { upTo, requestId, by }: Retirement,
-  alreadyDone = false,
-): Decision<RetirementGrant> {
+export function decideRetirement(state: DomainState, { upTo, requestId, by }: Retirement): Decision<RetirementGrant> {
   const { revision, keyVersion, retiredUpTo } = state;
   if (revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to retire keys of" });
-  if (alreadyDone || upTo === retiredUpTo) return granted({ retiredUpTo });
+  if (upTo === retiredUpTo) return granted({ retiredUpTo });
   if (upTo > 0 && upTo >= keyVersion) {
     const fields = [{ field: "upTo", detail: `must be below the highest key version, which is ${keyVersion}` }];
     return refused({ error: "INVALID_REQUEST", reason: "the highest key cannot be retired", fields });

@@ -12,19 +12,10 @@ export type Rollover = Readonly<{
 /** The key version that is the highest from now on. */
 export type RolloverGrant = Readonly<{ keyVersion: number }>;
 
-/**
- * Decides an operator's rollover; one that is due already is not made due twice.
- *
- * @param alreadyDone whether an earlier try of this very request made the key
- */
-export function decideRollover(
-  state: DomainState,
-  { when, requestId, by }: Rollover,
-  alreadyDone = false,
-): Decision<RolloverGrant> {
+/** Decides an operator's rollover; one that is due already is not made due twice. */
+export function decideRollover(state: DomainState, { when, requestId, by }: Rollover): Decision<RolloverGrant> {
   const { revision, keyVersion, keyRolloverRequired } = state;
   if (revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to roll over" });
-  if (alreadyDone) return granted({ keyVersion });
   if (when === "now") {
     const next = keyVersion + 1;
     return granted({ keyVersion: next }, [{ type: "key-made", keyVersion: next, requestId, by }]);

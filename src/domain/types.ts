@@ -1,4 +1,5 @@
 import type { Refusal } from "./errors.ts";
+import type { RequestRecord } from "./request-records.ts";
 
 /** What an operator sets for a domain. */
 export type DomainSettings = Readonly<{
@@ -26,8 +27,8 @@ export type Membership = Readonly<{
   joinedAt: number;
   /** When the registration that bound the device key was signed, by the device's own clock; null without a key. */
   signedAt: number | null;
-  /** The day of the last renewal on record, or of the join, in days since the epoch; null if none is on record. */
-  lastRenewedOn: number | null;
+  /** The day of the last renewal, or of the join, in days since the epoch. */
+  lastRenewedOn: number;
 }>;
 
 /** An operator's word that a machine GUID, and the device key it had, may not come back. */
@@ -47,7 +48,7 @@ export type DomainState = Readonly<{
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
-  /** What is on record under the request keys under decision, whichever domain it was asked of. */
+  /** The outcomes on record of the requests under decision, by the ids of their records. */
   records: ReadonlyMap<string, RequestRecord>;
   /** When the last signed leave of a machine GUID under decision was signed, in milliseconds since the epoch. */
   signedLeaves: ReadonlyMap<string, number>;
@@ -55,17 +56,14 @@ export type DomainState = Readonly<{
   bans: ReadonlyMap<string, Ban>;
 }>;
 
-/** A request that took effect and must not take effect again; `here` says whether it was asked of this domain. */
-export type RequestRecord = Readonly<{ action: "register" | "deregister"; here: boolean; machineGuid: string }>;
-
 /** What a signed request proves: who holds which key asked for it, and when. */
 export type DeviceProof = Readonly<{
   /** The RFC 7638 thumbprint of the device's public key. */
   thumbprint: string;
   /** By the device's own clock, in milliseconds since the epoch. */
   signedAt: number;
-  /** The request's `jti`, which no other request shares. */
-  requestKey: string;
+  /** The request's `jti`, which no other request of the device shares. */
+  idempotencyKey: string;
 }>;
 
 /** The state a domain is born with: a rollover is due, which makes key version 1. */
@@ -105,9 +103,9 @@ export type DomainEvent =
   | Readonly<{ type: "domain-created" }>
   | Readonly<{ type: "device-joined" } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
-  | Readonly<{ type: "device-left"; requestKey: string | null; signedAt: number | null } & ByDevice>
+  | Readonly<{ type: "device-left"; signedAt: number | null } & ByDevice>
   /** A signed request was answered in the clear, which happens once for each. */
-  | Readonly<{ type: "request-used"; requestKey: string } & ByDevice>
+  | Readonly<{ type: "request-used" } & ByDevice>
   | Readonly<{ type: "device-evicted"; machineGuid: string } & ByOperator>
   | Readonly<
       { type: "device-banned"; machineGuid: string; deviceKeyThumbprint: string | null; reason: string } & ByOperator
@@ -116,7 +114,17 @@ export type DomainEvent =
   | Readonly<{ type: "rollover-required" } & ByOperator>
   | Readonly<{ type: "key-made"; keyVersion: number } & Partial<ByOperator>>
   | Readonly<{ type: "keys-retired"; upTo: number; previous: number } & ByOperator>
-  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>;
+  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>
+  /** Private keys were wrapped with the present key-encryption key. */
+  | Readonly<{ type: "keys-rewrapped"; keyEncryptionKid: string; keys: number }>
+  /** The object was empty and took the domain over from the database: the log begins here. */
+  | Readonly<{
+      type: "domain-taken-over";
+      settings: DomainSettings;
+      keyVersion: number;
+      retiredUpTo: number;
+      memberCount: number;
+    }>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
 export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;

@@ -32,26 +32,37 @@ const nextCursor = z
   .nullable()
   .meta({ id: "NextCursor", description: "The `cursor` of the next page; null after the last." });
 
+const domainRow = {
+  domain: domainName,
+  ...rules,
+  maxMembership,
+  keyVersion: anyKeyVersion,
+  keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
+  retiredUpTo: anyKeyVersion.meta({
+    description: "Keys up to this version are not handed out any more; 0 for none.",
+  }),
+  memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
+  revision,
+  createdAt: time,
+  updatedAt: time,
+};
+
 /** A domain as its operator sees it. */
 export const overviewAnswer = z
   .object({
-    domain: domainName,
-    ...rules,
-    maxMembership,
-    keyVersion: anyKeyVersion,
-    keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
-    retiredUpTo: anyKeyVersion.meta({
-      description: "Keys up to this version are not handed out any more; 0 for none.",
-    }),
-    memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
-    revision,
-    createdAt: time,
-    updatedAt: time,
+    ...domainRow,
+    copiedRevision: z.int().min(0).meta({ description: "The revision that the database has: lists show it." }),
+    copySecondsBehind: z
+      .int()
+      .min(0)
+      .meta({ description: "How long the database has lacked changes; 0 if it lacks none." }),
   })
   .meta({ id: "DomainOverview", description: "A domain as its operator sees it." });
 
-/** Domains. */
-export const domainsAnswer = z.object({ domains: z.array(overviewAnswer), nextCursor }).meta({ id: "DomainPage" });
+/** Domains, as the database has them. */
+export const domainsAnswer = z
+  .object({ domains: z.array(z.object(domainRow).meta({ id: "DomainRow" })), nextCursor })
+  .meta({ id: "DomainPage" });
 
 /** Key versions. */
 export const keyVersionsAnswer = z
@@ -66,7 +77,6 @@ const keyEncryption = {
   kids: z
     .array(z.object({ kid: z.string(), domainKeys: z.int().min(1) }).meta({ id: "KeyEncryptionUse" }))
     .meta({ description: "How many domain keys each key-encryption key wraps." }),
-  unclassified: z.boolean().meta({ description: "Whether there are domain keys that nobody counted yet." }),
   done: z.boolean().meta({ description: "Whether the first wraps all, so that the others may go." }),
 };
 
@@ -76,7 +86,7 @@ export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryp
 /** What wrapping keys anew came to. */
 export const rewrapAnswer = z
   .object({
-    rewrapped: z.int().min(0).meta({ description: "How many rows were written." }),
+    rewrapped: z.int().min(0).meta({ description: "How many keys were wrapped anew." }),
     locked: z.int().min(0).meta({ description: "How many keys were found that do not open; the log says which." }),
     ...keyEncryption,
   })
@@ -99,7 +109,7 @@ const member = z
     machineGuid: shortGuid,
     joinedAt: time,
     hasDeviceKey: z.boolean().meta({ description: "Whether the membership is bound to a key of the device's own." }),
-    lastRenewedOn: day.nullable().meta({ description: "When it last joined or renewed; null if that was not noted." }),
+    lastRenewedOn: day.meta({ description: "The day it last joined or renewed." }),
   })
   .meta({ id: "Member" });
 
@@ -123,8 +133,14 @@ export const fullDomain = {
     .meta({ description: "To operators and holders of an auth token: the members that have not renewed for longest." }),
 };
 
+const copied = z
+  .boolean()
+  .meta({ description: "Whether the database has the change, and lists across domains show it; else it follows." });
+
 /** A member is evicted. */
-export const evictionAnswer = z.object({ domain: domainName, evicted: z.literal(true) }).meta({ id: "Eviction" });
+export const evictionAnswer = z
+  .object({ domain: domainName, evicted: z.literal(true), copied })
+  .meta({ id: "Eviction" });
 
 /** A ban. */
 export const banAnswer = z
@@ -143,7 +159,7 @@ export const banAnswer = z
 export const bansAnswer = z.object({ bans: z.array(banAnswer), nextCursor }).meta({ id: "BanPage" });
 
 /** A ban is lifted. */
-export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false) }).meta({ id: "LiftedBan" });
+export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false), copied }).meta({ id: "LiftedBan" });
 
 const settings = z.object({ ...rules, maxMembership }).meta({ id: "SettingsInForce" });
 const thumbprint = z.string().nullable().meta({
@@ -166,6 +182,13 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "rollover-required": byOperator,
   "key-made": { keyVersion, requestId: z.string().optional(), by: operator.optional() },
   "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
+  "keys-rewrapped": { keyEncryptionKid: z.string(), keys: z.int().min(1) },
+  "domain-taken-over": {
+    settings,
+    keyVersion: z.int().min(0),
+    retiredUpTo: z.int().min(0),
+    memberCount: z.int().min(0),
+  },
   "settings-changed": { ...byOperator, settings, previous: settings },
 };
 
@@ -179,7 +202,6 @@ const entry = z
   .object({
     domain: domainName,
     revision,
-    commitId: z.string(),
     committedAt: time,
     previous: hash.nullable().meta({ description: "The hash of the entry before; null for the first." }),
     changes: z.array(z.discriminatedUnion("type", changes).meta({ id: "LogChange" })).min(1),

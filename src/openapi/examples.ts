@@ -98,7 +98,7 @@ export const ANSWER = {
 } as const;
 
 const RULES = { authenticationRequired: true, authNamespace: "family", maxMembership: 5, deviceKeyRequired: false };
-const OVERVIEW = {
+const ROW = {
   domain,
   ...RULES,
   keyVersion: 2,
@@ -109,6 +109,7 @@ const OVERVIEW = {
   createdAt: "2026-11-01T09:00:00.000Z",
   updatedAt: EXAMPLE.time,
 };
+const OVERVIEW = { ...ROW, copiedRevision: 7, copySecondsBehind: 0 };
 const DEVICE = {
   handle: `${base64url({ alg: "dir", enc: "A256GCM", kid: "kek-1" })}..iv.ciphertext.tag`,
   deviceId: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
@@ -122,7 +123,6 @@ const CHANGE = { requestId: EXAMPLE.requestId, by: "admin-token" };
 const ENTRY = {
   domain,
   revision: 7,
-  commitId: "0a4f7b1c-2d3e-4f5a-8b6c-7d8e9f0a1b2c",
   committedAt: EXAMPLE.time,
   previous: "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
   changes: [

@@ -4,12 +4,14 @@ import { createMiddleware } from "hono/factory";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { ConfigError, configOf } from "./config.ts";
 import { type D1Failure, d1Advice, d1Failure } from "./database/d1-errors.ts";
-import { type AppEnv, serverUrl } from "./http/context.ts";
+import { type AppEnv, newRequestId, serverUrl } from "./http/context.ts";
 import { invalidRequest, Problem } from "./http/problems.ts";
 import { errorFields, log } from "./log.ts";
 import { admin } from "./routes/admin/index.ts";
 import { devices } from "./routes/devices.ts";
-import { reads } from "./routes/reads.ts";
+import { domain } from "./routes/domain.ts";
+import { health } from "./routes/health.ts";
+import { jwks } from "./routes/jwks.ts";
 
 /** What keeps browsers from making more of an answer than it is. HTTPS alone, from the first answer on. */
 const SAFETY_HEADERS = [
@@ -31,7 +33,7 @@ const CROSS_ORIGIN = {
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(async (c, next) => {
-    c.set("requestId", crypto.randomUUID());
+    c.set("requestId", newRequestId());
     await next();
     // Set where they are: `c.header` would make a new answer for each.
     const { headers } = c.res;
@@ -50,7 +52,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
-  for (const routes of [admin, devices, reads]) app.route("/", routes);
+  for (const routes of [admin, devices, domain, jwks, health]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;

@@ -15,20 +15,30 @@ export type Config = Readonly<{
   trustedIssuers: readonly TrustedIssuer[];
   domainTokenLifetimeSeconds: number;
   /** Symmetric JWKs: the first wraps, all unwrap. */
-  keyEncryptionKeys: readonly JWK[];
+  keyEncryptionKeys: Keys;
   /** Private EC P-256 JWKs: the first signs, all are published. */
-  domainAuthorityKeys: readonly JWK[];
+  domainAuthorityKeys: Keys;
   /** What operators may sign in with: the present one, and the one before if it still counts. */
   adminTokens: readonly string[];
   /** Cloudflare Access, as an issuer whose tokens let operators do everything; null if it is not in front. */
   access: TrustedIssuer | null;
   /** How long log entries are kept; null for ever. */
   logRetentionDays: number | null;
+  /** What has to have a device's change before it is answered: the domain's object, or the database as well. */
+  answerAfter: AnswerAfter;
   /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
   domainCreation: DomainCreation;
   /** The origins of web pages whose scripts may be devices. */
   corsOrigins: readonly string[];
 }>;
+
+/** Keys of which there is at least one. */
+export type Keys = readonly [JWK, ...JWK[]];
+
+/** What has to have a change before it is answered. */
+export type AnswerAfter = (typeof ANSWER_AFTER)[number];
+
+const ANSWER_AFTER = ["object", "database"] as const;
 
 /** Who brings domains into being. */
 export type DomainCreation = (typeof DOMAIN_CREATION)[number];
@@ -131,6 +141,7 @@ const VARIABLES = {
   TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
   DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
+  ANSWER_AFTER: { secret: false, json: false, shape: z.enum(ANSWER_AFTER) },
   CORS_ORIGINS: { secret: false, json: true, shape: z.array(serverOrigin) },
   ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
   ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
@@ -172,11 +183,12 @@ export function readConfig(environment: Environment): Config {
     serverUrl,
     trustedIssuers: [...(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
     domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
-    keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys,
-    domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys,
+    keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys as unknown as Keys,
+    domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys as unknown as Keys,
     adminTokens: [required("ADMIN_TOKEN"), ...(previousAdminToken === undefined ? [] : [previousAdminToken])],
     access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
     logRetentionDays,
+    answerAfter: read("ANSWER_AFTER") ?? "object",
     domainCreation: read("DOMAIN_CREATION") ?? "open",
     corsOrigins: read("CORS_ORIGINS") ?? [],
   };

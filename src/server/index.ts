@@ -1,11 +1,12 @@
 import { createApp } from "./app.ts";
 import { maintain } from "./maintenance.ts";
 
+export { DatabaseWriter } from "./database/database-writer.ts";
 export { DomainObject } from "./object/domain-object.ts";
 
 const app = createApp();
 
 export default {
   fetch: app.fetch,
-  scheduled: ({ scheduledTime }, env) => maintain(env, scheduledTime),
+  scheduled: (_event, env) => maintain(env),
 } satisfies ExportedHandler<Env>;

@@ -1,45 +1,38 @@
-import { type Config, configOf } from "./config.ts";
+import { configOf } from "./config.ts";
+import { domainsToRewrap } from "./database/key-encryption.ts";
+import { callObject } from "./http/domain-objects.ts";
 import { errorFields, log } from "./log.ts";
-import { rewrapKeys } from "./object/key-rewrapping.ts";
-import { cutLogs } from "./object/log-retention.ts";
+import type { RewrapRun } from "./object/key-rewrapping.ts";
 
-const DAY_MILLISECONDS = 24 * 60 * 60 * 1_000;
-/** How much of one invocation's share of D1 wrapping keys anew may take. */
-const REWRAP_BATCHES = 40;
+const DOMAINS_AT_A_TIME = 50;
+/** The most domains of one hour; the next one goes on with those that are left. */
+const MAX_DOMAINS = 5_000;
 
-/** What is done from time to time, whether or not anybody asks; each thing whatever becomes of the others. */
-export async function maintain(env: Env, now: number): Promise<void> {
-  const config = configOf(env);
-  const failures: unknown[] = [];
-  for (const [name, work] of WORKS) {
-    try {
-      await work(env.DB, config, now);
-    } catch (error) {
-      log("error", `${name} failed`, errorFields(error));
-      failures.push(error);
+/** Wakes the objects that the database says have work to do: keys to wrap anew after a rotation. */
+export async function maintain(env: Env): Promise<void> {
+  const { rewrapped, locked } = await rewrapDomains(env, MAX_DOMAINS);
+  if (rewrapped + locked > 0)
+    log(locked > 0 ? "error" : "info", "domain keys were wrapped anew", { rewrapped, locked });
+}
+
+/** Has so many domains wrap their keys with the present key-encryption key, whatever becomes of each. */
+export async function rewrapDomains(env: Env, maxDomains: number): Promise<RewrapRun> {
+  const kid = configOf(env).keyEncryptionKeys[0].kid as string;
+  let [rewrapped, locked, after, seen] = [0, 0, "", 0];
+  while (seen < maxDomains) {
+    const domains = await domainsToRewrap(env.DB, kid, after, Math.min(DOMAINS_AT_A_TIME, maxDomains - seen));
+    const runs = await Promise.allSettled(
+      domains.map((domain) => callObject(env, domain, (object) => object.rewrapKeys())),
+    );
+    for (const [index, run] of runs.entries()) {
+      if (run.status === "fulfilled") {
+        rewrapped += run.value.rewrapped;
+        locked += run.value.locked;
+      } else log("error", "wrapping keys anew failed", { domain: domains[index], ...errorFields(run.reason) });
     }
+    seen += domains.length;
+    after = domains.at(-1) ?? after;
+    if (domains.length < DOMAINS_AT_A_TIME) break;
   }
-  if (failures.length > 0) throw new AggregateError(failures, "maintenance failed");
-}
-
-type Work = (database: D1Database, config: Config, now: number) => Promise<void>;
-
-const WORKS: readonly (readonly [string, Work])[] = [
-  ["cutting logs", cutOldLogs],
-  ["wrapping keys anew", rewrapFormerKeys],
-];
-
-async function cutOldLogs(database: D1Database, config: Config, now: number): Promise<void> {
-  const { logRetentionDays, serverUrl, domainAuthorityKeys } = config;
-  const [key] = domainAuthorityKeys;
-  if (logRetentionDays === null || serverUrl === null || !key) return;
-  const until = now - logRetentionDays * DAY_MILLISECONDS;
-  const entries = await cutLogs(database, until, now, { issuer: serverUrl, key });
-  log("info", "old log entries were cut off", { entries });
-}
-
-async function rewrapFormerKeys(database: D1Database, { keyEncryptionKeys }: Config): Promise<void> {
-  const { rewrapped, locked } = await rewrapKeys(database, keyEncryptionKeys, REWRAP_BATCHES);
-  if (rewrapped + locked === 0) return;
-  log(locked > 0 ? "error" : "info", "domain keys were wrapped anew", { rewrapped, locked });
+  return { rewrapped, locked };
 }

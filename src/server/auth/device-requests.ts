@@ -57,7 +57,7 @@ export async function verifyDeviceRequest(
   const { aud, iat, jti, ...payload } = claims;
   if (typeof aud !== "string") return malformed("aud", "must be a string");
   if (typeof iat !== "number") return malformed("iat", "must be a number");
-  if (typeof jti !== "string" || !isRequestKey(jti)) {
+  if (typeof jti !== "string" || !isIdempotencyKey(jti)) {
     return malformed("jti", "must be 1 to 128 visible ASCII characters");
   }
   if (!URL.canParse(aud) || new URL(aud).href !== new URL(audience).href) {
@@ -67,11 +67,11 @@ export async function verifyDeviceRequest(
   if (!(Math.abs(iat * 1000 - now) <= MAX_CLOCK_SKEW_SECONDS * 1000)) {
     return unproven(`iat must be within ${MAX_CLOCK_SKEW_SECONDS} seconds of now`);
   }
-  return { request: { payload, proof: { thumbprint, signedAt: Math.floor(iat * 1000), requestKey: jti } } };
+  return { request: { payload, proof: { thumbprint, signedAt: Math.floor(iat * 1000), idempotencyKey: jti } } };
 }
 
-/** Whether a text may name a request: 1 to 128 visible ASCII characters. */
-export function isRequestKey(text: string): boolean {
+/** Whether a text may be an idempotency key: 1 to 128 visible ASCII characters. */
+export function isIdempotencyKey(text: string): boolean {
   return /^[\x21-\x7e]{1,128}$/.test(text);
 }
 

@@ -1,7 +1,5 @@
-/** What a failed D1 call means for whoever made it. */
+/** The kinds of failed D1 calls. */
 export type D1Failure =
-  /** The domain, a device or a request key is not what this commit took it to be; the whole batch was undone. */
-  | "superseded"
   /** D1 took on too much and did not run the call. */
   | "overloaded"
   /** The connection or the database went away in mid-call: it may or may not have happened. */
@@ -13,10 +11,6 @@ export type D1Failure =
 
 // D1 reports every failure as a message. These are the ones that its documentation lists and says what to do about.
 const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
-  [
-    "superseded",
-    /UNIQUE constraint failed: domain_(log|requests|membership)\.|NOT NULL constraint failed: domain_log\./i,
-  ],
   ["overloaded", /overloaded|Too many requests queued/i],
   ["unmigrated", /no such (table|column)/i],
   [
@@ -24,6 +18,9 @@ const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
     /Network connection lost|storage (operation|caused)|reset|timed? ?out|timeout|internal error|Cannot resolve D1|isn't responding|connection|broken/i,
   ],
 ];
+
+/** How long a D1 call may take. */
+const CALL_MILLISECONDS = 10_000;
 
 /**
  * Sorts an error thrown by D1, or by Drizzle around it, by what to do about it.
@@ -38,6 +35,17 @@ export function d1Failure(error: unknown): D1Failure {
 /** What an operator can do about a D1 error, as a log field; nothing where only waiting or mending code helps. */
 export function d1Advice(error: unknown): { advice?: string } {
   return d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
+}
+
+/** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
+export async function inTime<T>(call: Promise<T>, milliseconds = CALL_MILLISECONDS): Promise<T> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), milliseconds);
+  try {
+    return await Promise.race([call, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The messages of an error and of everything that caused it. */

@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import { deviceId } from "../crypto/log-hashes.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
-import type { BanRow, MemberRow } from "../database/domain-lists.ts";
+import type { BanRow, MemberRow } from "../object/storage/reads.ts";
 import { isoTime } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
 import { machineGuid } from "./schemas.ts";
@@ -15,7 +15,7 @@ export async function memberShown(domain: string, row: MemberRow, keys: readonly
     ...(await identity(domain, row.machineGuid, keys)),
     joinedAt: isoTime(row.joinedAt),
     hasDeviceKey: row.deviceKeyThumbprint !== null,
-    lastRenewedOn: row.lastRenewedOn === null ? null : isoTime(row.lastRenewedOn * 86_400_000).slice(0, 10),
+    lastRenewedOn: isoTime(row.lastRenewedOn * 86_400_000).slice(0, 10),
   };
 }
 
@@ -33,7 +33,7 @@ export async function banShown(domain: string, row: BanRow, keys: readonly JWK[]
 async function identity(domain: string, guid: string, keys: readonly JWK[]) {
   return {
     handle: await sealText(JSON.stringify([domain, guid]), PURPOSE, keys),
-    deviceId: await deviceId(domain, guid),
+    deviceId: deviceId(domain, guid),
     machineGuid: `${guid.slice(0, SHOWN_CHARACTERS)}…`,
   };
 }

@@ -1,35 +1,77 @@
+import type { Context } from "hono";
+import type { Command } from "../../domain/commands.ts";
+import type { Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
-import type { Answer, DomainObject } from "../object/domain-object.ts";
+import type { CallContext, DomainObject, GrantFrom, Reading } from "../object/domain-object.ts";
+import type { ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
+import { type AppEnv, serverUrl } from "./context.ts";
 import { Problem, refusalProblem } from "./problems.ts";
 
 const TRIES = 3;
 
+/** The domain's object as it is called: the platform's own types lose what depends on a method's arguments. */
+type Stub = {
+  execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>>;
+  read<Name extends ReadName>(name: Name, ...args: ReadArguments<Name>): Promise<Outcome<Reading<Name>>>;
+} & Pick<DomainObject, "copy" | "rewrapKeys">;
+
+/** An operator's command without what the request says anyway. */
+type OperatorCommand = Exclude<Command, { type: "register" | "deregister" }>;
+type Bare<C> = C extends unknown ? Omit<C, "requestId" | "by"> : never;
+
 /**
- * Asks a domain's object, again if it went away in mid-call, whether or not the runtime calls the failure retryable:
- * an object that is told that a request is a repeated one looks for it in the log before it decides.
+ * Has a domain's object carry out a command. Repeats the call if the object was lost, under the same request id: it is not
+ * carried out twice.
  *
- * @returns what the object grants
- * @throws Problem for what it refuses
+ * @throws Problem if it is refused
  */
-export async function askCoordinator<Grant>(
-  env: Env,
+export async function execute<C extends Command>(
+  c: Context<AppEnv>,
   domain: string,
-  ask: (coordinator: DurableObjectStub<DomainObject>, repeated: boolean) => Promise<Answer<Grant>>,
-): Promise<Grant> {
-  const answer = await call(env, domain, ask);
-  if (answer.granted) return answer.grant;
-  throw refusalProblem(answer.refusal);
+  command: C,
+  creator: string | null = null,
+): Promise<GrantFrom<C["type"]>> {
+  const context = { issuer: serverUrl(c), creator };
+  return granted(await callObject(c.env, domain, (object) => object.execute(command, context)));
 }
 
-async function call<Grant>(
+/** Has a domain's object carry out a command of the operator who asks. @throws Problem if it is refused */
+export function executeAsOperator<C extends Bare<OperatorCommand>>(
+  c: Context<AppEnv>,
+  domain: string,
+  command: C,
+): Promise<GrantFrom<C["type"]>> {
+  const full = { ...command, requestId: c.get("requestId"), by: c.get("operator").identity };
+  return execute(c, domain, full as unknown as Extract<OperatorCommand, { type: C["type"] }>);
+}
+
+/** Reads something of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
+export async function read<Name extends ReadName>(
+  c: Context<AppEnv>,
+  domain: string,
+  name: Name,
+  ...args: ReadArguments<Name>
+): Promise<ReadResult<Name>> {
+  const found = granted(await callObject(c.env, domain, (object) => object.read(name, ...args)));
+  if (found === null) throw new Problem("DOMAIN_NOT_FOUND");
+  return found.value;
+}
+
+function granted<Grant>(outcome: Outcome<Grant>): Grant {
+  if (outcome.granted) return outcome.grant;
+  throw refusalProblem(outcome.refusal);
+}
+
+/** Calls a domain's object, again if it was lost in mid-call. @throws Problem if it stays lost */
+export async function callObject<Result>(
   env: Env,
   domain: string,
-  ask: (coordinator: DurableObjectStub<DomainObject>, repeated: boolean) => Promise<Answer<Grant>>,
-): Promise<Answer<Grant>> {
+  call: (object: Stub) => Promise<Result>,
+): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
       // A new stub each time: one that has thrown stays broken.
-      return await ask(env.DOMAIN_OBJECT.getByName(domain), attempt > 1);
+      return await call(env.DOMAIN_OBJECT.getByName(domain) as unknown as Stub);
     } catch (error) {
       const { overloaded, remote } = error as DurableObjectFailure;
       log("warn", "a call to a domain's object failed", { ...errorFields(error), attempt });

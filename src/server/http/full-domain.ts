@@ -2,11 +2,11 @@ import type { Context } from "hono";
 import type { Registration } from "../../domain/registration.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { configOf } from "../config.ts";
-import { leastRecentlyRenewed } from "../database/domain-lists.ts";
-import { type DomainOverview, readDomain } from "../database/domain-reader.ts";
 import { mayLook } from "../middleware/operator-scope.ts";
+import type { DomainOverview } from "../object/storage/reads.ts";
 import type { AppEnv } from "./context.ts";
 import { memberShown } from "./devices-shown.ts";
+import { read } from "./domain-objects.ts";
 import { Problem } from "./problems.ts";
 
 const MEMBERS_SHOWN = 5;
@@ -22,10 +22,10 @@ export async function registrationFailure(
   error: unknown,
 ): Promise<never> {
   if (!(error instanceof Problem && error.problem === "DOM_LIMIT_REACHED")) throw error;
-  const overview = await readDomain(c.env.DB, domain);
-  if (!overview || !(holdsToken(auth, proof, overview) || (await mayLook(c)))) throw error;
+  const overview = await read(c, domain, "overview");
+  if (!(holdsToken(auth, proof, overview) || (await mayLook(c)))) throw error;
   const { keyEncryptionKeys } = configOf(c.env);
-  const members = await leastRecentlyRenewed(c.env.DB, domain, MEMBERS_SHOWN);
+  const members = await read(c, domain, "leastRecentlyRenewed", MEMBERS_SHOWN);
   const { memberCount, maxMembership } = overview;
   throw new Problem("DOM_LIMIT_REACHED", {
     ...error.details,

@@ -1,161 +1,234 @@
 import { DurableObject } from "cloudflare:workers";
-import type { BanGrant, BanRequest, UnbanGrant, UnbanRequest } from "../../domain/ban.ts";
-import type { Command, GrantOf } from "../../domain/decide.ts";
-import type { Deregistration, DeregistrationGrant } from "../../domain/deregistration.ts";
-import type { DomainError, Refusal } from "../../domain/errors.ts";
-import type { Eviction, EvictionGrant } from "../../domain/eviction.ts";
-import type { Registration, RegistrationGrant } from "../../domain/registration.ts";
-import type { Retirement, RetirementGrant } from "../../domain/retirement.ts";
-import type { Rollover, RolloverGrant } from "../../domain/rollover.ts";
-import type { SettingsChange, SettingsGrant } from "../../domain/settings.ts";
+import type { Command, GrantOf } from "../../domain/commands.ts";
+import { type Outcome, refused } from "../../domain/types.ts";
 import { type Config, configOf } from "../config.ts";
-import { d1Advice } from "../database/d1-errors.ts";
+import { d1Advice, d1Failure } from "../database/d1-errors.ts";
 import { errorFields, log } from "../log.ts";
-import { Lanes, QueueFullError } from "./batch-queue.ts";
-import { ContentionError, DomainWriter, type Request, type Result } from "./domain-writer.ts";
+import { Copy } from "./copy.ts";
+import { credentialRange, DomainCommands } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
-import { type Credential, Keyring } from "./keyring.ts";
-import { DomainStore, StorageUnavailableError } from "./storage/domain-store.ts";
-import { Tallies } from "./usage-statistics.ts";
+import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
+import { Keyring } from "./keyring.ts";
+import { DomainStorage } from "./storage/domain-storage.ts";
+import { type DomainOverview, READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
+import { TakeOver } from "./take-over.ts";
+import { lookAfter, type Parts } from "./upkeep.ts";
+import { UsageStatistics } from "./usage-statistics.ts";
 
-/** What the object answers: plain data, because error classes do not survive the way back to the Worker. */
-export type Answer<Grant> =
-  | Readonly<{ granted: true; grant: Grant }>
-  | Readonly<{ granted: false; refusal: Omit<Refusal, "error"> & { error: CoordinatorError } }>;
-
-/** The refusals of the rules, and those of an object that cannot decide now. */
-export type CoordinatorError = DomainError | "OVERLOADED" | "INTERNAL_ERROR";
-
-/** What travels with every command. */
+/** What the Worker says with every command. */
 export type CallContext = Readonly<{
   /** The `iss` of domain tokens: this server's URL as the caller knows it. */
   issuer: string;
-  /** Whether an earlier try of this request may have been carried out. */
-  repeated: boolean;
-  /** By what the creations of domains are counted; null if this caller's are not. */
+  /** The caller by whom the creations of domains are counted; null if this caller's are not. */
   creator?: string | null;
 }>;
 
-/** A registration's grant together with the credentials it entitles to. */
-export type CredentialsGrant = RegistrationGrant & Readonly<{ credentials: readonly Credential[] }>;
+/** The grants of an object: with the credentials of a registration as JSON text, and whether D1 has an operator's change. */
+export type GrantFrom<Type extends Command["type"]> = GrantOf[Type] &
+  Readonly<
+    Type extends "register" ? { credentials: string } : Type extends "deregister" ? unknown : { copied: boolean }
+  >;
 
-/**
- * Puts everything that is asked of one domain in order. There is one such object for each domain name; D1 holds the
- * truth, and an object that is replaced in mid-work leaves nothing behind that its successor needs.
- */
+/** What was read of a domain; null if there is no such domain. */
+export type Reading<Name extends ReadName> = Readonly<{ value: ReadResult<Name> }> | null;
+
+/** How long an operator's change waits for D1, and how long a device's, if it has to. */
+const OPERATOR_COPY_MILLISECONDS = 2_000;
+const DEVICE_COPY_MILLISECONDS = 10_000;
+/** How long it is believed that D1 does not know a domain. */
+const ABSENT_MILLISECONDS = 1_000;
+/** How long a request waits for a take-over, before it is told to come again. */
+const TAKE_OVER_MILLISECONDS = 1_000;
+/** When the alarm sees to a take-over that was interrupted or failed. */
+const TAKE_OVER_ALARM_MILLISECONDS = 10_000;
+
+type Presence = "present" | "absent" | "taking over";
+
+/** A domain: the one instance that reads and writes it. Everything it has to keep is in its storage. */
 export class DomainObject extends DurableObject<Env> {
-  #lanes: Lanes<Request, Result> | undefined;
-  #tallies: Tallies | undefined;
-  #feed: EventFeed | null | undefined;
+  readonly #storage: DomainStorage;
+  #parts: (Parts & { commands: DomainCommands; keyring: Keyring; takeOver: TakeOver }) | undefined;
+  #absentUntil = 0;
+  #takingOver: Promise<void> | null = null;
+  /** When the alarm goes off, as far as this instance has set it, in milliseconds since the epoch. */
+  #alarmAt = Number.POSITIVE_INFINITY;
 
-  /** Registers a device: a join or a renewal. */
-  async register(registration: Registration, context: CallContext): Promise<Answer<CredentialsGrant>> {
-    return this.#submit(registration, context, (grant: RegistrationGrant, credentials) => ({ ...grant, credentials }));
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const { name } = ctx.id;
+    if (name === undefined) throw new Error("a domain's object must be addressed by the domain's name");
+    this.#storage = new DomainStorage(ctx.storage, name);
+    // An object that was merely asked about writes nothing, not even its tables.
+    if (this.#storage.hasTables) ctx.blockConcurrencyWhile(() => this.#storage.migrate());
   }
 
-  /** De-registers a device, or previews it. */
-  async deregister(deregistration: Deregistration, context: CallContext): Promise<Answer<DeregistrationGrant>> {
-    return this.#submit(deregistration, context, (grant: DeregistrationGrant) => grant);
-  }
-
-  /** Replaces or merges the settings of the domain. */
-  async changeSettings(change: SettingsChange, context: CallContext): Promise<Answer<SettingsGrant>> {
-    return this.#submit(change, context, (grant: SettingsGrant) => grant);
-  }
-
-  /** Makes a new domain key, or has the next registration make it. */
-  async rollOver(rollover: Rollover, context: CallContext): Promise<Answer<RolloverGrant>> {
-    return this.#submit(rollover, context, (grant: RolloverGrant) => grant);
-  }
-
-  /** Hands out the keys up to a version no more, or again. */
-  async retireKeys(retirement: Retirement, context: CallContext): Promise<Answer<RetirementGrant>> {
-    return this.#submit(retirement, context, (grant: RetirementGrant) => grant);
-  }
-
-  /** Removes a device. */
-  async evict(eviction: Eviction, context: CallContext): Promise<Answer<EvictionGrant>> {
-    return this.#submit(eviction, context, (grant: EvictionGrant) => grant);
-  }
-
-  /** Removes a device, and keeps it out. */
-  async ban(ban: BanRequest, context: CallContext): Promise<Answer<BanGrant>> {
-    return this.#submit(ban, context, (grant: BanGrant) => grant);
-  }
-
-  /** Lets a banned device come back. */
-  async unban(unban: UnbanRequest, context: CallContext): Promise<Answer<UnbanGrant>> {
-    return this.#submit(unban, context, (grant: UnbanGrant) => grant);
-  }
-
-  async #submit<C extends Command, Grant>(
-    command: C,
-    { issuer, repeated, creator = null }: CallContext,
-    complete: (grant: GrantOf[C["type"]], credentials: readonly Credential[]) => Grant,
-  ): Promise<Answer<Grant>> {
+  /** Carries out a command. */
+  async execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>> {
     try {
-      this.#lanes ??= this.#newLanes(configOf(this.env));
-      const result = await this.#lanes.submit({ command, repeated, issuer, creator });
-      if ("fault" in result) throw result.fault;
-      const { outcome, credentials } = result;
-      return outcome.granted
-        ? { granted: true, grant: complete(outcome.grant as GrantOf[C["type"]], credentials) }
-        : outcome;
+      return (await this.#execute(command, context)) as Outcome<GrantFrom<C["type"]>>;
     } catch (error) {
-      // Counted, not logged: the Worker logs each refusal, and this one has to be cheap.
-      if (error instanceof QueueFullError) {
-        this.#tallies?.refused("OVERLOADED", Date.now());
-        return { granted: false, refusal: { error: "OVERLOADED", reason: error.name } };
-      }
-      return { granted: false, refusal: failure(error, command) };
+      return this.#failure(error, command.requestId);
     }
   }
 
-  /** Sends the events that an object before this one could not. */
+  async #execute(command: Command, { issuer, creator = null }: CallContext): Promise<Outcome<object>> {
+    const { storage, commands, keyring, copy, config } = this.#all;
+    const presence = storage.row ? "present" : await this.#presence();
+    if (presence === "taking over") return takingOver();
+    const asked = presence === "absent" ? await this.#limited(command, creator) : command;
+    const outcome = await commands.execute(asked);
+    if (!outcome.granted) return outcome;
+    const revision = storage.row?.revision ?? 0;
+    if (command.type !== "register" && command.type !== "deregister") {
+      return {
+        granted: true,
+        grant: { ...outcome.grant, copied: await copy.reached(revision, OPERATOR_COPY_MILLISECONDS) },
+      };
+    }
+    if (config.answerAfter === "database" && !(await copy.reached(revision, DEVICE_COPY_MILLISECONDS))) {
+      return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the database does not have the change yet" }).outcome;
+    }
+    const range = credentialRange(outcome);
+    if (!range) return outcome;
+    const now = Date.now();
+    const credentials = keyring.freshCredentials(range, issuer, now) ?? (await keyring.credentials(range, issuer, now));
+    return { granted: true, grant: { ...outcome.grant, credentials } };
+  }
+
+  /** Reads something of the domain. */
+  async read<Name extends ReadName>(name: Name, ...args: ReadArguments<Name>): Promise<Outcome<Reading<Name>>> {
+    try {
+      const { storage } = this.#all;
+      const presence = storage.row ? "present" : await this.#presence();
+      if (presence === "taking over") return takingOver();
+      if (presence === "absent") return { granted: true, grant: null };
+      const read = READS[name] as (storage: DomainStorage, ...args: unknown[]) => ReadResult<Name>;
+      return { granted: true, grant: { value: read(storage, ...args) } };
+    } catch (error) {
+      return this.#failure(error, null);
+    }
+  }
+
+  /** Compares D1 with the domain and brings it up to date; null if there is no such domain. @throws if D1 fails */
+  async copy(): Promise<DomainOverview | null> {
+    const { storage, copy } = this.#all;
+    if (!storage.row && (await this.#presence()) !== "present") return null;
+    await copy.compare();
+    return READS.overview(storage);
+  }
+
+  /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. @throws if D1 fails */
+  async rewrapKeys(): Promise<RewrapRun> {
+    const { storage, config, copy, committed } = this.#all;
+    if (!storage.row && (await this.#presence()) !== "present") return { rewrapped: 0, locked: 0 };
+    const run = await rewrapKeys(storage, config.keyEncryptionKeys, committed);
+    await copy.run();
+    return run;
+  }
+
+  /** Looks after what follows commits, and goes on with a take-over that was interrupted. */
   override async alarm(): Promise<void> {
-    await this.#eventFeed()?.wake();
+    this.#alarmAt = Number.POSITIVE_INFINITY;
+    const { storage, takeOver } = this.#all;
+    if (takeOver.isUnderWay) await this.#take();
+    if (takeOver.isUnderWay) this.#wakeBy(Date.now() + TAKE_OVER_ALARM_MILLISECONDS);
+    if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
   }
 
-  #newLanes(config: Config): Lanes<Request, Result> {
-    const domain = this.#domain;
-    const store = new DomainStore(this.env.DB);
-    const keyring = new Keyring(domain, config);
-    const tallies = new Tallies(domain, store);
-    this.#tallies = tallies;
+  get #all() {
+    this.#parts ??= this.#newParts(configOf(this.env));
+    return this.#parts;
+  }
+
+  #newParts(config: Config) {
+    const wakeBy = (time: number) => this.#wakeBy(time);
+    const storage = this.#storage;
+    const domain = storage.name;
+    const { EVENTS, DATABASE_WRITER } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
+    const copy = new Copy(storage, () => DATABASE_WRITER.getByName("DB"), wakeBy);
+    const feed = EVENTS ? new EventFeed(storage, `${config.serverUrl ?? ""}/domains/${domain}`, EVENTS, wakeBy) : null;
+    const keyring = new Keyring(storage, config);
+    const statistics = new UsageStatistics(storage, wakeBy);
+    const committed = (now: number) => {
+      copy.expect(now);
+      feed?.expect(now);
+      queueMicrotask(() => {
+        copy.announce();
+        feed?.announce();
+      });
+    };
+    const commands = new DomainCommands(storage, keyring, statistics, () => this.ctx.storage.sync(), committed);
+    const takeOver = new TakeOver(storage, this.env.DB);
+    const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
+    if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
+    return { storage, config, copy, feed, statistics, committed, commands, keyring, takeOver };
+  }
+
+  /** Has the alarm go off by a time, if it does not anyway. Within a transaction it is undone with it. */
+  #wakeBy(time: number): void {
+    if (time >= this.#alarmAt) return;
+    this.#alarmAt = time;
+    // Nobody has to wait for it: a commit that it belongs to is waited for as a whole.
+    this.ctx.storage.setAlarm(time, { allowUnconfirmed: true });
+  }
+
+  /** Whether there is such a domain. An empty object asks D1, and takes over what D1 knows. @throws what D1 throws */
+  async #presence(): Promise<Presence> {
+    const { storage, takeOver } = this.#all;
+    if (!this.#takingOver) {
+      if (Date.now() < this.#absentUntil) return "absent";
+      if (!takeOver.isUnderWay && !(await takeOver.isDue())) {
+        this.#absentUntil = Date.now() + ABSENT_MILLISECONDS;
+        return storage.row ? "present" : "absent";
+      }
+    }
+    await Promise.race([this.#take(), scheduler.wait(TAKE_OVER_MILLISECONDS)]);
+    return storage.row ? "present" : "taking over";
+  }
+
+  #take(): Promise<void> {
+    // Should this instance be lost, the next one goes on.
+    this.#wakeBy(Date.now() + TAKE_OVER_ALARM_MILLISECONDS);
+    this.#takingOver ??= this.#all.takeOver
+      .run()
+      .catch((error) => log("error", "a take-over failed", { ...errorFields(error), ...d1Advice(error) }))
+      .finally(() => {
+        this.#takingOver = null;
+      });
+    return this.#takingOver;
+  }
+
+  /** A command that may create the domain, with a refusal if its caller creates too many. */
+  async #limited(command: Command, creator: string | null): Promise<Command> {
     const { CREATION_LIMIT } = this.env as Partial<Env>;
-    const mayCreate = async (creator: string) => (await CREATION_LIMIT?.limit({ key: creator }))?.success ?? true;
-    return new Lanes(new DomainWriter(domain, store, keyring, tallies, mayCreate, this.#eventFeed()));
+    if (command.type !== "register" || creator === null || command.creationRefusal || !CREATION_LIMIT) return command;
+    const { success } = await CREATION_LIMIT.limit({ key: creator }).catch((error) => {
+      log("warn", "a rate limit could not be asked", errorFields(error));
+      return { success: true };
+    });
+    return success ? command : { ...command, creationRefusal: "RATE_LIMITED" };
   }
 
-  /** The feed of this domain's events; null if there is no queue to send them to. */
-  #eventFeed(): EventFeed | null {
-    if (this.#feed !== undefined) return this.#feed;
-    const { EVENTS, DB } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
-    const source = `${configOf(this.env).serverUrl ?? ""}/domains/${this.#domain}`;
-    this.#feed = EVENTS ? new EventFeed(this.#domain, source, EVENTS, this.ctx.storage, DB) : null;
-    return this.#feed;
-  }
-
-  get #domain(): string {
-    const domain = this.ctx.id.name;
-    if (domain === undefined) throw new Error("a coordinator must be addressed by its domain's name");
-    return domain;
+  /** The refusal for a failure; its cause goes to the log alone. */
+  #failure(error: unknown, requestId: string | null): Outcome<never> {
+    const name = FAILURES[d1Failure(error)];
+    log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
+      requestId,
+      ...errorFields(error),
+      ...d1Advice(error),
+    });
+    return refused({ error: name, reason: error instanceof Error ? error.name : "unknown" }).outcome as Outcome<never>;
   }
 }
 
-/** What to answer when a command could not be decided or committed; the cause goes to the log alone. */
-function failure(error: unknown, { requestId }: Command): { error: CoordinatorError; reason: string } {
-  const name = failureName(error);
-  log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
-    requestId,
-    ...errorFields(error),
-    ...d1Advice(error),
-  });
-  return { error: name, reason: error instanceof Error ? error.name : "unknown" };
-}
+const FAILURES = {
+  overloaded: "OVERLOADED",
+  transient: "TEMPORARILY_UNAVAILABLE",
+  unmigrated: "INTERNAL_ERROR",
+  permanent: "INTERNAL_ERROR",
+} as const;
 
-function failureName(error: unknown): CoordinatorError {
-  if (error instanceof StorageUnavailableError) return error.overloaded ? "OVERLOADED" : "TEMPORARILY_UNAVAILABLE";
-  if (error instanceof ContentionError) return "TEMPORARILY_UNAVAILABLE";
-  return "INTERNAL_ERROR";
+function takingOver(): Outcome<never> {
+  const reason = "the domain is being taken over from the database";
+  return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
 }

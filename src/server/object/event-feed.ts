@@ -1,9 +1,9 @@
 import { errorFields, log } from "../log.ts";
-import type { HashedEntry } from "./storage/log-reader.ts";
-import { readLog } from "./storage/log-reader.ts";
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import { type HashedEntry, readLog } from "./storage/log.ts";
 
 /**
- * What subscribers get: one message for each commit.
+ * The message that subscribers get for each commit.
  *
  * @see CloudEvents 1.0.2, "Context Attributes"; its extension "Sequence"
  */
@@ -18,135 +18,116 @@ export type DomainChanged = Readonly<{
   datacontenttype: "application/json";
   data: Readonly<{
     revision: number;
-    commitId: string;
     previous: string | null;
-    hash: string | null;
+    hash: string;
     /** Null where they would not fit into a message; the log has them. */
     changes: HashedEntry["changes"] | null;
     changeCount: number;
   }>;
 }>;
 
-/** Where the feed keeps how far it has come, and what wakes it. */
-export type FeedStorage = Pick<DurableObjectStorage, "get" | "put" | "setAlarm">;
-
-const PUBLISHED = "published-revision";
 const ENTRIES_AT_A_TIME = 100;
-/** A queue takes messages of 128 KB, and batches of 256 KB. */
-const MAX_MESSAGE_LENGTH = 100_000;
-const MAX_BATCH_LENGTH = 200_000;
+/** A queue takes messages of 128,000 bytes, and batches of 256,000. */
+const MAX_CHANGES_BYTES = 100_000;
+const MAX_BATCH_BYTES = 200_000;
 const LOOK_AGAIN_MILLISECONDS = 30_000;
+
+/** A message, and its size. */
+type Message = Readonly<{ body: DomainChanged; bytes: number }>;
 
 /**
  * Sends each commit of a domain to a queue, at least once, in the order of their revisions. The log is its outbox: it
- * sends what stands there beyond the last revision that was sent. Before each commit an alarm is set, which sends what
- * this object could not, because the queue was away or the object went.
+ * sends what is there beyond the last revision that was sent.
  */
 export class EventFeed {
-  readonly #domain: string;
+  readonly #storage: DomainStorage;
   readonly #source: string;
   readonly #queue: Pick<Queue<DomainChanged>, "sendBatch">;
-  readonly #storage: FeedStorage;
-  readonly #database: D1Database;
-  /** Settled once the alarm is set; commits wait for it alike, so that none overtakes another here. */
-  #alarm: Promise<void> | null = null;
+  readonly #wakeBy: (time: number) => void;
   #sending: Promise<void> | null = null;
-  #more = false;
 
-  /** @param source the URL of the domain, the `source` of its events */
+  /**
+   * @param source the URL of the domain, the `source` of its events
+   * @param wakeBy has `announce` called by a time, in milliseconds since the Unix epoch
+   */
   constructor(
-    domain: string,
+    storage: DomainStorage,
     source: string,
     queue: Pick<Queue<DomainChanged>, "sendBatch">,
-    storage: FeedStorage,
-    database: D1Database,
+    wakeBy: (time: number) => void,
   ) {
-    this.#domain = domain;
+    this.#storage = storage;
     this.#source = source;
     this.#queue = queue;
-    this.#storage = storage;
-    this.#database = database;
+    this.#wakeBy = wakeBy;
   }
 
-  /** Takes note that a commit on this revision is about to be made, so that it is sent even if nobody is left to. */
-  expect(revision: number): Promise<void> {
-    this.#alarm ??= this.#setAlarm(revision);
-    return this.#alarm;
-  }
-
-  async #setAlarm(revision: number): Promise<void> {
+  /** Notes, in the transaction of a commit, that there is something to send: the alarm sees to it whatever happens. */
+  expect(now: number): void {
+    const { progress, row } = this.#storage;
     // What happened before there was a feed is not sent.
-    if ((await this.#storage.get(PUBLISHED)) === undefined) await this.#storage.put(PUBLISHED, revision);
-    await this.#storage.setAlarm(Date.now() + LOOK_AGAIN_MILLISECONDS);
+    if (progress.publishedRevision === null) this.#storage.note({ publishedRevision: (row?.revision ?? 1) - 1 });
+    this.#wakeBy(now + LOOK_AGAIN_MILLISECONDS);
   }
 
-  /** Sends what was committed, in the background; who is under way already goes on to it. */
-  announce(): void {
-    this.#more = true;
+  /** Sends what was committed, in the background. @returns when it is sent, or has failed and is left to the alarm */
+  announce(): Promise<void> {
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null;
     });
-  }
-
-  /** What the alarm does: sends what is left, and has itself called again if that fails. */
-  async wake(): Promise<void> {
-    this.#alarm = null;
-    this.announce();
-    await this.#sending;
+    return this.#sending;
   }
 
   async #sendAll(): Promise<void> {
     try {
-      while (this.#more) {
-        this.#more = false;
-        while (await this.#sendSome());
-      }
+      while (await this.#sendSome());
     } catch (error) {
       log("warn", "events could not be sent", errorFields(error));
-      await this.#storage.setAlarm(Date.now() + LOOK_AGAIN_MILLISECONDS);
+      this.#wakeBy(Date.now() + LOOK_AGAIN_MILLISECONDS);
     }
   }
 
   /** @returns whether there may be more */
   async #sendSome(): Promise<boolean> {
-    const after = (await this.#storage.get<number>(PUBLISHED)) ?? 0;
-    const { rows } = await readLog(this.#database, this.#domain, {
-      order: "oldest",
-      after,
-      limit: ENTRIES_AT_A_TIME,
-    });
-    let batch: { body: DomainChanged; length: number }[] = [];
-    const flush = async () => {
-      const last = batch.at(-1);
-      if (!last) return;
-      await this.#queue.sendBatch(batch.map(({ body }) => ({ body, contentType: "json" })));
-      await this.#storage.put(PUBLISHED, last.body.data.revision);
-      batch = [];
-    };
+    const after = this.#storage.progress.publishedRevision;
+    if (after === null) return false;
+    const { rows } = readLog(this.#storage, { order: "oldest", after, limit: ENTRIES_AT_A_TIME });
+    let batch: Message[] = [];
     for (const entry of rows) {
       const message = this.#message(entry);
-      if (batch.reduce((sum, { length }) => sum + length, message.length) > MAX_BATCH_LENGTH) await flush();
+      if (batch.reduce((sum, { bytes }) => sum + bytes, message.bytes) > MAX_BATCH_BYTES) {
+        await this.#send(batch);
+        batch = [];
+      }
       batch.push(message);
     }
-    await flush();
+    await this.#send(batch);
     return rows.length > 0;
   }
 
-  #message({ revision, commitId, committedAt, previous, hash, changes }: HashedEntry) {
-    const length = JSON.stringify(changes).length;
-    const fits = length < MAX_MESSAGE_LENGTH;
+  async #send(batch: readonly Message[]): Promise<void> {
+    const last = batch.at(-1);
+    if (!last) return;
+    await this.#queue.sendBatch(batch.map(({ body }) => ({ body, contentType: "json" })));
+    this.#storage.note({ publishedRevision: last.body.data.revision });
+  }
+
+  #message({ revision, committedAt, previous, hash, changes }: HashedEntry): Message {
+    const bytes = new TextEncoder().encode(JSON.stringify(changes)).byteLength;
+    const fits = bytes < MAX_CHANGES_BYTES;
+    const domain = this.#storage.name;
     const body: DomainChanged = {
       specversion: "1.0",
       type: "device-domains.domain.changed",
       source: this.#source,
-      id: `${this.#domain}/${revision}`,
-      subject: this.#domain,
+      id: `${domain}/${revision}`,
+      subject: domain,
       time: committedAt,
       // Of fixed width: subscribers compare it as text.
       sequence: String(revision).padStart(12, "0"),
       datacontenttype: "application/json",
-      data: { revision, commitId, previous, hash, changes: fits ? changes : null, changeCount: changes.length },
+      data: { revision, previous, hash, changes: fits ? changes : null, changeCount: changes.length },
     };
-    return { body, length: (fits ? length : 0) + 1_000 };
+    return { body, bytes: (fits ? bytes : 0) + 1_000 };
   }
 }

@@ -3,10 +3,8 @@ import type { Config } from "../config.ts";
 import { type DomainToken, signDomainToken } from "../crypto/domain-tokens.ts";
 import { generateDomainKeyPair } from "../crypto/key-pairs.ts";
 import { KeyWrappingError, unwrapPrivateKey, wrapPrivateKey } from "../crypto/key-wrapping.ts";
-import type { StoredKey } from "./storage/domain-store.ts";
-
-/** One domain credential, as it leaves the object: times in milliseconds since the Unix epoch. */
-export type Credential = Readonly<{ keyVersion: number; token: string; expiresAt: number; privateKey: JWK }>;
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import type { StoredKey } from "./storage/statements.ts";
 
 /** Key versions above `after`, up to `upTo`. */
 export type VersionRange = Readonly<{ after: number; upTo: number }>;
@@ -15,179 +13,151 @@ type KeyringConfig = Pick<Config, "keyEncryptionKeys" | "domainAuthorityKeys" | 
 
 /** A token is handed out again for at most this long, so that its times stay fresh. */
 const TOKEN_REUSE_MILLISECONDS = 10 * 60 * 1000;
+/** How many lists of credentials are kept as text: those of newcomers, and of the last few versions. */
+const MAX_TEXTS = 8;
+
+/** A domain key with its private half open. */
+type OpenKey = { publicJwk: JWK; privateJwk: JWK; token?: DomainToken & { issuer: string; issuedAt: number } };
+
+/** A key that was made and wrapped ahead of the commit that needs it. */
+export type SpareKey = Readonly<{ stored: Omit<StoredKey, "createdAt">; open: OpenKey }>;
 
 /**
- * The keys of one domain as its object holds them. Domain keys never change, so that what was read once need not be
- * read, unwrapped or (for some minutes) signed again.
+ * The keys of one domain. Domain keys never change: each is read and unwrapped once, when it is first asked for, and its
+ * token is signed again only every few minutes.
  */
 export class Keyring {
-  readonly #domain: string;
+  readonly #storage: DomainStorage;
   readonly #config: KeyringConfig;
-  readonly #keys = new Map<number, DomainKey>();
+  readonly #open = new Map<number, OpenKey>();
+  readonly #spares = new Map<number, SpareKey>();
+  readonly #making = new Map<number, Promise<void>>();
+  /** The credentials of a range as JSON, and until when they are fresh. */
+  readonly #texts = new Map<string, { text: string; freshUntil: number }>();
 
-  constructor(domain: string, config: KeyringConfig) {
-    this.#domain = domain;
+  constructor(storage: DomainStorage, config: KeyringConfig) {
+    this.#storage = storage;
     this.#config = config;
   }
 
-  /** The highest version held; 0 if there is none. */
-  get highest(): number {
-    return this.#keys.size;
-  }
-
-  /** The highest key held, as it is stored; null if none is. */
-  get newest(): StoredKey | null {
-    return this.#keys.get(this.highest)?.stored ?? null;
-  }
-
-  /** Takes in stored keys. */
-  take(stored: readonly StoredKey[]): void {
-    for (const each of stored) if (!this.#keys.has(each.keyVersion)) this.#hold(each);
-  }
-
-  /** Whether every key of a range is held and was opened. */
+  /** Whether every key of a range is open, or is a spare. */
   isOpen({ after, upTo }: VersionRange): boolean {
-    for (let version = after + 1; version <= upTo; version++) if (!this.#keys.get(version)?.open) return false;
+    for (let version = upTo; version > after; version--) {
+      if (!this.#open.has(version) && !this.#spares.has(version)) return false;
+    }
     return true;
   }
 
-  /** Makes and wraps new keys of these versions. They are the domain's only once committed and taken in. */
-  make(keyVersions: readonly number[]): Promise<NewKey[]> {
-    return Promise.all(
-      keyVersions.map(async (keyVersion) => {
-        const { publicJwk, privateJwk } = await generateDomainKeyPair(this.#domain, keyVersion);
-        const place = { domain: this.#domain, keyVersion };
-        const stored = {
-          keyVersion,
-          publicJwk: JSON.stringify(publicJwk),
-          wrappedPrivateJwk: await wrapPrivateKey(privateJwk, place, this.#config.keyEncryptionKeys),
-        };
-        return new DomainKey(this.#domain, stored, this.#config, privateJwk);
-      }),
-    );
-  }
-
-  /** Forgets everything, so that the next group reads it again. */
-  forget(): void {
-    this.#keys.clear();
-  }
-
-  /** Takes in keys that were made here and are committed. */
-  adopt(keys: readonly NewKey[]): void {
-    for (const key of keys) this.#keys.set(key.stored.keyVersion, key);
-  }
-
   /**
-   * Opens the keys held in a range of versions.
+   * Reads and opens the keys of a range that are not open yet.
    *
-   * @returns the versions that do not open, each with the KeyWrappingError that says why
+   * @throws KeyWrappingError if one of them does not open
    */
-  async locked({ after, upTo }: VersionRange): Promise<ReadonlyMap<number, KeyWrappingError>> {
-    const reasons = new Map<number, KeyWrappingError>();
-    const open = async (key: DomainKey) => {
-      try {
-        await key.privateKey();
-      } catch (error) {
-        if (!(error instanceof KeyWrappingError)) throw error;
-        reasons.set(key.stored.keyVersion, error);
-      }
-    };
-    await Promise.all(
-      versions({ after, upTo })
-        .flatMap((version) => this.#keys.get(version) ?? [])
-        .map(open),
+  async open({ after, upTo }: VersionRange): Promise<void> {
+    const missing = this.#storage.keys(after, upTo).filter(({ keyVersion }) => !this.#open.has(keyVersion));
+    await Promise.all(missing.map(async (stored) => this.#open.set(stored.keyVersion, await this.#unwrap(stored))));
+  }
+
+  async #unwrap({ keyVersion, publicJwk, wrappedPrivateJwk }: StoredKey): Promise<OpenKey> {
+    const domain = this.#storage.name;
+    const privateJwk = await unwrapPrivateKey(
+      wrappedPrivateJwk,
+      { domain, keyVersion },
+      this.#config.keyEncryptionKeys,
     );
-    return reasons;
-  }
-
-  /**
-   * The credentials of a range of versions, in rising order.
-   *
-   * @param made keys of this group that are not committed yet
-   */
-  credentials(range: VersionRange, issuer: string, now: number, made: readonly NewKey[]): Promise<Credential[]> {
-    return Promise.all(
-      versions(range).map((version) => {
-        const key = this.#keys.get(version) ?? made.find(({ stored }) => stored.keyVersion === version);
-        if (!key) throw new Error(`key ${version} of domain ${this.#domain} is missing`);
-        return key.credential(issuer, now);
-      }),
-    );
-  }
-
-  #hold(stored: StoredKey): void {
-    this.#keys.set(stored.keyVersion, new DomainKey(this.#domain, stored, this.#config));
-  }
-}
-
-function versions({ after, upTo }: VersionRange): number[] {
-  return Array.from({ length: Math.max(0, upTo - after) }, (_, index) => after + 1 + index);
-}
-
-/** A key that was just made. */
-export type NewKey = DomainKey;
-
-/** One domain key, with what was derived from it so far. */
-class DomainKey {
-  readonly stored: StoredKey;
-  readonly #domain: string;
-  readonly #config: KeyringConfig;
-  #privateKey: JWK | undefined;
-  #token: (DomainToken & { issuer: string; issuedAt: number }) | undefined;
-
-  constructor(domain: string, stored: StoredKey, config: KeyringConfig, privateKey?: JWK) {
-    this.#domain = domain;
-    this.stored = stored;
-    this.#config = config;
-    this.#privateKey = privateKey;
-  }
-
-  /** Whether its private half was opened already. */
-  get open(): boolean {
-    return this.#privateKey !== undefined;
-  }
-
-  async privateKey(): Promise<JWK> {
-    this.#privateKey ??= await this.#open();
-    return this.#privateKey;
-  }
-
-  async #open(): Promise<JWK> {
-    const { keyVersion, publicJwk, wrappedPrivateJwk } = this.stored;
-    const place = { domain: this.#domain, keyVersion };
-    const privateJwk = await unwrapPrivateKey(wrappedPrivateJwk, place, this.#config.keyEncryptionKeys);
-    // The public half rests in the open. Whoever can write to the database must not get the authority to sign theirs.
+    // The public half rests in the open: whoever can write it must not get the authority to sign theirs.
     const { d, ...publicHalf } = privateJwk;
     if (JSON.stringify(publicHalf) !== publicJwk) {
-      throw new KeyWrappingError(`the public half of key ${keyVersion} of domain ${this.#domain} is another key's`);
+      throw new KeyWrappingError(`the public half of key ${keyVersion} of domain ${domain} is another key's`);
     }
-    return privateJwk;
+    return { publicJwk: publicHalf as JWK, privateJwk };
   }
 
-  async credential(issuer: string, now: number): Promise<Credential> {
-    const { token, expiresAt } = await this.#freshToken(issuer, now);
-    return { keyVersion: this.stored.keyVersion, token, expiresAt, privateKey: await this.privateKey() };
+  /** The spare for a version; null if there is none yet. */
+  spare(keyVersion: number): SpareKey | null {
+    return this.#spares.get(keyVersion) ?? null;
   }
 
-  async #freshToken(issuer: string, now: number): Promise<DomainToken> {
-    const lifetimeSeconds = this.#config.domainTokenLifetimeSeconds;
-    const reuse = Math.min(TOKEN_REUSE_MILLISECONDS, (lifetimeSeconds * 1000) / 10);
-    const held = this.#token;
-    if (held && held.issuer === issuer && Math.abs(now - held.issuedAt) < reuse) return held;
-    const [authorityKey] = this.#config.domainAuthorityKeys;
-    if (!authorityKey) throw new Error("DOMAIN_AUTHORITY_KEYS holds no key");
-    const token = await signDomainToken(
-      {
-        issuer,
-        domain: this.#domain,
-        keyVersion: this.stored.keyVersion,
-        publicJwk: JSON.parse(this.stored.publicJwk) as JWK,
-        issuedAt: now,
-        lifetimeSeconds,
-      },
-      authorityKey,
+  /** Makes the spare for a version, unless there is one. */
+  prepare(keyVersion: number): Promise<void> {
+    if (this.#spares.has(keyVersion)) return Promise.resolve();
+    const making =
+      this.#making.get(keyVersion) ?? this.#make(keyVersion).finally(() => this.#making.delete(keyVersion));
+    this.#making.set(keyVersion, making);
+    return making;
+  }
+
+  async #make(keyVersion: number): Promise<void> {
+    const { keyEncryptionKeys } = this.#config;
+    const domain = this.#storage.name;
+    const { publicJwk, privateJwk } = await generateDomainKeyPair(domain, keyVersion);
+    const wrappedPrivateJwk = await wrapPrivateKey(privateJwk, { domain, keyVersion }, keyEncryptionKeys);
+    const keyEncryptionKid = keyEncryptionKeys[0].kid as string;
+    const stored = { keyVersion, publicJwk: JSON.stringify(publicJwk), wrappedPrivateJwk, keyEncryptionKid };
+    this.#spares.set(keyVersion, { stored, open: { publicJwk, privateJwk } });
+  }
+
+  /** Takes spares in that were committed. */
+  addCommitted(spares: readonly SpareKey[]): void {
+    for (const { stored, open } of spares) {
+      this.#open.set(stored.keyVersion, open);
+      this.#spares.delete(stored.keyVersion);
+    }
+  }
+
+  /** The credentials of a range as JSON text, if they were made a short while ago; else null. */
+  freshCredentials(range: VersionRange, issuer: string, now: number): string | null {
+    const known = this.#texts.get(textId(range, issuer));
+    return known && now < known.freshUntil ? known.text : null;
+  }
+
+  /**
+   * The credentials of a range of open keys, in rising order, as the JSON text of an array: `keyVersion`, `token`,
+   * `expiresAt` (ISO 8601) and `privateKey` (JWK) of each.
+   *
+   * @param issuer the `iss` of the tokens
+   * @param now milliseconds since the Unix epoch
+   */
+  async credentials(range: VersionRange, issuer: string, now: number): Promise<string> {
+    const versions = Array.from(
+      { length: Math.max(0, range.upTo - range.after) },
+      (_, index) => range.after + 1 + index,
     );
-    this.#token = { ...token, issuer, issuedAt: now };
-    return token;
+    const reuse = Math.min(TOKEN_REUSE_MILLISECONDS, this.#config.domainTokenLifetimeSeconds * 100);
+    const credentials = await Promise.all(
+      versions.map(async (keyVersion) => {
+        const key = this.#open.get(keyVersion);
+        if (!key) throw new Error(`key ${keyVersion} of domain ${this.#storage.name} is not open`);
+        if (key.token?.issuer !== issuer || Math.abs(now - key.token.issuedAt) >= reuse) {
+          key.token = { ...(await this.#sign(keyVersion, key.publicJwk, issuer, now)), issuer, issuedAt: now };
+        }
+        const { token, expiresAt, issuedAt } = key.token;
+        const credential = {
+          keyVersion,
+          token,
+          expiresAt: new Date(expiresAt).toISOString(),
+          privateKey: key.privateJwk,
+        };
+        return { credential, freshUntil: issuedAt + reuse };
+      }),
+    );
+    const text = JSON.stringify(credentials.map(({ credential }) => credential));
+    const freshUntil = Math.min(now + reuse, ...credentials.map((each) => each.freshUntil));
+    if (this.#texts.size >= MAX_TEXTS) this.#texts.clear();
+    this.#texts.set(textId(range, issuer), { text, freshUntil });
+    return text;
   }
+
+  #sign(keyVersion: number, publicJwk: JWK, issuer: string, issuedAt: number): Promise<DomainToken> {
+    const { domainAuthorityKeys, domainTokenLifetimeSeconds: lifetimeSeconds } = this.#config;
+    const domain = this.#storage.name;
+    return signDomainToken(
+      { issuer, domain, keyVersion, publicJwk, issuedAt, lifetimeSeconds },
+      domainAuthorityKeys[0],
+    );
+  }
+}
+
+function textId({ after, upTo }: VersionRange, issuer: string): string {
+  return `${after} ${upTo} ${issuer}`;
 }

@@ -1,73 +1,40 @@
-import { and, eq, lte, sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/d1";
 import { decodeJwt, type JWK } from "jose";
 import { type LogCheckpoint, replayed, stateAfterCut } from "../../domain/log-replay.ts";
 import { signLogCheckpoint } from "../crypto/log-statements.ts";
-import { domainLog, domainLogCheckpoints } from "../database/schema.ts";
-import { domainsWithLogBefore, readCheckpoint, readLogUntil } from "./storage/log-reader.ts";
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import { readCheckpoint, readLog } from "./storage/log.ts";
 
-const DOMAINS_AT_A_TIME = 50;
 const ENTRIES_AT_A_TIME = 500;
-/** How many steps a run takes at the most; what is left over is cut by the next one. */
-const MAX_STEPS = 200;
-
-/** Who signs for a log that was cut. */
-export type Authority = Readonly<{ issuer: string; key: JWK }>;
 
 /**
- * Cuts entries from before a time off every log, oldest first, and signs what each log had come to there. The newest
- * entry always stays: the next one is hashed over it.
+ * Cuts entries from before a time off the log, oldest first, and signs what it had come to there. The newest entry always
+ * stays: the next one is hashed over it.
  *
  * @param until milliseconds since the Unix epoch
- * @returns how many entries were cut off
+ * @param now milliseconds since the Unix epoch
  */
-export async function cutLogs(database: D1Database, until: number, now: number, authority: Authority): Promise<number> {
-  let [steps, entries, after] = [0, 0, ""];
-  for (;;) {
-    const domains = await domainsWithLogBefore(database, until, after, DOMAINS_AT_A_TIME);
-    for (const domain of domains) {
-      for (let cut = -1; cut !== 0; entries += cut) {
-        if (steps++ >= MAX_STEPS) return entries;
-        cut = await cutOnce(database, domain, until, now, authority);
-      }
-      after = domain;
-    }
-    if (domains.length < DOMAINS_AT_A_TIME) return entries;
-  }
-}
-
-/** Cuts some entries off one log. @returns how many; 0 if there is nothing left to cut */
-async function cutOnce(
-  database: D1Database,
-  domain: string,
+export async function cutLog(
+  storage: DomainStorage,
   until: number,
   now: number,
-  { issuer, key }: Authority,
-): Promise<number> {
-  const entries = await readLogUntil(database, domain, until, ENTRIES_AT_A_TIME);
-  const last = entries.at(-1);
-  if (!last) return 0;
-  const before = await readCheckpoint(database, domain);
-  const start = stateAfterCut(before && decodeJwt<LogCheckpoint>(before.statement));
-  const checkpoint = { revision: last.revision, hash: last.hash, state: entries.reduce(replayed, start) };
-  const row = {
-    domain,
-    revision: last.revision,
-    hash: last.hash,
-    statement: await signLogCheckpoint(domain, checkpoint, issuer, now, key),
-  };
-  const db = drizzle(database);
-  await db.batch([
-    db
-      .insert(domainLogCheckpoints)
-      .values(row)
-      .onConflictDoUpdate({
-        target: domainLogCheckpoints.domain,
-        set: row,
-        // Two runs at once cut the same entries; the one that comes late must not take the checkpoint back.
-        setWhere: sql`excluded.revision > ${domainLogCheckpoints.revision}`,
-      }),
-    db.delete(domainLog).where(and(eq(domainLog.domain, domain), lte(domainLog.revision, last.revision))),
-  ]);
-  return entries.length;
+  authority: Readonly<{ issuer: string; key: JWK }>,
+): Promise<void> {
+  for (;;) {
+    const { rows, cut } = readLog(storage, { order: "oldest", after: null, limit: ENTRIES_AT_A_TIME + 1 });
+    const firstKept = rows.findIndex(({ committedAt }) => Date.parse(committedAt) >= until);
+    const old = firstKept === -1 ? rows : rows.slice(0, firstKept);
+    const newestIsAmongThem = old.length === rows.length && !cut && rows.length <= ENTRIES_AT_A_TIME;
+    const entries = newestIsAmongThem ? old.slice(0, -1) : old.slice(0, ENTRIES_AT_A_TIME);
+    const last = entries.at(-1);
+    if (!last) return;
+    const before = readCheckpoint(storage);
+    const start = stateAfterCut(before && decodeJwt<LogCheckpoint>(before.statement));
+    const checkpoint = { revision: last.revision, hash: last.hash, state: entries.reduce(replayed, start) };
+    const statement = await signLogCheckpoint(storage.name, checkpoint, authority.issuer, now, authority.key);
+    storage.transaction(() => {
+      storage.sql.exec("delete from domain_log_checkpoint");
+      storage.sql.exec("insert into domain_log_checkpoint values (?, ?, ?)", last.revision, last.hash, statement);
+      storage.sql.exec("delete from domain_log where revision <= ?", last.revision);
+    });
+  }
 }

@@ -1,64 +1,60 @@
-import { errorFields, log } from "../log.ts";
-import type { DomainStore } from "./storage/domain-store.ts";
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import { COUNT_REFUSALS, NOTE_RENEWALS } from "./storage/statements.ts";
 
-/** How long a tally gathers before it is written: in the path of no request, and long before an idle object goes. */
-const GATHERING_MILLISECONDS = 3_000;
-/** The most devices a tally remembers; those above are noted at their next renewal. */
+/** How long they gather in memory; an object that is lost in between loses that little. */
+const GATHER_MILLISECONDS = 5_000;
+/** The most devices remembered; those above are noted at their next renewal. */
 const MAX_RENEWED = 10_000;
 const HOUR_MILLISECONDS = 60 * 60 * 1_000;
 
-/**
- * Counts what changes nothing: who renewed on which day, and which errors refused how often. Written together, some
- * seconds later; an object that goes away in between takes that little with it.
- */
-export class Tallies {
-  readonly #domain: string;
-  readonly #store: DomainStore;
+/** Counts requests that change nothing: who renewed on which day, and which errors refused how often. */
+export class UsageStatistics {
+  readonly #storage: DomainStorage;
+  readonly #wakeBy: (time: number) => void;
   #renewed = new Set<string>();
   #day = 0;
   #refusals = new Map<string, { hour: number; error: string; count: number }>();
-  #gathering = false;
 
-  constructor(domain: string, store: DomainStore) {
-    this.#domain = domain;
-    this.#store = store;
+  /** @param wakeBy has `write` called by a time, in milliseconds since the Unix epoch */
+  constructor(storage: DomainStorage, wakeBy: (time: number) => void) {
+    this.#storage = storage;
+    this.#wakeBy = wakeBy;
   }
 
-  /** Takes note that a member renewed. @param day in days since the Unix epoch */
-  renewed(machineGuid: string, day: number): void {
+  /** Notes that a member renewed. @param day in days since the Unix epoch */
+  renewed(machineGuid: string, day: number, now: number): void {
     if (this.#renewed.size >= MAX_RENEWED) return;
+    this.#gather(now);
     this.#day = day;
     this.#renewed.add(machineGuid);
-    this.#gather();
   }
 
-  /** Takes note of a refusal. @param now milliseconds since the Unix epoch */
+  /** Counts a refusal; none of a domain that does not exist. */
   refused(error: string, now: number): void {
+    if (!this.#storage.row) return;
+    this.#gather(now);
     const hour = Math.floor(now / HOUR_MILLISECONDS);
-    const key = `${hour} ${error}`;
-    const counted = this.#refusals.get(key) ?? { hour, error, count: 0 };
-    this.#refusals.set(key, { ...counted, count: counted.count + 1 });
-    this.#gather();
+    const id = `${hour} ${error}`;
+    const counted = this.#refusals.get(id) ?? { hour, error, count: 0 };
+    counted.count++;
+    this.#refusals.set(id, counted);
   }
 
-  #gather(): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
-    setTimeout(() => this.#write(), GATHERING_MILLISECONDS);
+  #gather(now: number): void {
+    if (this.#renewed.size + this.#refusals.size === 0) this.#wakeBy(now + GATHER_MILLISECONDS);
   }
 
-  async #write(): Promise<void> {
-    const tally = {
-      renewed: { day: this.#day, machineGuids: [...this.#renewed] },
-      refusals: [...this.#refusals.values()],
-    };
-    this.#renewed = new Set();
-    this.#refusals = new Map();
-    this.#gathering = false;
-    try {
-      await this.#store.tally(this.#domain, tally);
-    } catch (error) {
-      log("warn", "a tally was lost", { ...errorFields(error) });
+  /** Writes what has gathered. */
+  write(): void {
+    const { sql } = this.#storage;
+    if (this.#renewed.size > 0) {
+      NOTE_RENEWALS.run(sql, { day: this.#day, machineGuids: JSON.stringify([...this.#renewed]) });
+      this.#renewed = new Set();
+    }
+    if (this.#refusals.size > 0) {
+      const rows = [...this.#refusals.values()].map(({ hour, error, count }) => [hour, error, count]);
+      COUNT_REFUSALS.run(sql, { rows: JSON.stringify(rows) });
+      this.#refusals = new Map();
     }
   }
 }

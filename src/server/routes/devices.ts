@@ -1,56 +1,61 @@
 import { type Context, Hono } from "hono";
+import type { JWK } from "jose";
 import type { DomainError } from "../../domain/errors.ts";
+import type { Registration } from "../../domain/registration.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
-import { isRequestKey } from "../auth/device-requests.ts";
+import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
 import { importSealingKey, type SealingKey, sealPrivateKeys } from "../crypto/sealed-keys.ts";
-import { type AppEnv, domainName, isoTime, serverUrl } from "../http/context.ts";
+import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceBody } from "../http/device-bodies.ts";
-import { askCoordinator } from "../http/domain-objects.ts";
+import { execute } from "../http/domain-objects.ts";
 import { registrationFailure } from "../http/full-domain.ts";
 import { invalidRequest } from "../http/problems.ts";
 import { deregisterBody, registerBody } from "../http/schemas.ts";
-import { keysInPlace } from "../middleware/key-encryption.ts";
 import { clientAddress, limited } from "../middleware/rate-limit.ts";
-import type { Credential } from "../object/keyring.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
-  .post("/domains/:domain/register", limited, keysInPlace, async (c) => {
+  .post("/domains/:domain/register", limited, async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
     const sealTo = encryptionKey ? await sealingKey(encryptionKey) : null;
-    const requestId = c.get("requestId");
-    const issuer = serverUrl(c);
     const sealed = sealTo !== null;
-    const creationRefusal = CREATION_REFUSALS[configOf(c.env).domainCreation](auth);
-    const { newMember, keyVersion, credentials } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.register(
-        { type: "register", requestId, machineGuid, auth, afterKeyVersion, proof, sealed, creationRefusal },
-        { issuer, repeated, creator: clientAddress(c) },
-      ),
-    ).catch((error) => registrationFailure(c, domain, { auth, proof }, error));
-    return c.json(
-      { domain, machineGuid, newMember, keyVersion, ...(await credentialBodies(credentials, sealTo)) },
-      newMember ? 201 : 200,
+    const command: Registration = {
+      type: "register",
+      requestId: c.get("requestId"),
+      machineGuid,
+      auth,
+      afterKeyVersion,
+      proof,
+      sealed,
+      creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
+    };
+    const { newMember, keyVersion, credentials } = await execute(c, domain, command, clientAddress(c)).catch((error) =>
+      registrationFailure(c, domain, command, error),
     );
+    const head = { domain, machineGuid, newMember, keyVersion };
+    const answer = sealTo
+      ? JSON.stringify({ ...head, ...(await sealedCredentials(JSON.parse(credentials), sealTo)) })
+      : `${JSON.stringify(head).slice(0, -1)},"credentials":${credentials}}`;
+    return c.body(answer, newMember ? 201 : 200, { "content-type": "application/json" });
   })
-  .post("/domains/:domain/deregister", keysInPlace, async (c) => {
+  .post("/domains/:domain/deregister", async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
     const { machineGuid, preview } = body;
-    const requestKey = idempotencyKey(c, proof);
-    const requestId = c.get("requestId");
-    const issuer = serverUrl(c);
-    const { deregistered } = await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.deregister(
-        { type: "deregister", requestId, machineGuid, auth, preview, proof, requestKey },
-        { issuer, repeated },
-      ),
-    );
-    return c.json({ domain, machineGuid, preview, deregistered });
+    const { deregistered } = await execute(c, domain, {
+      type: "deregister",
+      requestId: c.get("requestId"),
+      machineGuid,
+      auth,
+      preview,
+      proof,
+      idempotencyKey: idempotencyKey(c, proof),
+    });
+    return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
   });
 
 /** A key to seal to. @throws Problem `INVALID_REQUEST` if nothing can be sealed to it */
@@ -70,17 +75,16 @@ const CREATION_REFUSALS: Readonly<Record<DomainCreation, (auth: AuthEvidence) =>
   operators: () => "DOMAIN_NOT_FOUND",
 };
 
-/** The credentials with their private keys in the clear, or without them and all of them sealed. */
-async function credentialBodies(credentials: readonly Credential[], sealTo: CryptoKey | null) {
-  const statements = credentials.map(({ keyVersion, token, expiresAt }) => ({
-    keyVersion,
-    token,
-    expiresAt: isoTime(expiresAt),
-  }));
+/** A credential as the object writes it. */
+type Credential = Readonly<{ keyVersion: number; token: string; expiresAt: string; privateKey: JWK }>;
+
+/** Credentials without their private keys, and all of these sealed to the device. */
+async function sealedCredentials(credentials: readonly Credential[], sealTo: CryptoKey) {
   const privateKeys = credentials.map(({ privateKey }) => privateKey);
-  return sealTo
-    ? { credentials: statements, sealedKeys: await sealPrivateKeys(privateKeys, sealTo) }
-    : { credentials: statements.map((each, index) => ({ ...each, privateKey: privateKeys[index] })) };
+  return {
+    credentials: credentials.map(({ keyVersion, token, expiresAt }) => ({ keyVersion, token, expiresAt })),
+    sealedKeys: await sealPrivateKeys(privateKeys, sealTo),
+  };
 }
 
 /**
@@ -91,9 +95,9 @@ async function credentialBodies(credentials: readonly Credential[], sealTo: Cryp
 function idempotencyKey(c: Context<AppEnv>, proof: DeviceProof | null): string | null {
   const field = "idempotency-key";
   const header = c.req.header(field);
-  if (header === undefined) return proof?.requestKey ?? null;
-  if (!isRequestKey(header)) throw invalidRequest({ field, detail: "must be 1 to 128 visible ASCII characters" });
-  if (proof && proof.requestKey !== header) throw invalidRequest({ field, detail: "must equal the jti" });
+  if (header === undefined) return proof?.idempotencyKey ?? null;
+  if (!isIdempotencyKey(header)) throw invalidRequest({ field, detail: "must be 1 to 128 visible ASCII characters" });
+  if (proof && proof.idempotencyKey !== header) throw invalidRequest({ field, detail: "must equal the jti" });
   return header;
 }
 

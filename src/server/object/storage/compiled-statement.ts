@@ -1,12 +1,15 @@
 import { fillPlaceholders, type SQL } from "drizzle-orm";
-import { SQLiteAsyncDialect } from "drizzle-orm/sqlite-core";
+import { SQLiteSyncDialect } from "drizzle-orm/sqlite-core";
 
-const dialect = new SQLiteAsyncDialect();
+const dialect = new SQLiteSyncDialect();
+
+/** The value of a column in the storage of an object. */
+export type Value = string | number | null;
 
 /** A statement whose text is made once, with values to be filled in by name each time it runs. */
-export class CompiledStatement<Name extends string> {
+export class CompiledStatement<Name extends string = never, Row extends Record<string, Value> = never> {
   readonly #text: string;
-  readonly #parameters: readonly unknown[];
+  readonly #parameters: unknown[];
 
   /** @param statement with `sql.placeholder(name)` wherever a value goes */
   constructor(statement: SQL) {
@@ -15,8 +18,8 @@ export class CompiledStatement<Name extends string> {
     this.#parameters = params;
   }
 
-  /** The statement with its values, ready to run. */
-  with(database: D1Database, values: Readonly<Record<Name, string | number | null>>): D1PreparedStatement {
-    return database.prepare(this.#text).bind(...fillPlaceholders([...this.#parameters], values));
+  /** Runs the statement. @returns its rows */
+  run(sql: SqlStorage, values: Readonly<Record<Name, Value>>): Row[] {
+    return sql.exec<Row>(this.#text, ...(fillPlaceholders(this.#parameters, values) as Value[])).toArray();
   }
 }

@@ -1,5 +1,7 @@
 import { type Placeholder, type SQL, sql } from "drizzle-orm";
+import { CompiledStatement } from "./compiled-statement.ts";
 import {
+  copyOutbox,
   domainBans,
   domainKeys,
   domainLog,
@@ -7,174 +9,152 @@ import {
   domainRefusals,
   domainRequests,
   domainServerInfo,
-} from "../../database/schema.ts";
-import { CompiledStatement } from "./compiled-statement.ts";
+  domainSignedLeaves,
+  progress,
+} from "./schema.ts";
 
-// The statements of every group, made once: building them anew would cost more than running them. Lists go into one
-// parameter as JSON, because D1 allows no more than 100 parameters, and so that their text is always the same.
+// The statements of every batch, made once: building one costs more than running it. A list is one parameter, as JSON.
 
 const value = <Name extends string>(name: Name): Placeholder<Name> => sql.placeholder(name);
 const listed = (name: string): SQL => sql`(select value from json_each(${value(name)}))`;
+/** The columns of a row, by position in its JSON array. */
+const columns = (count: number): SQL =>
+  sql.join(
+    Array.from({ length: count }, (_, index) => sql`value ->> ${sql.raw(String(index))}`),
+    sql`, `,
+  );
 
-const info = domainServerInfo;
+/** The row of the domain. */
+export type DomainRow = typeof domainServerInfo.$inferSelect;
 
-/** Every machine GUID given, and those that are banned together with a device key given: each found by an index. */
-function bannedAmong(domain: SQL, machineGuids: SQL, thumbprints: SQL): SQL {
-  return sql`select value from ${machineGuids} union select keyed.machine_guid from ${domainBans} as keyed
-    where keyed.domain = ${domain} and keyed.device_key_thumbprint in ${thumbprints}`;
-}
+/** The row of the progress. */
+export type ProgressRow = typeof progress.$inferSelect;
 
-/** The columns that say in which state a domain is; `devices` and the like are JSON arrays of arrays. */
-const PRESENT = sql`
-  ${info.revision}, ${info.authenticationRequired}, ${info.authNamespace}, ${info.maxMembership},
-  ${info.deviceKeyRequired}, ${info.keyRolloverRequired}, ${info.memberCount}, ${info.retiredUpTo},
-  (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
-    where ${domainKeys.domain} = asked.domain) as key_version,
-  exists (select 1 from ${domainKeys} where ${domainKeys.domain} = asked.domain
-    and ${domainKeys.keyVersion} = ${value("heldVersion")}
-    and ${domainKeys.publicJwk} = ${value("heldPublicJwk")}) as held_key_is_there,
-  (select ${domainLog.hash} from ${domainLog} where ${domainLog.domain} = asked.domain
-    and ${domainLog.revision} = ${info.revision}) as head,
-  (select json_group_array(json_array(${domainMembership.machineGuid}, ${domainMembership.deviceKeyThumbprint},
-      ${domainMembership.joinedAt}, ${domainMembership.signedAt}, ${domainMembership.lastRenewedOn}))
-    from ${domainMembership} where ${domainMembership.domain} = asked.domain
-    and ${domainMembership.machineGuid} in ${listed("machineGuids")}) as members,
-  (select json_group_array(json_array(${domainBans.machineGuid}, ${domainBans.deviceKeyThumbprint},
-      ${domainBans.reason}, ${domainBans.bannedBy}, ${domainBans.bannedAt}))
-    from ${domainBans} where ${domainBans.domain} = asked.domain
-    and ${domainBans.machineGuid} in (${bannedAmong(sql`asked.domain`, listed("machineGuids"), listed("thumbprints"))}))
-    as bans`;
+export const READ_DOMAIN = new CompiledStatement<never, DomainRow>(sql`
+  select domain, authentication_required as authenticationRequired, auth_namespace as authNamespace,
+    max_membership as maxMembership, device_key_required as deviceKeyRequired,
+    key_rollover_required as keyRolloverRequired, member_count as memberCount, key_version as keyVersion,
+    retired_up_to as retiredUpTo, revision, head, created_at as createdAt, updated_at as updatedAt
+  from ${domainServerInfo}`);
 
-/** What is on record of requests that have a key of their own. */
-const PAST = sql`
-  (select json_group_array(json_array(${domainRequests.requestKey}, ${domainRequests.action},
-      ${domainRequests.domain} = asked.domain, ${domainRequests.machineGuid}))
-    from ${domainRequests} where ${domainRequests.requestKey} in ${listed("requestKeys")}) as records,
-  (select json_group_array(json_array(${domainRequests.machineGuid}, ${domainRequests.signedAt}))
-    from ${domainRequests} where ${domainRequests.domain} = asked.domain
-    and ${domainRequests.machineGuid} in ${listed("machineGuids")}
-    and ${domainRequests.action} = 'deregister' and ${domainRequests.signedAt} is not null) as signed_leaves`;
+export const WRITE_DOMAIN = new CompiledStatement<keyof DomainRow>(sql`
+  insert or replace into ${domainServerInfo} (domain, authentication_required, auth_namespace, max_membership,
+    device_key_required, key_rollover_required, member_count, key_version, retired_up_to, revision, head, created_at,
+    updated_at)
+  values (${value("domain")}, ${value("authenticationRequired")}, ${value("authNamespace")}, ${value("maxMembership")},
+    ${value("deviceKeyRequired")}, ${value("keyRolloverRequired")}, ${value("memberCount")}, ${value("keyVersion")},
+    ${value("retiredUpTo")}, ${value("revision")}, ${value("head")}, ${value("createdAt")}, ${value("updatedAt")})`);
 
-const FROM_ASKED = sql`from (select ${value("domain")} as domain) as asked
-  left join ${info} on ${info.domain} = asked.domain`;
+export const READ_PROGRESS = new CompiledStatement<never, ProgressRow>(sql`
+  select id, copied_revision as copiedRevision, copied_head as copiedHead, stale_since as staleSince,
+    rewrite_due as rewriteDue, compared_at as comparedAt, published_revision as publishedRevision,
+    rewrapped_kid as rewrappedKid
+  from ${progress}`);
 
-type LoadValue = "domain" | "heldVersion" | "heldPublicJwk" | "machineGuids" | "thumbprints";
+export const WRITE_PROGRESS = new CompiledStatement<keyof ProgressRow>(sql`
+  insert or replace into ${progress} (id, copied_revision, copied_head, stale_since, rewrite_due, compared_at,
+    published_revision, rewrapped_kid)
+  values (${value("id")}, ${value("copiedRevision")}, ${value("copiedHead")}, ${value("staleSince")},
+    ${value("rewriteDue")}, ${value("comparedAt")}, ${value("publishedRevision")}, ${value("rewrappedKid")})`);
 
-/** One row with the state of a domain; its columns are null if there is no such domain. */
-export const LOAD = new CompiledStatement<LoadValue>(sql`select ${PRESENT} ${FROM_ASKED}`);
+/** The members among the machine GUIDs given, a JSON array. */
+export const READ_MEMBERS = new CompiledStatement<
+  "machineGuids",
+  {
+    machineGuid: string;
+    deviceKeyThumbprint: string | null;
+    joinedAt: number;
+    signedAt: number | null;
+    lastRenewedOn: number;
+  }
+>(sql`
+  select machine_guid as machineGuid, device_key_thumbprint as deviceKeyThumbprint, joined_at as joinedAt,
+    signed_at as signedAt, last_renewed_on as lastRenewedOn
+  from ${domainMembership} where ${domainMembership.machineGuid} in ${listed("machineGuids")}`);
 
-/** The same with `records` and `signed_leaves`. */
-export const LOAD_WITH_PAST = new CompiledStatement<LoadValue | "requestKeys">(
-  sql`select ${PRESENT}, ${PAST} ${FROM_ASKED}`,
-);
+/** New or changed members: an array of the columns of each. */
+export const WRITE_MEMBERS = new CompiledStatement<"rows">(sql`
+  insert into ${domainMembership} (machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on)
+  select ${columns(5)} from json_each(${value("rows")}) where true
+  on conflict do update set device_key_thumbprint = excluded.device_key_thumbprint, joined_at = excluded.joined_at,
+    signed_at = excluded.signed_at, last_renewed_on = excluded.last_renewed_on`);
 
-/** The row that `LOAD` and `LOAD_WITH_PAST` give. */
-export type LoadedRow = {
-  revision: number | null;
-  authentication_required: number;
-  auth_namespace: string | null;
-  max_membership: number | null;
-  device_key_required: number;
-  key_rollover_required: number;
-  member_count: number;
-  retired_up_to: number;
-  key_version: number;
-  held_key_is_there: number;
-  head: string | null;
-  members: string;
-  bans: string;
-  records?: string;
-  signed_leaves?: string;
-};
+export const REMOVE_MEMBERS = new CompiledStatement<"machineGuids">(sql`
+  delete from ${domainMembership} where ${domainMembership.machineGuid} in ${listed("machineGuids")}`);
 
-/** The keys of a domain from a version on, oldest first. */
-export const KEYS_FROM = new CompiledStatement<"domain" | "keysFrom">(sql`
-  select ${domainKeys.keyVersion} as keyVersion, ${domainKeys.publicJwk} as publicJwk,
-    ${domainKeys.wrappedPrivateJwk} as wrappedPrivateJwk
-  from ${domainKeys}
-  where ${domainKeys.domain} = ${value("domain")} and ${domainKeys.keyVersion} >= ${value("keysFrom")}
+/** The records among the ids given, a JSON array. */
+export const READ_RECORDS = new CompiledStatement<
+  "ids",
+  { id: string; command: string; machineGuid: string | null; outcome: string }
+>(sql`
+  select id, command, machine_guid as machineGuid, outcome
+  from ${domainRequests} where ${domainRequests.id} in ${listed("ids")}`);
+
+/** New records: an array of id, command, machine GUID and outcome for each. */
+export const WRITE_RECORDS = new CompiledStatement<"rows" | "recordedAt">(sql`
+  insert or ignore into ${domainRequests} (id, command, machine_guid, outcome, recorded_at)
+  select ${columns(4)}, ${value("recordedAt")} from json_each(${value("rows")})`);
+
+export const READ_SIGNED_LEAVES = new CompiledStatement<"machineGuids", { machineGuid: string; signedAt: number }>(sql`
+  select machine_guid as machineGuid, signed_at as signedAt
+  from ${domainSignedLeaves} where ${domainSignedLeaves.machineGuid} in ${listed("machineGuids")}`);
+
+/** Signed leaves: an array of machine GUID and time for each. */
+export const WRITE_SIGNED_LEAVES = new CompiledStatement<"rows" | "recordedAt">(sql`
+  insert into ${domainSignedLeaves} (machine_guid, signed_at, recorded_at)
+  select ${columns(2)}, ${value("recordedAt")} from json_each(${value("rows")}) where true
+  on conflict do update set signed_at = max(signed_at, excluded.signed_at), recorded_at = excluded.recorded_at`);
+
+/** The bans that concern machine GUIDs or device keys, each found by an index. */
+export const READ_BANS = new CompiledStatement<
+  "machineGuids" | "thumbprints",
+  { machineGuid: string; deviceKeyThumbprint: string | null; reason: string; by: string; bannedAt: number }
+>(sql`
+  select machine_guid as machineGuid, device_key_thumbprint as deviceKeyThumbprint, reason, banned_by as by,
+    banned_at as bannedAt
+  from ${domainBans} where ${domainBans.machineGuid} in ${listed("machineGuids")}
+  union
+  select machine_guid, device_key_thumbprint, reason, banned_by, banned_at
+  from ${domainBans} where ${domainBans.deviceKeyThumbprint} in ${listed("thumbprints")}`);
+
+/** New or changed bans: an array of the columns of each. */
+export const WRITE_BANS = new CompiledStatement<"rows">(sql`
+  insert or replace into ${domainBans} (machine_guid, device_key_thumbprint, reason, banned_by, banned_at)
+  select ${columns(5)} from json_each(${value("rows")})`);
+
+export const REMOVE_BANS = new CompiledStatement<"machineGuids">(sql`
+  delete from ${domainBans} where ${domainBans.machineGuid} in ${listed("machineGuids")}`);
+
+/** A domain key as it rests: its public JWK (JSON) and its private JWK, wrapped (compact JWE). */
+export type StoredKey = typeof domainKeys.$inferSelect;
+
+/** The keys above a version, up to another. */
+export const READ_KEYS = new CompiledStatement<"after" | "upTo", StoredKey>(sql`
+  select key_version as keyVersion, public_jwk as publicJwk, wrapped_private_jwk as wrappedPrivateJwk,
+    key_encryption_kid as keyEncryptionKid, created_at as createdAt
+  from ${domainKeys} where ${domainKeys.keyVersion} > ${value("after")} and ${domainKeys.keyVersion} <= ${value("upTo")}
   order by ${domainKeys.keyVersion}`);
 
-/** Whether nothing is on record of the leave of a device that is assumed to have none. */
-const STAYED = sql`not exists (select 1 from ${domainRequests}
-  where ${domainRequests.domain} = ${value("domain")}
-  and ${domainRequests.machineGuid} in ${listed("assumedStayed")} and ${domainRequests.action} = 'deregister')`;
+/** New keys: an array of the columns of each. */
+export const WRITE_KEYS = new CompiledStatement<"rows">(sql`
+  insert into ${domainKeys} (key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at)
+  select ${columns(5)} from json_each(${value("rows")})`);
 
-/** Whether no ban is on record of a device, by its machine GUID or its key, that is assumed to have none. */
-const WELCOME = sql`not exists (select 1 from ${domainBans} where ${domainBans.domain} = ${value("domain")}
-  and ${domainBans.machineGuid} in (${bannedAmong(
-    sql`${value("domain")}`,
-    listed("assumedWelcome"),
-    listed("assumedWelcomeKeys"),
-  )}))`;
+export const APPEND_TO_LOG = new CompiledStatement<"revision" | "committedAt" | "changes" | "hash">(sql`
+  insert into ${domainLog} (revision, committed_at, changes, hash)
+  values (${value("revision")}, ${value("committedAt")}, ${value("changes")}, ${value("hash")})`);
 
-/**
- * Takes the next revision, if the domain is in the state that the commit was decided on: else the revision is NULL,
- * which no row of the log may have, and the whole batch is undone.
- */
-export const TAKE_REVISION = new CompiledStatement<
-  | "domain"
-  | "commitId"
-  | "committedAt"
-  | "changes"
-  | "revision"
-  | "authenticationRequired"
-  | "authNamespace"
-  | "maxMembership"
-  | "deviceKeyRequired"
-  | "keyRolloverRequired"
-  | "memberCount"
-  | "retiredUpTo"
-  | "keyVersion"
-  | "assumedStayed"
-  | "assumedWelcome"
-  | "assumedWelcomeKeys"
-  | "previous"
-  | "hash"
->(sql`
-  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes, hash) values (${value("domain")}, (
-    select ${info.revision} + 1 from ${info}
-    where ${info.domain} = ${value("domain")} and ${info.revision} = ${value("revision")}
-      and ${info.authenticationRequired} = ${value("authenticationRequired")}
-      and ${info.authNamespace} is ${value("authNamespace")} and ${info.maxMembership} is ${value("maxMembership")}
-      and ${info.deviceKeyRequired} = ${value("deviceKeyRequired")}
-      and ${info.keyRolloverRequired} = ${value("keyRolloverRequired")}
-      and ${info.memberCount} = ${value("memberCount")} and ${info.retiredUpTo} = ${value("retiredUpTo")}
-      and ${value("keyVersion")} = (select coalesce(max(${domainKeys.keyVersion}), 0) from ${domainKeys}
-        where ${domainKeys.domain} = ${value("domain")})
-      and ${value("previous")} is (select ${domainLog.hash} from ${domainLog}
-        where ${domainLog.domain} = ${value("domain")} and ${domainLog.revision} = ${value("revision")})
-      and ${STAYED} and ${WELCOME}),
-    ${value("commitId")}, ${value("committedAt")}, ${value("changes")}, ${value("hash")})`);
-
-/** Takes revision 1 of a domain that does not exist yet. */
-export const TAKE_FIRST_REVISION = new CompiledStatement<
-  "domain" | "commitId" | "committedAt" | "changes" | "hash"
->(sql`
-  insert into ${domainLog} (domain, revision, commit_id, committed_at, changes, hash) values
-    (${value("domain")}, 1, ${value("commitId")}, ${value("committedAt")}, ${value("changes")}, ${value("hash")})`);
-
-/** What a join changes of a domain. */
-export const COUNT_MEMBERS = new CompiledStatement<"domain" | "memberCount" | "revision" | "committedAt">(sql`
-  update ${info} set member_count = ${value("memberCount")}, revision = ${value("revision")},
-    updated_at = ${value("committedAt")}
-  where ${info.domain} = ${value("domain")}`);
-
-/** New memberships: an array of a row's values for each. One that is there already is an error. */
-export const ADD_MEMBERS = new CompiledStatement<"domain" | "rows">(sql`
-  insert into ${domainMembership} (domain, machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on)
-  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-  from json_each(${value("rows")})`);
+export const APPEND_TO_OUTBOX = new CompiledStatement<"revision" | "members" | "keys" | "bans">(sql`
+  insert into ${copyOutbox} (revision, members, keys, bans)
+  values (${value("revision")}, ${value("members")}, ${value("keys")}, ${value("bans")})`);
 
 /** Notes the day on which members renewed. */
-export const NOTE_RENEWALS = new CompiledStatement<"domain" | "day" | "machineGuids">(sql`
+export const NOTE_RENEWALS = new CompiledStatement<"day" | "machineGuids">(sql`
   update ${domainMembership} set last_renewed_on = ${value("day")}
-  where ${domainMembership.domain} = ${value("domain")} and ${domainMembership.machineGuid} in ${listed("machineGuids")}
-    and coalesce(${domainMembership.lastRenewedOn}, 0) < ${value("day")}`);
+  where ${domainMembership.machineGuid} in ${listed("machineGuids")} and last_renewed_on < ${value("day")}`);
 
-/** Adds to the counts of refusals, an array of hour, error and count for each; not for a domain that does not exist. */
-export const COUNT_REFUSALS = new CompiledStatement<"domain" | "rows">(sql`
-  insert into ${domainRefusals} (domain, hour, error, refusals)
-  select ${value("domain")}, value ->> 0, value ->> 1, value ->> 2 from json_each(${value("rows")})
-  where exists (select 1 from ${info} where ${info.domain} = ${value("domain")})
+/** Adds to the counts of refusals: an array of hour, error and count for each. */
+export const COUNT_REFUSALS = new CompiledStatement<"rows">(sql`
+  insert into ${domainRefusals} (hour, error, refusals)
+  select ${columns(3)} from json_each(${value("rows")}) where true
   on conflict do update set refusals = refusals + excluded.refusals`);

@@ -1,10 +1,9 @@
 import { type Context, Hono } from "hono";
 import type { SettingsChange } from "../../../domain/settings.ts";
-import { listDomains, listKeyVersions } from "../../database/domain-lists.ts";
-import { type DomainOverview, readDomain } from "../../database/domain-reader.ts";
+import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
-import { type AppEnv, domainName, isoTime, serverUrl } from "../../http/context.ts";
-import { askCoordinator } from "../../http/domain-objects.ts";
+import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
+import { callObject, executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
 import {
@@ -23,11 +22,11 @@ const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
 export const adminDomains = new Hono<AppEnv>()
   .get("/admin/domains", may("domains:read"), async (c) => {
     const { prefix, ...query } = queryOf(c, domainsQuery);
-    const { rows, nextCursor } = await page<string, DomainOverview>(
+    const { rows, nextCursor } = await page(
       c,
       query,
       ["domains", prefix],
-      async (part) => ({ rows: await listDomains(c.env.DB, prefix, part) }),
+      async (part: { after: string | null; limit: number }) => ({ rows: await listDomains(c.env.DB, prefix, part) }),
       ({ domain }) => domain,
     );
     return c.json({ domains: rows.map(shown), nextCursor });
@@ -48,31 +47,30 @@ export const adminDomains = new Hono<AppEnv>()
   .post("/admin/domains/:domain/rollover", may("domains:write"), async (c) => {
     const domain = domainName(c);
     const { when } = await jsonBody(c, rolloverBody);
-    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
-    await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.rollOver({ type: "rollover", requestId, by, when }, { issuer, repeated }),
-    );
+    await executeAsOperator(c, domain, { type: "rollover", when });
     return c.json(await overview(c, domain));
+  })
+  .post("/admin/domains/:domain/copy", may("domains:write"), async (c) => {
+    const domain = domainName(c);
+    const copied = await callObject(c.env, domain, (object) => object.copy());
+    if (!copied) throw new Problem("DOMAIN_NOT_FOUND");
+    return c.json(shown(copied));
   })
   .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
     const domain = domainName(c);
     const { upTo } = await jsonBody(c, retiredKeysBody);
-    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
-    await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.retireKeys({ type: "retire", requestId, by, upTo }, { issuer, repeated }),
-    );
+    await executeAsOperator(c, domain, { type: "retire", upTo });
     return c.json(await overview(c, domain));
   })
   .get("/admin/domains/:domain/key-versions", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const query = queryOf(c, pageQuery);
-    await existing(c, domain);
     const { rows, nextCursor } = await page(
       c,
       query,
       ["key-versions", domain],
       async (part: { after: number | null; limit: number }) => ({
-        rows: await listKeyVersions(c.env.DB, domain, part),
+        rows: await read(c, domain, "keyVersions", part),
       }),
       ({ keyVersion }) => keyVersion,
     );
@@ -90,25 +88,13 @@ function changeSettings(
   mode: SettingsChange["mode"],
   patch: SettingsChange["patch"],
 ) {
-  const issuer = serverUrl(c);
-  const by = c.get("operator").identity;
-  const change: SettingsChange = { type: "settings", requestId: c.get("requestId"), by, mode, patch };
-  return askCoordinator(c.env, domain, (coordinator, repeated) =>
-    coordinator.changeSettings(change, { issuer, repeated }),
-  );
+  return executeAsOperator(c, domain, { type: "settings", mode, patch });
 }
 
 async function overview(c: Context<AppEnv>, domain: string) {
-  return shown(await existing(c, domain));
+  return shown(await read(c, domain, "overview"));
 }
 
-/** A domain that exists. @throws Problem `DOMAIN_NOT_FOUND` */
-export async function existing(c: Context<AppEnv>, domain: string): Promise<DomainOverview> {
-  const found = await readDomain(c.env.DB, domain);
-  if (!found) throw new Problem("DOMAIN_NOT_FOUND");
-  return found;
-}
-
-function shown(domain: DomainOverview) {
+function shown<Row extends { createdAt: number; updatedAt: number }>(domain: Row) {
   return { ...domain, createdAt: isoTime(domain.createdAt), updatedAt: isoTime(domain.updatedAt) };
 }

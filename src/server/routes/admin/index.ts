@@ -1,6 +1,5 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../../http/context.ts";
-import { keysInPlace } from "../../middleware/key-encryption.ts";
 import { requireOperator } from "../../middleware/operator-scope.ts";
 import { adminBans } from "./bans.ts";
 import { adminDomains } from "./domains.ts";
@@ -10,7 +9,7 @@ import { adminMembers } from "./members.ts";
 
 /** What operators ask for. */
 export const admin = new Hono<AppEnv>()
-  .use("/admin/*", requireOperator, keysInPlace)
+  .use("/admin/*", requireOperator)
   .route("/", adminDomains)
   .route("/", adminMembers)
   .route("/", adminBans)

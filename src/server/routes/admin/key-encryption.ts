@@ -1,25 +1,23 @@
 import { type Context, Hono } from "hono";
 import { configOf } from "../../config.ts";
-import { hasUnclassifiedKeys, readKeyEncryptionUses } from "../../database/key-encryption.ts";
+import { readKeyEncryptionUses } from "../../database/key-encryption.ts";
 import type { AppEnv } from "../../http/context.ts";
+import { rewrapDomains } from "../../maintenance.ts";
 import { may } from "../../middleware/operator-scope.ts";
-import { rewrapKeys } from "../../object/key-rewrapping.ts";
 
-/** As many keys as are wrapped anew within seconds; whoever has more asks again. */
-const BATCHES = 8;
+/** The most domains of one request: they take some seconds. */
+const MAX_DOMAINS = 200;
 
 /** Which key-encryption keys wrap the domain keys, and how to have the first one wrap them all. */
 export const adminKeyEncryption = new Hono<AppEnv>()
   .get("/admin/key-encryption", may("domains:read"), async (c) => c.json(await progress(c)))
   .post("/admin/key-encryption/rewrap", may("domains:write"), async (c) => {
-    const run = await rewrapKeys(c.env.DB, configOf(c.env).keyEncryptionKeys, BATCHES);
+    const run = await rewrapDomains(c.env, MAX_DOMAINS);
     return c.json({ ...run, ...(await progress(c)) });
   });
 
 async function progress(c: Context<AppEnv>) {
-  const { keyEncryptionKeys } = configOf(c.env);
-  const [uses, unclassified] = await Promise.all([readKeyEncryptionUses(c.env.DB), hasUnclassifiedKeys(c.env.DB)]);
-  const currentKid = keyEncryptionKeys[0]?.kid as string;
-  const done = !unclassified && uses.every(({ kid }) => kid === currentKid);
-  return { currentKid, kids: uses, unclassified, done };
+  const currentKid = configOf(c.env).keyEncryptionKeys[0].kid as string;
+  const kids = await readKeyEncryptionUses(c.env.DB);
+  return { currentKid, kids, done: kids.every(({ kid }) => kid === currentKid) };
 }

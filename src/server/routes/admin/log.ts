@@ -1,15 +1,13 @@
 import { type Context, Hono } from "hono";
-import type { JWK } from "jose";
-import { dayOf } from "../../../domain/decide.ts";
+import { dayOf } from "../../../domain/evolve.ts";
 import { configOf } from "../../config.ts";
 import { signLogHead } from "../../crypto/log-statements.ts";
-import { listActivity, listRefusals } from "../../database/domain-lists.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../../http/context.ts";
+import { read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { activityQuery, exportQuery, logQuery, MAX_PAGE_ROWS } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
-import { type HashedEntry, readCheckpoint, readLog } from "../../object/storage/log-reader.ts";
-import { existing } from "./domains.ts";
+import type { CheckpointRow, HashedEntry } from "../../object/storage/log.ts";
 
 /** The days of a busy domain are counted as far back as these go. */
 const MAX_ACTIVITY_COMMITS = 5_000;
@@ -20,43 +18,41 @@ export const adminLog = new Hono<AppEnv>()
   .get("/admin/domains/:domain/log", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const { order, ...query } = queryOf(c, logQuery);
-    await existing(c, domain);
     const { rows, nextCursor } = await page<number, HashedEntry>(
       c,
       query,
       ["log", domain, order],
-      (part) => readLog(c.env.DB, domain, { order, ...part }),
+      (part) => read(c, domain, "log", { order, ...part }),
       ({ revision }) => revision,
     );
     return c.json({ entries: rows, nextCursor });
   })
   .get("/admin/domains/:domain/log/head", may("domains:read"), async (c) => {
     const domain = domainName(c);
-    const { revision } = await existing(c, domain);
     const [{ rows }, checkpoint] = await Promise.all([
-      readLog(c.env.DB, domain, { order: "newest", after: null, limit: 1 }),
-      readCheckpoint(c.env.DB, domain),
+      read(c, domain, "log", { order: "newest", after: null, limit: 1 }),
+      read(c, domain, "checkpoint"),
     ]);
-    const newest = rows[0];
-    const head = { domain, revision: newest?.revision ?? revision, hash: newest?.hash ?? null };
-    const statement = await signLogHead(head, serverUrl(c), Date.now(), authorityKey(c));
-    return c.json({ ...head, committedAt: newest?.committedAt ?? null, checkpoint, statement });
+    const newest = rows[0] as HashedEntry;
+    const head = { domain, revision: newest.revision, hash: newest.hash };
+    const statement = await signLogHead(head, serverUrl(c), Date.now(), configOf(c.env).domainAuthorityKeys[0]);
+    return c.json({ ...head, committedAt: newest.committedAt, checkpoint, statement });
   })
   .get("/admin/domains/:domain/log/export", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const { after } = queryOf(c, exportQuery);
-    await existing(c, domain);
-    const checkpoint = after === 0 ? await readCheckpoint(c.env.DB, domain) : null;
-    return c.body(exported(c.env.DB, domain, after, checkpoint), 200, { "content-type": "application/jsonl" });
+    const checkpoint = await read(c, domain, "checkpoint");
+    return c.body(exported(c, domain, after, after === 0 ? checkpoint : null), 200, {
+      "content-type": "application/jsonl",
+    });
   })
   .get("/admin/domains/:domain/activity", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const { days } = queryOf(c, activityQuery);
-    await existing(c, domain);
     const fromDay = dayOf(Date.now()) - days + 1;
     const [activity, refusals] = await Promise.all([
-      listActivity(c.env.DB, domain, fromDay, MAX_ACTIVITY_COMMITS),
-      listRefusals(c.env.DB, domain, fromDay * 24, MAX_REFUSAL_ROWS),
+      read(c, domain, "activity", fromDay, MAX_ACTIVITY_COMMITS),
+      read(c, domain, "refusals", fromDay * 24, MAX_REFUSAL_ROWS),
     ]);
     return c.json({
       domain,
@@ -76,10 +72,10 @@ export const adminLog = new Hono<AppEnv>()
 
 /** A log as JSON Lines, oldest first, read as fast as it is taken; a line for where it was cut comes before. */
 function exported(
-  database: D1Database,
+  c: Context<AppEnv>,
   domain: string,
   from: number,
-  checkpoint: object | null,
+  checkpoint: CheckpointRow | null,
 ): ReadableStream<Uint8Array> {
   let after = from;
   const lines = (values: readonly object[]) =>
@@ -89,16 +85,11 @@ function exported(
       if (checkpoint) controller.enqueue(lines([{ checkpoint }]));
     },
     async pull(controller) {
-      const { rows } = await readLog(database, domain, { order: "oldest", after, limit: 5 * MAX_PAGE_ROWS });
+      const { rows } = await read(c, domain, "log", { order: "oldest", after, limit: 5 * MAX_PAGE_ROWS });
       const last = rows.at(-1);
       if (!last) return controller.close();
       after = last.revision;
       controller.enqueue(lines(rows));
     },
   });
-}
-
-function authorityKey(c: Context<AppEnv>): JWK {
-  const [key] = configOf(c.env).domainAuthorityKeys as readonly [JWK, ...JWK[]];
-  return key;
 }

@@ -1,26 +1,24 @@
 import { Hono } from "hono";
 import { configOf } from "../../config.ts";
-import { listMembers, type MemberRow, readMember } from "../../database/domain-lists.ts";
-import { type AppEnv, domainName, serverUrl } from "../../http/context.ts";
+import { type AppEnv, domainName } from "../../http/context.ts";
 import { memberShown, namedDevice } from "../../http/devices-shown.ts";
-import { askCoordinator } from "../../http/domain-objects.ts";
+import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
 import { pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
-import { existing } from "./domains.ts";
+import type { MemberRow } from "../../object/storage/reads.ts";
 
 /** The members of a domain. */
 export const adminMembers = new Hono<AppEnv>()
   .get("/admin/domains/:domain/members", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const query = queryOf(c, pageQuery);
-    await existing(c, domain);
     const { rows, nextCursor } = await page<string, MemberRow>(
       c,
       query,
       ["members", domain],
-      async (part) => ({ rows: await listMembers(c.env.DB, domain, part) }),
+      async (part) => ({ rows: await read(c, domain, "members", part) }),
       ({ machineGuid }) => machineGuid,
     );
     const { keyEncryptionKeys } = configOf(c.env);
@@ -32,8 +30,7 @@ export const adminMembers = new Hono<AppEnv>()
     const { keyEncryptionKeys } = configOf(c.env);
     const asked = c.req.param("device");
     const machineGuid = await namedDevice(domain, asked, keyEncryptionKeys);
-    await existing(c, domain);
-    const member = await readMember(c.env.DB, domain, machineGuid);
+    const member = await read(c, domain, "member", machineGuid);
     if (!member) throw new Problem("NOT_FOUND", { detail: "The device is not a member of the domain." });
     const shown = await memberShown(domain, member, keyEncryptionKeys);
     // Whoever asks by the whole GUID knows it already.
@@ -42,9 +39,6 @@ export const adminMembers = new Hono<AppEnv>()
   .delete("/admin/domains/:domain/members/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
     const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
-    const [issuer, requestId, by] = [serverUrl(c), c.get("requestId"), c.get("operator").identity];
-    await askCoordinator(c.env, domain, (coordinator, repeated) =>
-      coordinator.evict({ type: "evict", requestId, machineGuid, by }, { issuer, repeated }),
-    );
-    return c.json({ domain, evicted: true });
+    const { copied } = await executeAsOperator(c, domain, { type: "evict", machineGuid });
+    return c.json({ domain, evicted: true, copied });
   });

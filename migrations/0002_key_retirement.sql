@@ -1,1 +1,0 @@
-ALTER TABLE `domain_server_info` ADD `retired_up_to` integer DEFAULT 0 NOT NULL;

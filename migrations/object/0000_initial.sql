@@ -1,0 +1,99 @@
+CREATE TABLE `copy_outbox` (
+	`revision` integer PRIMARY KEY NOT NULL,
+	`members` text NOT NULL,
+	`keys` text NOT NULL,
+	`bans` text NOT NULL
+) STRICT;
+--> statement-breakpoint
+CREATE TABLE `domain_bans` (
+	`machine_guid` text PRIMARY KEY NOT NULL,
+	`device_key_thumbprint` text,
+	`reason` text NOT NULL,
+	`banned_by` text NOT NULL,
+	`banned_at` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX `domain_bans_by_device_key` ON `domain_bans` (`device_key_thumbprint`);--> statement-breakpoint
+CREATE TABLE `domain_keys` (
+	`key_version` integer PRIMARY KEY NOT NULL,
+	`public_jwk` text NOT NULL,
+	`wrapped_private_jwk` text NOT NULL,
+	`key_encryption_kid` text NOT NULL,
+	`created_at` integer NOT NULL
+) STRICT;
+--> statement-breakpoint
+CREATE TABLE `domain_log` (
+	`revision` integer PRIMARY KEY NOT NULL,
+	`committed_at` integer NOT NULL,
+	`changes` text NOT NULL,
+	`hash` text NOT NULL
+) STRICT;
+--> statement-breakpoint
+CREATE TABLE `domain_log_checkpoint` (
+	`revision` integer PRIMARY KEY NOT NULL,
+	`hash` text NOT NULL,
+	`statement` text NOT NULL
+) STRICT;
+--> statement-breakpoint
+CREATE TABLE `domain_membership` (
+	`machine_guid` text PRIMARY KEY NOT NULL,
+	`device_key_thumbprint` text,
+	`joined_at` integer NOT NULL,
+	`signed_at` integer,
+	`last_renewed_on` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX `domain_membership_by_renewal` ON `domain_membership` (`last_renewed_on`);--> statement-breakpoint
+CREATE TABLE `domain_refusals` (
+	`hour` integer NOT NULL,
+	`error` text NOT NULL,
+	`refusals` integer NOT NULL,
+	PRIMARY KEY(`hour`, `error`)
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE `domain_requests` (
+	`id` text PRIMARY KEY NOT NULL,
+	`command` text NOT NULL,
+	`machine_guid` text,
+	`outcome` text NOT NULL,
+	`recorded_at` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX `domain_requests_by_age` ON `domain_requests` (`recorded_at`) WHERE length(id) > 36;--> statement-breakpoint
+CREATE TABLE `domain_server_info` (
+	`domain` text PRIMARY KEY NOT NULL,
+	`authentication_required` integer NOT NULL,
+	`auth_namespace` text,
+	`max_membership` integer,
+	`device_key_required` integer NOT NULL,
+	`key_rollover_required` integer NOT NULL,
+	`member_count` integer NOT NULL,
+	`key_version` integer NOT NULL,
+	`retired_up_to` integer NOT NULL,
+	`revision` integer NOT NULL,
+	`head` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE `domain_signed_leaves` (
+	`machine_guid` text PRIMARY KEY NOT NULL,
+	`signed_at` integer NOT NULL,
+	`recorded_at` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE `progress` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`copied_revision` integer NOT NULL,
+	`copied_head` text,
+	`stale_since` integer,
+	`rewrite_due` integer NOT NULL,
+	`compared_at` integer NOT NULL,
+	`published_revision` integer,
+	`rewrapped_kid` text
+) STRICT;
+--> statement-breakpoint
+CREATE TABLE `take_over` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`position` text NOT NULL
+) STRICT;

@@ -1,0 +1,133 @@
+import { DurableObject } from "cloudflare:workers";
+import { errorFields, log } from "../log.ts";
+import type { Change, Found, InfoCopy, Page } from "./change.ts";
+import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
+import { d1Advice, d1Failure, inTime } from "./d1-errors.ts";
+
+/** The most rows and domains of one write. */
+const MAX_ROWS = 5_000;
+const MAX_CHANGES = 1_000;
+/** A write that fails in passing is repeated, since every write is idempotent by its revision. */
+const TRIES = 3;
+/** The pause after a write: twice as long as it took, within these bounds. */
+const SHORTEST_PAUSE_MILLISECONDS = 25;
+const LONGEST_PAUSE_MILLISECONDS = 5_000;
+
+/** How far D1 is behind the objects, as far as they have handed over. */
+export type CopyLag = Readonly<{
+  /** How many domains wait for their changes to be written. */
+  domains: number;
+  /** How long the oldest has waited, or D1 has been failing, in seconds. */
+  seconds: number;
+}>;
+
+type Waiting = Readonly<{
+  change: Change;
+  since: number;
+  resolve: (found: Found) => void;
+  reject: (error: unknown) => void;
+}>;
+
+/**
+ * Writes the changes of all domains to a D1 database: one object for each database. It gathers what many domains hand it
+ * while a write is under way, and writes it together. A lone change goes at once. It keeps nothing: who hands a change over
+ * keeps it until D1 has acknowledged it.
+ */
+export class DatabaseWriter extends DurableObject<Env> {
+  #waiting: Waiting[] = [];
+  #writing = false;
+  #failingSince: number | null = null;
+
+  /** Writes a change. @returns what D1 had of the domain before @throws if D1 does not take it */
+  write(change: Change): Promise<Found> {
+    const { promise, resolve, reject } = Promise.withResolvers<Found>();
+    this.#waiting.push({ change, since: Date.now(), resolve, reject });
+    if (!this.#writing) this.#writeAll();
+    return promise;
+  }
+
+  /** Begins to write a domain anew, under an id. */
+  async beginRewrite(row: InfoCopy, id: string): Promise<void> {
+    await this.#trying(() => beginRewrite(this.env.DB, row, id));
+  }
+
+  /** Writes a page of a domain that is written anew. */
+  async rewritePage(page: Page): Promise<void> {
+    await this.#trying(() => writePage(this.env.DB, page));
+  }
+
+  /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
+  endRewrite(row: InfoCopy, id: string): Promise<boolean> {
+    return this.#trying(() => endRewrite(this.env.DB, row, id));
+  }
+
+  /** How far D1 is behind. */
+  lag(): CopyLag {
+    const since = Math.min(
+      this.#waiting[0]?.since ?? Number.POSITIVE_INFINITY,
+      this.#failingSince ?? Number.POSITIVE_INFINITY,
+    );
+    return { domains: this.#waiting.length, seconds: Number.isFinite(since) ? (Date.now() - since) / 1_000 : 0 };
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const began = Date.now();
+      await this.#writeSome(this.#take());
+      const pause = Math.min(LONGEST_PAUSE_MILLISECONDS, 2 * (Date.now() - began));
+      if (this.#waiting.length > 0) await scheduler.wait(Math.max(SHORTEST_PAUSE_MILLISECONDS, pause));
+    }
+    this.#writing = false;
+  }
+
+  /** Takes changes out of the queue: no domain twice, for one part tells by the other's row whether it applies. */
+  #take(): readonly Waiting[] {
+    const taken: Waiting[] = [];
+    const domains = new Set<string>();
+    let rows = 0;
+    this.#waiting = this.#waiting.filter((waiting) => {
+      const { info, members, removedMembers, keys } = waiting.change;
+      if (taken.length >= MAX_CHANGES || rows >= MAX_ROWS || domains.has(info.domain)) return true;
+      domains.add(info.domain);
+      rows += members.length + removedMembers.length + keys.length;
+      taken.push(waiting);
+      return false;
+    });
+    return taken;
+  }
+
+  async #writeSome(waiting: readonly Waiting[]): Promise<void> {
+    try {
+      const found = await this.#trying(() =>
+        writeChanges(
+          this.env.DB,
+          waiting.map(({ change }) => change),
+        ),
+      );
+      waiting.forEach(({ resolve }, index) => resolve(found[index] ?? null));
+    } catch (error) {
+      // One change that D1 does not take must not stop the others.
+      if (waiting.length > 1 && d1Failure(error) === "permanent")
+        for (const each of waiting) await this.#writeSome([each]);
+      else for (const { reject } of waiting) reject(error);
+    }
+  }
+
+  async #trying<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await inTime(write());
+        this.#failingSince = null;
+        return result;
+      } catch (error) {
+        this.#failingSince ??= Date.now();
+        if (attempt === TRIES || d1Failure(error) !== "transient") {
+          log("error", "the database was not written", { ...errorFields(error), ...d1Advice(error) });
+          throw error;
+        }
+        await scheduler.wait(20 * 2 ** attempt * (1 + Math.random()));
+      }
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import { getTableColumns, getTableName } from "drizzle-orm";
+import { domainBans, domainKeys, domainMembership, domainServerInfo } from "./schema.ts";
+
+const TABLES = [domainServerInfo, domainMembership, domainKeys, domainBans];
+
+/** Whether the database answers and has its tables, with all their columns. @throws what D1 throws if not */
+export async function checkDatabase(database: D1Database): Promise<void> {
+  await database.batch(TABLES.map((table) => database.prepare(nothingOf(table))));
+}
+
+/** A query of every column that finds no row. With their table's name: SQLite takes a lone "name" it does not know for a text. */
+function nothingOf(table: (typeof TABLES)[number]): string {
+  const name = getTableName(table);
+  const columns = Object.values(getTableColumns(table)).map((column) => `"${name}"."${column.name}"`);
+  return `select ${columns.join(", ")} from "${name}" limit 0`;
+}

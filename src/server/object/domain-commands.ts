@@ -1,0 +1,165 @@
+import type { AnyGrant, AnyOutcome, Command } from "../../domain/commands.ts";
+import { decide, decideBatch } from "../../domain/decide.ts";
+import { dayOf } from "../../domain/evolve.ts";
+import type { RegistrationGrant } from "../../domain/registration.ts";
+import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
+import { BatchQueue } from "./batch-queue.ts";
+import type { Keyring, SpareKey, VersionRange } from "./keyring.ts";
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import type { UsageStatistics } from "./usage-statistics.ts";
+
+/** A command in the queue. */
+type Queued = Readonly<{
+  command: Command;
+  /** Told the outcome; null if the command was set aside and has to be prepared again. */
+  settle: (outcome: AnyOutcome | null) => void;
+  fail: (error: unknown) => void;
+}>;
+
+/** How often a command is set aside before its device is asked to come again. */
+const MAX_TRIES = 10;
+/** About the memory a command takes besides its texts, in bytes. */
+const BYTES_BESIDES_TEXTS = 1_000;
+
+/**
+ * Carries out commands. One that changes nothing is decided on the spot. The others are decided and committed together
+ * with those that come at the same time, in one synchronous transaction: nothing can come between load and commit.
+ *
+ * Whatever takes time is done before: the keys that a registration will need are opened, and the next domain key is made.
+ * So nothing is committed that cannot be answered.
+ */
+export class DomainCommands {
+  readonly #storage: DomainStorage;
+  readonly #keyring: Keyring;
+  readonly #statistics: UsageStatistics;
+  readonly #committed: (now: number) => void;
+  readonly #queue: BatchQueue<Queued>;
+
+  /**
+   * @param durable resolves when all that was written is on disk
+   * @param committed called in the transaction of each commit: what it throws undoes the commit
+   */
+  constructor(
+    storage: DomainStorage,
+    keyring: Keyring,
+    statistics: UsageStatistics,
+    durable: () => Promise<void>,
+    committed: (now: number) => void,
+  ) {
+    this.#storage = storage;
+    this.#keyring = keyring;
+    this.#statistics = statistics;
+    this.#committed = committed;
+    this.#queue = new BatchQueue((queued) => this.#commitBatch(queued), durable);
+  }
+
+  /**
+   * The outcome of a command, once it is committed if it changes anything.
+   *
+   * @throws KeyWrappingError if a key the command needs does not open; then it changed nothing
+   */
+  async execute(command: Command): Promise<AnyOutcome> {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      const state = this.#storage.stateFor([command]);
+      const decision = decide(state, command);
+      if (!this.#canServe(decision)) await this.#prepare(decision);
+      if (decision.events.length === 0) {
+        this.#note(command, decision.outcome, state);
+        return decision.outcome;
+      }
+      if (!this.#storage.hasTables) await this.#storage.migrate();
+      const outcome = await this.#enqueue(command);
+      if (outcome) return outcome;
+    }
+    return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "other commands came in between every time" }).outcome;
+  }
+
+  #enqueue(command: Command): Promise<AnyOutcome | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<AnyOutcome | null>();
+    const accepted = this.#queue.add({ command, settle: resolve, fail: reject }, sizeOf(command));
+    if (!accepted) {
+      this.#statistics.refused("OVERLOADED", Date.now());
+      resolve(refused({ error: "OVERLOADED", reason: "the queue is full" }).outcome);
+    }
+    return promise;
+  }
+
+  /** Whether all keys are at hand that a decision needs. */
+  #canServe = ({ events, outcome }: Decision<AnyGrant>): boolean => {
+    const range = credentialRange(outcome);
+    return madeBy(events).every((version) => this.#keyring.spare(version)) && (!range || this.#keyring.isOpen(range));
+  };
+
+  async #prepare({ events, outcome }: Decision<AnyGrant>): Promise<void> {
+    const range = credentialRange(outcome);
+    if (range) await this.#keyring.open(range);
+    for (const version of madeBy(events)) await this.#keyring.prepare(version);
+  }
+
+  #commitBatch(queued: readonly Queued[]): void {
+    try {
+      const { outcomes, before } = this.#decideAndCommit(queued.map(({ command }) => command));
+      queued.forEach(({ command, settle }, index) => {
+        const outcome = outcomes[index] ?? null;
+        if (outcome) this.#note(command, outcome, before);
+        settle(outcome);
+      });
+    } catch (error) {
+      for (const { fail } of queued) fail(error);
+    }
+  }
+
+  /** Loads, decides, applies and logs a batch, in one transaction. */
+  #decideAndCommit(commands: readonly Command[]) {
+    const now = Date.now();
+    const spares: SpareKey[] = [];
+    const result = this.#storage.transaction(() => {
+      const before = this.#storage.stateFor(commands);
+      const decision = decideBatch(before, commands, now, this.#canServe);
+      if (decision.events.length > 0) {
+        spares.push(...madeBy(decision.events).map((version) => this.#keyring.spare(version) as SpareKey));
+        const newKeys = spares.map(({ stored }) => ({ ...stored, createdAt: now }));
+        this.#storage.commit(before, decision, newKeys, now);
+        this.#committed(now);
+      }
+      return { outcomes: decision.outcomes, before, after: decision.state };
+    });
+    this.#keyring.addCommitted(spares);
+    // The next registration makes a key: have it ready.
+    if (result.after.keyRolloverRequired) this.#keyring.prepare(result.after.keyVersion + 1).catch(() => {});
+    return result;
+  }
+
+  /** Counts what leaves no trace in the domain: the first renewal of a device on a day, and refusals. */
+  #note(command: Command, outcome: AnyOutcome, before: DomainState): void {
+    const now = Date.now();
+    if (!outcome.granted) return this.#statistics.refused(outcome.refusal.error, now);
+    if (command.type !== "register") return;
+    const member = before.members.get(command.machineGuid);
+    const today = dayOf(now);
+    if (member && member.lastRenewedOn < today) this.#statistics.renewed(command.machineGuid, today, now);
+  }
+}
+
+/** The credentials a command is answered with; null if with none. */
+export function credentialRange(outcome: AnyOutcome): VersionRange | null {
+  if (!outcome.granted || !("credentialsAfter" in outcome.grant)) return null;
+  const { credentialsAfter, keyVersion } = outcome.grant as RegistrationGrant;
+  return { after: credentialsAfter, upTo: keyVersion };
+}
+
+/** The key versions that events make. */
+function madeBy(events: readonly DomainEvent[]): readonly number[] {
+  return events.flatMap((event) => (event.type === "key-made" ? [event.keyVersion] : []));
+}
+
+/** About the memory a command takes, in bytes: callers may have made its texts long. */
+function sizeOf(command: Command): number {
+  return BYTES_BESIDES_TEXTS + 2 * textLength(command);
+}
+
+function textLength(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  return Object.values(value).reduce<number>((sum, member) => sum + textLength(member), 0);
+}

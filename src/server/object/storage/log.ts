@@ -1,0 +1,70 @@
+import type { LogEntry } from "../../../domain/log-entry.ts";
+import type { DomainStorage } from "./domain-storage.ts";
+
+/** A log entry with its hash. */
+export type HashedEntry = LogEntry & Readonly<{ hash: string }>;
+
+/** Which entries to read: from one side, beyond a revision (null for all), up to so many. */
+export type LogPage = Readonly<{ order: "newest" | "oldest"; after: number | null; limit: number }>;
+
+/** Where a log was cut, and what the domain authority signed of that. */
+export type CheckpointRow = Readonly<{ revision: number; hash: string; statement: string }>;
+
+/** A page ends before it has more characters of changes than this, though not before its first entry. */
+const MAX_PAGE_LENGTH = 1_000_000;
+
+type LogRow = {
+  found: number;
+  revision: number;
+  committedAt: number;
+  changes: string;
+  hash: string;
+  previous: string | null;
+};
+
+/** Log entries, in the order asked for; `cut` if there are fewer than the limit though more follow. */
+export function readLog(
+  { sql, name }: DomainStorage,
+  { order, after, limit }: LogPage,
+): Readonly<{ rows: readonly HashedEntry[]; cut: boolean }> {
+  const [direction, beyond] = order === "newest" ? ["desc", "<"] : ["asc", ">"];
+  const from = after ?? (order === "newest" ? Number.MAX_SAFE_INTEGER : 0);
+  const rows = sql
+    .exec<LogRow>(
+      `select page.found, page.revision, page.committed_at as committedAt, page.changes, page.hash, coalesce(
+          (select hash from domain_log where revision = page.revision - 1),
+          (select hash from domain_log_checkpoint where revision = page.revision - 1)) as previous
+        from (
+          select *, count(*) over () as found,
+            sum(length(changes)) over (order by revision ${direction}) - length(changes) as before
+          from (select * from domain_log where revision ${beyond} ? order by revision ${direction} limit ?)) as page
+        where page.before < ? order by page.revision ${direction}`,
+      from,
+      limit,
+      MAX_PAGE_LENGTH,
+    )
+    .toArray();
+  const entries = rows.map((row) => ({
+    domain: name,
+    revision: row.revision,
+    committedAt: new Date(row.committedAt).toISOString(),
+    previous: row.previous,
+    changes: JSON.parse(row.changes),
+    hash: row.hash,
+  }));
+  return { rows: entries, cut: rows.length < (rows[0]?.found ?? 0) };
+}
+
+/** Where the log was cut; null if it is whole. */
+export function readCheckpoint({ sql }: DomainStorage): CheckpointRow | null {
+  return sql.exec<CheckpointRow>("select revision, hash, statement from domain_log_checkpoint").toArray()[0] ?? null;
+}
+
+/** When the oldest entry was committed, in milliseconds since the epoch, if it is not the newest; else null. */
+export function oldestEntryTime({ sql }: DomainStorage): number | null {
+  const [oldest] = sql.exec<{ committedAt: number; isNewest: number }>(
+    `select committed_at as committedAt, revision = (select max(revision) from domain_log) as isNewest
+      from domain_log order by revision limit 1`,
+  );
+  return oldest && oldest.isNewest === 0 ? oldest.committedAt : null;
+}
