@@ -133,8 +133,8 @@ export class DomainCommands {
   /** Counts what leaves no trace in the domain: the first renewal of a device on a day, and refusals. */
   #note(command: Command, outcome: AnyOutcome, before: DomainState): void {
     const now = Date.now();
-    if (!outcome.granted) return this.#statistics.refused(outcome.refusal.error, now);
-    if (command.type !== "register") return;
+    if (!outcome.granted) this.#statistics.refused(outcome.refusal.error, now);
+    if (!outcome.granted || command.type !== "register") return;
     const member = before.members.get(command.machineGuid);
     const today = dayOf(now);
     if (member && member.lastRenewedOn < today) this.#statistics.renewed(command.machineGuid, today, now);
