@@ -38,7 +38,9 @@ describe("the copy in the database", () => {
     const domain = await lived();
     await expectCopied(domain);
     const before = await copyOf(domain);
-    await env.DB.prepare("update domain_server_info set revision = 2, head = 'other' where domain = ?").bind(domain).run();
+    await env.DB.prepare("update domain_server_info set revision = 2, head = 'other' where domain = ?")
+      .bind(domain)
+      .run();
     await env.DB.prepare("update domain_membership set joined_at = 1 where domain = ?").bind(domain).run();
     await env.DB.prepare("insert into domain_membership (domain, machine_guid) values (?, ?)").bind(domain, "zz").run();
     const { status, body } = await reply("POST", `/admin/domains/${domain}/copy`, undefined, asAdmin);

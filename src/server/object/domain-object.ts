@@ -37,8 +37,6 @@ const OPERATOR_COPY_MILLISECONDS = 2_000;
 const DEVICE_COPY_MILLISECONDS = 10_000;
 /** How long it is believed that D1 does not know a domain. */
 const ABSENT_MILLISECONDS = 1_000;
-/** How long a request waits for a take-over, before it is told to come again. */
-const TAKE_OVER_MILLISECONDS = 1_000;
 /** When the alarm sees to a take-over that was interrupted or failed. */
 const TAKE_OVER_ALARM_MILLISECONDS = 10_000;
 
@@ -131,7 +129,6 @@ export class DomainObject extends DurableObject<Env> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     const { storage, takeOver } = this.#all;
     if (takeOver.isUnderWay) await this.#take();
-    if (takeOver.isUnderWay) this.#wakeBy(Date.now() + TAKE_OVER_ALARM_MILLISECONDS);
     if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
   }
 
@@ -158,7 +155,7 @@ export class DomainObject extends DurableObject<Env> {
       });
     };
     const commands = new DomainCommands(storage, keyring, statistics, () => this.ctx.storage.sync(), committed);
-    const takeOver = new TakeOver(storage, this.env.DB);
+    const takeOver = new TakeOver(storage, this.env.DB, committed);
     const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
     if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
     return { storage, config, copy, feed, statistics, committed, commands, keyring, takeOver };
@@ -175,27 +172,34 @@ export class DomainObject extends DurableObject<Env> {
   /** Whether there is such a domain. An empty object asks D1, and takes over what D1 knows. @throws what D1 throws */
   async #presence(): Promise<Presence> {
     const { storage, takeOver } = this.#all;
-    if (!this.#takingOver) {
+    if (!this.#takingOver && !takeOver.isUnderWay) {
       if (Date.now() < this.#absentUntil) return "absent";
-      if (!takeOver.isUnderWay && !(await takeOver.isDue())) {
+      if (!(await takeOver.isDue())) {
         this.#absentUntil = Date.now() + ABSENT_MILLISECONDS;
         return storage.row ? "present" : "absent";
       }
     }
-    await Promise.race([this.#take(), scheduler.wait(TAKE_OVER_MILLISECONDS)]);
+    await this.#take();
     return storage.row ? "present" : "taking over";
   }
 
+  /** Takes the domain over. @returns when it is done, or has failed, or turns out to take a while */
   #take(): Promise<void> {
     // Should this instance be lost, the next one goes on.
     this.#wakeBy(Date.now() + TAKE_OVER_ALARM_MILLISECONDS);
-    this.#takingOver ??= this.#all.takeOver
-      .run()
+    this.#takingOver ??= this.#newTakeOver();
+    return this.#takingOver;
+  }
+
+  #newTakeOver(): Promise<void> {
+    const { promise: takesAWhile, resolve } = Promise.withResolvers<void>();
+    const done = this.#all.takeOver
+      .run(resolve)
       .catch((error) => log("error", "a take-over failed", { ...errorFields(error), ...d1Advice(error) }))
       .finally(() => {
         this.#takingOver = null;
       });
-    return this.#takingOver;
+    return Promise.race([done, takesAWhile]);
   }
 
   /** A command that may create the domain, with a refusal if its caller creates too many. */

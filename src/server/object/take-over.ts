@@ -8,6 +8,8 @@ import { WRITE_BANS, WRITE_KEYS, WRITE_MEMBERS } from "./storage/statements.ts";
 
 /** How many rows are taken over in one step. */
 const PAGE_ROWS = 5_000;
+/** As many pages as a domain has that fits into one of each table. */
+const PAGES_TO_WAIT_FOR = 4;
 
 /** The last rows that were taken over; null for a table that is done. */
 type Position = { members: string | null; keys: number | null; bans: string | null };
@@ -20,10 +22,13 @@ type Position = { members: string | null; keys: number | null; bans: string | nu
 export class TakeOver {
   readonly #storage: DomainStorage;
   readonly #database: D1Database;
+  readonly #committed: (now: number) => void;
 
-  constructor(storage: DomainStorage, database: D1Database) {
+  /** @param committed called in the transaction that ends it */
+  constructor(storage: DomainStorage, database: D1Database, committed: (now: number) => void) {
     this.#storage = storage;
     this.#database = database;
+    this.#committed = committed;
   }
 
   /** Whether one was begun and is not done. */
@@ -36,10 +41,16 @@ export class TakeOver {
     return (await findDomain(this.#database, this.#storage.name)) !== null;
   }
 
-  /** Takes the domain over, or the rest of it. @throws what D1 throws */
-  async run(): Promise<void> {
+  /**
+   * Takes the domain over, or the rest of it.
+   *
+   * @param takesAWhile called when it turns out that it is too large to be waited for
+   * @throws what D1 throws
+   */
+  async run(takesAWhile: () => void): Promise<void> {
     await this.#storage.migrate();
-    for (;;) {
+    for (let pages = 0; ; pages++) {
+      if (pages >= PAGES_TO_WAIT_FOR) takesAWhile();
       const position = this.#position ?? { members: "", keys: 0, bans: "" };
       if (position.members !== null) await this.#takeMembers(position, position.members);
       else if (position.keys !== null) await this.#takeKeys(position, position.keys);
@@ -115,6 +126,7 @@ export class TakeOver {
       this.#storage.note({ copiedRevision: revision, copiedHead: head, comparedAt: now });
       const event = { type: "domain-taken-over", settings, keyVersion, retiredUpTo, memberCount } as const;
       this.#storage.commit(NEWBORN, { state, events: [event], records: new Map() }, [], now);
+      this.#committed(now);
     });
     log("info", "a domain was taken over from the database", { domain: info.domain, memberCount, keyVersion });
   }

@@ -1,0 +1,139 @@
+import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, stored } from "./client.ts";
+import { expectCopied } from "./copied.ts";
+
+/** Writes rows of a domain into the database, as a service does that brings its domains along. */
+async function imported(domain: string, members: readonly string[], settings: { maxMembership?: number } = {}) {
+  await env.DB.prepare("insert into domain_server_info (domain, max_membership) values (?, ?)")
+    .bind(domain, settings.maxMembership ?? null)
+    .run();
+  await env.DB.prepare("insert into domain_membership (domain, machine_guid) select ?, value from json_each(?)")
+    .bind(domain, JSON.stringify(members))
+    .run();
+}
+
+/** The entries of a domain's log, oldest first. */
+async function log(domain: string) {
+  return (await reply("GET", `/admin/domains/${domain}/log?order=oldest`, undefined, asAdmin)).body.entries;
+}
+
+/** Writes a domain with so many members, whose GUIDs are numbers in the last place. */
+async function importMany(domain: string, members: number): Promise<void> {
+  await imported(domain, []);
+  await env.DB.prepare(
+    `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < ?2)
+      insert into domain_membership (domain, machine_guid)
+      select ?1, printf('00000000-0000-4000-8000-%012x', n) from numbers`,
+  )
+    .bind(domain, members)
+    .run();
+}
+
+const numbered = (n: number) => `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
+
+describe("an empty object whose domain the database knows", () => {
+  it("serves its members, counts them, and makes a new key first", async () => {
+    const domain = newDomain();
+    const [member, other, stranger] = [newGuid(), newGuid(), newGuid()];
+    await imported(domain, [member, other], { maxMembership: 2 });
+    const renewal = await register(domain, member);
+    expect([renewal.status, renewal.body.newMember, renewal.body.keyVersion]).toEqual([200, false, 1]);
+    expect((await register(domain, stranger)).body.error).toBe("DOM_LIMIT_REACHED");
+    expect((await deregister(domain, other)).body.deregistered).toBe(true);
+    expect((await register(domain, stranger)).body).toMatchObject({ newMember: true, keyVersion: 2 });
+    await expectCopied(domain);
+  });
+
+  it.each([
+    ["a look at the domain", (domain: string) => reply("GET", `/domains/${domain}`)],
+    ["a look at its keys", (domain: string) => reply("GET", `/domains/${domain}/keys`)],
+    ["a leave", (domain: string, member: string) => deregister(domain, member)],
+    ["an operator's list", (domain: string) => reply("GET", `/admin/domains/${domain}/members`, undefined, asAdmin)],
+    ["an operator's change", (domain: string) => reply("PATCH", `/admin/domains/${domain}`, {}, asAdmin)],
+  ])("takes it over for %s", async (_, ask) => {
+    const domain = newDomain();
+    const member = newGuid();
+    await imported(domain, [member]);
+    expect((await ask(domain, member)).status).toBe(200);
+    expect((await log(domain))[0].changes[0].type).toBe("domain-taken-over");
+  });
+
+  it("begins the log with a record of it, above the revision the database had", async () => {
+    const domain = newDomain();
+    await imported(domain, [newGuid()], { maxMembership: 7 });
+    await env.DB.prepare("update domain_server_info set revision = 41 where domain = ?").bind(domain).run();
+    await reply("GET", `/domains/${domain}`);
+    const entries = await log(domain);
+    const settings = { authenticationRequired: false, authNamespace: null, maxMembership: 7, deviceKeyRequired: false };
+    expect(entries).toHaveLength(1);
+    expect(entries[0]).toMatchObject({ revision: 42, previous: null });
+    expect(entries[0].changes).toEqual([
+      { type: "domain-taken-over", settings, keyVersion: 0, retiredUpTo: 0, memberCount: 1 },
+    ]);
+    await expectCopied(domain);
+  });
+
+  it("has the keys, bans and settings that an object before it had copied", async () => {
+    const domain = newDomain();
+    const [member, banned] = [newGuid(), newGuid()];
+    const first = await register(domain, member);
+    await register(domain, banned);
+    await reply("PUT", `/admin/domains/${domain}/bans/${banned}`, { reason: "stolen" }, asAdmin);
+    await register(domain, member);
+    await configure(domain, { maxMembership: 1 });
+    await expectCopied(domain);
+    // The same rows under another name are what an object of a new namespace finds.
+    const renamed = newDomain();
+    for (const table of ["domain_server_info", "domain_membership", "domain_bans"]) {
+      await env.DB.prepare(`update ${table} set domain = ? where domain = ?`).bind(renamed, domain).run();
+    }
+    const overview = await reply("GET", `/admin/domains/${renamed}`, undefined, asAdmin);
+    expect(overview.body).toMatchObject({ maxMembership: 1, memberCount: 1, keyRolloverRequired: true });
+    expect((await register(renamed, banned)).body.error).toBe("DEVICE_BANNED");
+    expect((await register(renamed, member)).status).toBe(200);
+    expect(first.status).toBe(201);
+  });
+
+  it("is refused retryably while the database cannot say whether it knows the domain", async () => {
+    const domain = newDomain();
+    await imported(domain, []);
+    await env.DB.prepare("alter table domain_membership rename to gone").run();
+    try {
+      const refusal = await register(domain, newGuid());
+      expect(refusal.status).toBe(503);
+      expect(refusal.headers.get("retry-after")).toBe("1");
+    } finally {
+      await env.DB.prepare("alter table gone rename to domain_membership").run();
+    }
+    await vi.waitFor(async () => expect((await register(domain, newGuid())).status).toBe(201));
+  });
+});
+
+describe("a take-over of very many members", () => {
+  it("refuses retryably meanwhile, goes on where a lost object was, and ends with all of them", async () => {
+    const domain = newDomain();
+    await importMany(domain, 1_000_000);
+    const refusal = await register(domain, numbered(1));
+    expect([refusal.status, refusal.body.error]).toEqual([503, "TEMPORARILY_UNAVAILABLE"]);
+    expect(refusal.headers.get("retry-after")).toBe("1");
+    const reached = async () =>
+      Number((await stored(domain, "select count(*) as members from domain_membership"))[0]?.members);
+    await vi.waitFor(async () => expect(await reached()).toBeGreaterThan(20_000), { timeout: 60_000, interval: 20 });
+    await abortAllDurableObjects();
+    // Nobody asks any more: the alarm alone sees to it.
+    await runDurableObjectAlarm(env.DOMAIN_OBJECT.getByName(domain));
+    const overview = await vi.waitFor(
+      async () => {
+        const { status, body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
+        expect(status).toBe(200);
+        return body;
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+    expect(overview.memberCount).toBe(1_000_000);
+    expect((await register(domain, numbered(1_000_000))).status).toBe(200);
+    expect((await register(domain, newGuid())).status).toBe(201);
+  });
+});
