@@ -10,7 +10,7 @@ export type DeregisterRequest = Readonly<{
   auth: AuthEvidence;
   proof: DeviceProof | null;
   /** Under which key the leave may be asked again; null if it may not. */
-  requestKey: string | null;
+  idempotencyKey: string | null;
   requestId: string;
 }>;
 
@@ -19,7 +19,7 @@ export async function deregister(
   tables: Tables,
   request: DeregisterRequest,
 ): Promise<Answer<{ deregistered: boolean }>> {
-  const { machineGuid, preview, auth, proof, requestKey, requestId } = request;
+  const { machineGuid, preview, auth, proof, idempotencyKey, requestId } = request;
 
   // Step 2: look up the domain name.
   const info = await tables.info();
@@ -28,11 +28,10 @@ export async function deregister(
   const authentication = info && authenticationFault(info, auth);
   if (authentication) return { granted: false, refusal: authentication };
 
-  if (requestKey !== null) {
-    const known = await tables.request(requestKey);
-    if (known) {
-      const same = known.domain === tables.domain && known.machineGuid === machineGuid;
-      return same && known.action === "deregister" && !preview
+  if (idempotencyKey !== null) {
+    const action = await tables.requestedAction(machineGuid, idempotencyKey);
+    if (action !== null) {
+      return action === "deregister" && !preview
         ? { granted: true, grant: { deregistered: true } }
         : refuse("IDEMPOTENCY_KEY_REUSED", "the key is on record for another request");
     }
@@ -51,9 +50,9 @@ export async function deregister(
   // Step 5: delete the entry, and set the Key Rollover Required flag.
   await tables.deleteMember(machineGuid);
   const signedAt = proof?.signedAt ?? null;
-  if (requestKey !== null) await tables.insertRequest(requestKey, machineGuid, "deregister", signedAt);
+  if (idempotencyKey !== null) await tables.insertRequest(machineGuid, idempotencyKey, "deregister", signedAt);
   await tables.record({ members: -1, keyRolloverRequired: true }, [
-    { type: "device-left", machineGuid, requestId, requestKey, signedAt },
+    { type: "device-left", machineGuid, requestId, signedAt },
   ]);
   return { granted: true, grant: { deregistered: true } };
 }

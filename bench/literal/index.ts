@@ -1,8 +1,12 @@
 // The literal Worker: the reference logic written step by step, to measure against. It speaks the same wire contract
-// and takes from src/ what both need alike: reading and checking requests, writing problems, the cryptography, the
-// plain reads. What it does not take is what is under measurement: the coordinator and the store.
+// and takes from src/ what both need alike: reading and checking requests, writing problems, the cryptography. What it does
+// not take is what is under measurement: the object with its storage, and the copy.
+import { DurableObject } from "cloudflare:workers";
 import { app } from "./routes.ts";
 
 export { DomainObject } from "./domain-object.ts";
+
+/** Nobody calls it: the configuration binds an object of this name. */
+export class DatabaseWriter extends DurableObject<Env> {}
 
 export default app;

@@ -53,7 +53,7 @@ export async function register(tables: Tables, config: Config, request: Register
   if (proof) {
     const leftAt = await tables.lastSignedLeave(machineGuid);
     if (leftAt !== null && proof.signedAt < leftAt) return refuse("DEVICE_PROOF_INVALID", "signed before the leave");
-    if (!sealed && (await tables.request(proof.requestKey))) {
+    if (!sealed && (await tables.requestedAction(machineGuid, proof.idempotencyKey)) !== null) {
       return refuse("DEVICE_PROOF_INVALID", "the request was used before");
     }
   }
@@ -69,8 +69,8 @@ export async function register(tables: Tables, config: Config, request: Register
     changes.push({ type: "device-key-bound", machineGuid, requestId, ...binding });
   }
   if (proof && !sealed) {
-    await tables.insertRequest(proof.requestKey, machineGuid, "register", null);
-    changes.push({ type: "request-used", machineGuid, requestId, requestKey: proof.requestKey });
+    await tables.insertRequest(machineGuid, proof.idempotencyKey, "register", null);
+    changes.push({ type: "request-used", machineGuid, requestId });
   }
 
   // Step 6: look up all the domain keys; if they need to be rolled over, make one more.

@@ -2,24 +2,24 @@ import { type Context, Hono } from "hono";
 import type { AuthEvidence } from "../../src/domain/types.ts";
 import { isAdmin } from "../../src/server/auth/admin.ts";
 import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
-import { isRequestKey } from "../../src/server/auth/device-requests.ts";
+import { isIdempotencyKey } from "../../src/server/auth/device-requests.ts";
 import { configOf } from "../../src/server/config.ts";
 import { importSealingKey, sealPrivateKeys } from "../../src/server/crypto/sealed-keys.ts";
-import { readDomain } from "../../src/server/database/domain-reader.ts";
 import { jsonBody } from "../../src/server/http/bodies.ts";
-import { type AppEnv, domainName, isoTime, serverUrl } from "../../src/server/http/context.ts";
+import { type AppEnv, domainName, isoTime, newRequestId, serverUrl } from "../../src/server/http/context.ts";
 import { deviceBody } from "../../src/server/http/device-bodies.ts";
 import { invalidRequest, Problem, refusalProblem } from "../../src/server/http/problems.ts";
 import { deregisterBody, registerBody, settingsBody } from "../../src/server/http/schemas.ts";
 import { errorFields, log } from "../../src/server/log.ts";
-import { reads } from "../../src/server/routes/reads.ts";
+import { jwks } from "../../src/server/routes/jwks.ts";
 import type { Answer } from "./answers.ts";
 import type { DomainObject } from "./domain-object.ts";
+import { reads, settingsOf } from "./reads.ts";
 
 /** The routes of the literal Worker. */
 export const app = new Hono<AppEnv>()
   .use(async (c, next) => {
-    c.set("requestId", crypto.randomUUID());
+    c.set("requestId", newRequestId());
     await next();
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   })
@@ -65,15 +65,16 @@ export const app = new Hono<AppEnv>()
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
     const { machineGuid, preview } = body;
-    const requestKey = c.req.header("idempotency-key") ?? proof?.requestKey ?? null;
-    if (requestKey !== null && (!isRequestKey(requestKey) || (proof && proof.requestKey !== requestKey))) {
+    const idempotencyKey = c.req.header("idempotency-key") ?? proof?.idempotencyKey ?? null;
+    const differs = proof && proof.idempotencyKey !== idempotencyKey;
+    if (idempotencyKey !== null && (!isIdempotencyKey(idempotencyKey) || differs)) {
       throw invalidRequest({ field: "idempotency-key", detail: "must be visible ASCII, and equal the jti if signed" });
     }
     const requestId = c.get("requestId");
     const { deregistered } = granted(
-      await object(c, domain).deregister({ machineGuid, preview, auth, proof, requestKey, requestId }),
+      await object(c, domain).deregister({ machineGuid, preview, auth, proof, idempotencyKey, requestId }),
     );
-    return c.json({ domain, machineGuid, preview, deregistered });
+    return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
   })
   .put("/admin/domains/:domain", async (c) => {
     if (!(await isAdmin(c.req.header("authorization"), configOf(c.env).adminTokens))) {
@@ -81,9 +82,10 @@ export const app = new Hono<AppEnv>()
     }
     const domain = domainName(c);
     const { created } = granted(await object(c, domain).changeSettings({ patch: await jsonBody(c, settingsBody) }));
-    return c.json(await readDomain(c.env.DB, domain), created ? 201 : 200);
+    return c.json(await settingsOf(c), created ? 201 : 200);
   })
   .route("/", reads)
+  .route("/", jwks)
   .onError((error, c) => {
     const requestId = c.get("requestId");
     if (!(error instanceof Problem)) log("error", "a request failed", { requestId, ...errorFields(error) });

@@ -131,21 +131,29 @@ export class Tables {
     return row?.signedAt ?? null;
   }
 
-  /** The request on record under a key, whichever domain it was asked of. */
-  request(requestKey: string): Promise<{ domain: string; machineGuid: string; action: string } | null> {
-    return this.#one(
-      "select domain, machine_guid as machineGuid, action from domain_requests where request_key = ?",
-      requestKey,
-    );
-  }
-
-  async insertRequest(requestKey: string, machineGuid: string, action: string, signedAt: number | null): Promise<void> {
-    await this.#run(
-      `insert into domain_requests (request_key, domain, machine_guid, action, signed_at, recorded_at)
-       values (?, ?, ?, ?, ?, ?)`,
-      requestKey,
+  /** What the device asked for under an idempotency key; null if that key is not on record. */
+  async requestedAction(machineGuid: string, idempotencyKey: string): Promise<string | null> {
+    const row = await this.#one<{ action: string }>(
+      "select action from domain_requests where domain = ? and machine_guid = ? and idempotency_key = ?",
       this.domain,
       machineGuid,
+      idempotencyKey,
+    );
+    return row?.action ?? null;
+  }
+
+  async insertRequest(
+    machineGuid: string,
+    idempotencyKey: string,
+    action: string,
+    signedAt: number | null,
+  ): Promise<void> {
+    await this.#run(
+      `insert into domain_requests (domain, machine_guid, idempotency_key, action, signed_at, recorded_at)
+       values (?, ?, ?, ?, ?, ?)`,
+      this.domain,
+      machineGuid,
+      idempotencyKey,
       action,
       signedAt,
       Date.now(),
@@ -164,10 +172,10 @@ export class Tables {
         .bind(members, keyRolloverRequired ? 1 : 0, now, this.domain),
       this.#db
         .prepare(
-          `insert into domain_log (domain, revision, commit_id, committed_at, changes)
-           select domain, revision, ?, ?, ? from domain_server_info where domain = ?`,
+          `insert into domain_log (domain, revision, committed_at, changes)
+           select domain, revision, ?, ? from domain_server_info where domain = ?`,
         )
-        .bind(crypto.randomUUID(), now, JSON.stringify(changes), this.domain),
+        .bind(now, JSON.stringify(changes), this.domain),
     ]);
   }
 
