@@ -1,26 +1,30 @@
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { buildWorker } from "../../bench/bundles.ts";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
 import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
 
 /** A D1 database, from outside workerd. */
 export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 
-/** The built Worker in a Miniflare of this process: its database and its queue are within reach. */
+/** A row as SQLite gives it. */
+export type Row = Record<string, string | number | null>;
+
+/** The built Worker in a Miniflare of this process: its database, its objects and its queue are within reach. */
 export type EmbeddedServer = Readonly<{
   url: string;
   adminToken: string;
   /** Until the next restart. */
   readonly database: Database;
+  /** Runs a statement on the storage of a domain's object, past its code. @returns all rows */
+  stored<Found extends Row>(domain: string, statement: string, ...values: (string | number | null)[]): Promise<Found[]>;
+  /** Throws away the memory of a domain's object. */
+  evict(domain: string): Promise<void>;
   /** The messages that came out of the queue so far. */
   messages(): Promise<readonly unknown[]>;
-  /** Applies the next migration that was not applied yet. @returns its name; null if there is none */
-  migrate(): Promise<string | null>;
   /** Kills the server in whatever it is at, and starts it at the same address and on the same data with these changes. */
   restart(vars?: Record<string, string>): Promise<void>;
   /** Runs the scheduled handler as of a time. */
@@ -29,6 +33,7 @@ export type EmbeddedServer = Readonly<{
 }>;
 
 const NAME = "server";
+const DOMAIN = "DomainObject";
 const ORIGIN = "https://domains.example";
 
 /** Keeps what it gets out of the queue, in order, and hands it out; refuses while it is told to. */
@@ -44,13 +49,12 @@ export default {
  *
  * @param options.vars variables of the server
  * @param options.withQueue whether it sends events
- * @param options.migrated whether all migrations are applied; if not, none is
  */
 export async function startEmbeddedServer(
-  options: { vars?: Record<string, string>; withQueue?: boolean; migrated?: boolean } = {},
+  options: { vars?: Record<string, string>; withQueue?: boolean } = {},
 ): Promise<EmbeddedServer> {
   const dir = mkdtempSync(join(tmpdir(), "device-domains-"));
-  const script = await built(dir);
+  const script = await buildWorker("src/server/index.ts", join(dir, "build"));
   const adminToken = randomBytes(32).toString("base64url");
   let vars = {
     ADMIN_TOKEN: adminToken,
@@ -66,6 +70,7 @@ export async function startEmbeddedServer(
       cf: false,
       telemetry: { enabled: false },
       unsafeTriggerHandlers: true,
+      unsafeInspectDurableObjects: true,
       resourcePersistencePath: join(dir, "state"),
       workers: [
         {
@@ -73,9 +78,13 @@ export async function startEmbeddedServer(
           modules: true,
           script,
           compatibilityDate: compatibilityDate(),
+          compatibilityFlags: ["nodejs_compat"],
           bindings: vars,
           d1Databases: { DB: "embedded" },
-          durableObjects: { DOMAIN_OBJECT: { className: "DomainObject", useSQLite: true } },
+          durableObjects: {
+            DOMAIN_OBJECT: { className: DOMAIN, useSQLite: true },
+            DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
+          },
           ...(options.withQueue ? { queueProducers: { EVENTS: "domain-events" } } : {}),
         },
         {
@@ -97,21 +106,18 @@ export async function startEmbeddedServer(
   try {
     const url = (await miniflare.ready).origin;
     let database = await miniflare.getD1Database("DB", NAME);
-    const pending = migrations();
-    const migrate = async () => {
-      const name = pending.shift();
-      if (name === undefined) return null;
-      for (const statement of statementsOf(name)) await database.prepare(statement).run();
-      return name;
-    };
-    while ((options.migrated ?? true) && (await migrate()) !== null);
+    for (const statement of migrations().flatMap(statementsOf)) await database.prepare(statement).run();
     return {
       url,
       adminToken,
       get database() {
         return database;
       },
-      migrate,
+      stored: async <Found extends Row>(domain: string, statement: string, ...values: (string | number | null)[]) => {
+        const storage = await miniflare.unsafeGetDurableObjectStorage(NAME, DOMAIN, { name: domain });
+        return storage.exec<Found>(statement, ...values);
+      },
+      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN, { name: domain }),
       restart: async (changes) => {
         await miniflare.dispose();
         vars = { ...vars, ...changes };
@@ -133,20 +139,4 @@ export async function startEmbeddedServer(
     await stop();
     throw error;
   }
-}
-
-async function built(dir: string): Promise<string> {
-  const child = spawn(
-    process.execPath,
-    ["node_modules/wrangler/bin/wrangler.js", "deploy", "--dry-run", "--outdir", join(dir, "build")],
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG_PATH: join(dir, "logs"), CI: "true" },
-    },
-  );
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`The Worker could not be built.\n${output}`);
-  return readFileSync(join(dir, "build", "index.js"), "utf8");
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
+import { buildWorker } from "../../bench/bundles.ts";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
 import { secretIn } from "../model/log-scan.ts";
 
@@ -82,12 +83,9 @@ async function start(
   // Wrangler prefers what the shell sets to what its file of secrets says: so both say the same.
   const env = { ...process.env, ...QUIET, WRANGLER_LOG_PATH: join(dir, "logs"), ...secrets };
   const state = ["--persist-to", join(dir, "state")];
-  const preparations = [
-    ["d1", "migrations", "apply", "DB", "--local", ...state],
-    // A build to run: on the sources, `wrangler dev` would reload the server in mid-test whenever one is saved.
-    ["deploy", "--dry-run", "--outdir", join(dir, "build")],
-  ];
-  for (const args of preparations) await finished(wrangler(args, env));
+  await finished(wrangler(["d1", "migrations", "apply", "DB", "--local", ...state], env));
+  // A build to run: on the sources, `wrangler dev` would reload the server in mid-test whenever one is saved.
+  await buildWorker("src/server/index.ts", join(dir, "build"));
   cpSync(join(ROOT, "build", "assets"), join(dir, "assets"), { recursive: true });
   return wrangler(
     [
