@@ -1,5 +1,6 @@
 import { CompactEncrypt, exportJWK, generateKeyPair, type JWK } from "jose";
-import { type Command, decideGroup } from "../../src/domain/decide.ts";
+import type { Command } from "../../src/domain/commands.ts";
+import { decideBatch } from "../../src/domain/decide.ts";
 import type { DeregistrationGrant } from "../../src/domain/deregistration.ts";
 import type { RegistrationGrant } from "../../src/domain/registration.ts";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";
@@ -117,7 +118,7 @@ export class FakeServer {
     const afterKeyVersion = payload.afterKeyVersion as number;
     const auth = { kind: "none" } as const;
     const outcome = await this.#decide({
-      ...{ type: "register", requestId: "", machineGuid, auth, afterKeyVersion, proof, sealed: true },
+      ...{ type: "register", requestId: crypto.randomUUID(), machineGuid, auth, afterKeyVersion, proof, sealed: true },
     });
     if (!outcome.granted) return problem(403, outcome.refusal.error);
     const { newMember, keyVersion, credentialsAfter } = outcome.grant as RegistrationGrant;
@@ -159,17 +160,17 @@ export class FakeServer {
     const machineGuid = payload.machineGuid as string;
     const preview = payload.preview === true;
     const auth = { kind: "none" } as const;
-    const requestKey = proof.requestKey;
+    const { idempotencyKey } = proof;
     const outcome = await this.#decide({
-      ...{ type: "deregister", requestId: "", machineGuid, auth, preview, proof, requestKey },
+      ...{ type: "deregister", requestId: crypto.randomUUID(), machineGuid, auth, preview, proof, idempotencyKey },
     });
     if (!outcome.granted) return problem(403, outcome.refusal.error, { code: 401 });
     const { deregistered } = outcome.grant as DeregistrationGrant;
-    return json({ domain: "den", machineGuid, preview, deregistered });
+    return json({ domain: "den", machineGuid, preview, allowed: true, deregistered });
   }
 
   async #decide(command: Command) {
-    const { state, outcomes } = decideGroup(this.state, [command], this.now());
+    const { state, outcomes } = decideBatch(this.state, [command], this.now());
     this.state = state;
     while (this.#keyPairs.length < state.keyVersion) {
       this.#keyPairs.push(await generateDomainKeyPair("den", this.#keyPairs.length + 1));

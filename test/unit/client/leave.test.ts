@@ -51,7 +51,7 @@ describe("a leave", () => {
       return pass();
     });
     await device.leave();
-    expect(before).toMatchObject({ status: "leaving", leave: { requestKey: leaves()[0]?.proof.requestKey } });
+    expect(before).toMatchObject({ status: "leaving", leave: { requestKey: leaves()[0]?.proof.idempotencyKey } });
   });
 
   it.each<[string, Fate]>([
@@ -75,7 +75,7 @@ describe("a leave", () => {
     await expect(next.renew()).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
     await next.leave();
     expect(next).toMatchObject({ status: "left", currentKeyVersion: null });
-    expect(leaves().at(-1)?.proof.requestKey).toBe(begun?.leave?.requestKey);
+    expect(leaves().at(-1)?.proof.idempotencyKey).toBe(begun?.leave?.requestKey);
     expect(server.state.members.has(device.machineGuid)).toBe(false);
   });
 
@@ -98,7 +98,7 @@ describe("a leave", () => {
     expect(device.status).toBe("left");
     const [first, second] = leaves();
     expect(leaves()).toHaveLength(2);
-    expect(first?.proof.requestKey).toBe(second?.proof.requestKey);
+    expect(first?.proof.idempotencyKey).toBe(second?.proof.idempotencyKey);
     expect(first?.payload).toEqual(second?.payload);
   });
 
@@ -140,7 +140,7 @@ describe("a leave", () => {
     expect(device.status).toBe("leaving");
     await device.leave();
     expect(device.status).toBe("left");
-    expect(leaves().map(({ proof }) => proof.requestKey)[0]).toBe(leaves().at(-1)?.proof.requestKey);
+    expect(leaves().map(({ proof }) => proof.idempotencyKey)[0]).toBe(leaves().at(-1)?.proof.idempotencyKey);
   });
 
   it("of a device whose join went through unseen is carried out", async () => {

@@ -41,7 +41,7 @@ describe("a call", () => {
     expect((await device.join()).keyVersion).toBe(1);
     expect(pauses).toHaveLength(1);
     const [first, second] = server.seen;
-    expect(first?.proof.requestKey).not.toBe(second?.proof.requestKey);
+    expect(first?.proof.idempotencyKey).not.toBe(second?.proof.idempotencyKey);
     expect(second?.proof.signedAt).toBeGreaterThanOrEqual(first?.proof.signedAt as number);
   });
 

@@ -56,7 +56,7 @@ describe("a device in files", () => {
     await next.leave();
     expect(await open()).toMatchObject({ status: "left" });
     const [first, second] = server.seen.filter(({ action }) => action === "deregister");
-    expect(first?.proof.requestKey).toBe(second?.proof.requestKey);
+    expect(first?.proof.idempotencyKey).toBe(second?.proof.idempotencyKey);
   });
 
   it("has one file for each domain, and nothing else lies about", async () => {
