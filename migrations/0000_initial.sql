@@ -4,7 +4,7 @@ CREATE TABLE `domain_bans` (
 	`device_key_thumbprint` text,
 	`reason` text NOT NULL,
 	`banned_by` text NOT NULL,
-	`banned_at` integer NOT NULL,
+	`banned_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	PRIMARY KEY(`domain`, `machine_guid`)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
@@ -31,11 +31,11 @@ CREATE TABLE `domain_membership` (
 CREATE INDEX `domain_membership_by_device` ON `domain_membership` (`machine_guid`);--> statement-breakpoint
 CREATE TABLE `domain_server_info` (
 	`domain` text PRIMARY KEY NOT NULL,
-	`authentication_required` integer DEFAULT false NOT NULL,
+	`authentication_required` integer DEFAULT 0 NOT NULL,
 	`auth_namespace` text,
 	`max_membership` integer,
-	`device_key_required` integer DEFAULT false NOT NULL,
-	`key_rollover_required` integer DEFAULT true NOT NULL,
+	`device_key_required` integer DEFAULT 0 NOT NULL,
+	`key_rollover_required` integer DEFAULT 1 NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
 	`retired_up_to` integer DEFAULT 0 NOT NULL,
 	`revision` integer DEFAULT 1 NOT NULL,

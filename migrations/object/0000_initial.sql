@@ -1,8 +1,6 @@
 CREATE TABLE `copy_outbox` (
 	`revision` integer PRIMARY KEY NOT NULL,
-	`members` text NOT NULL,
-	`keys` text NOT NULL,
-	`bans` text NOT NULL
+	`keys` text NOT NULL
 ) STRICT;
 --> statement-breakpoint
 CREATE TABLE `domain_bans` (
@@ -10,7 +8,7 @@ CREATE TABLE `domain_bans` (
 	`device_key_thumbprint` text,
 	`reason` text NOT NULL,
 	`banned_by` text NOT NULL,
-	`banned_at` integer NOT NULL
+	`banned_at` integer DEFAULT (unixepoch() * 1000) NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `domain_bans_by_device_key` ON `domain_bans` (`device_key_thumbprint`);--> statement-breakpoint
@@ -19,7 +17,7 @@ CREATE TABLE `domain_keys` (
 	`public_jwk` text NOT NULL,
 	`wrapped_private_jwk` text NOT NULL,
 	`key_encryption_kid` text NOT NULL,
-	`created_at` integer NOT NULL
+	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL
 ) STRICT;
 --> statement-breakpoint
 CREATE TABLE `domain_log` (
@@ -38,9 +36,9 @@ CREATE TABLE `domain_log_checkpoint` (
 CREATE TABLE `domain_membership` (
 	`machine_guid` text PRIMARY KEY NOT NULL,
 	`device_key_thumbprint` text,
-	`joined_at` integer NOT NULL,
+	`joined_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`signed_at` integer,
-	`last_renewed_on` integer NOT NULL
+	`last_renewed_on` integer DEFAULT (unixepoch() / 86400) NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `domain_membership_by_renewal` ON `domain_membership` (`last_renewed_on`);--> statement-breakpoint
@@ -62,18 +60,18 @@ CREATE TABLE `domain_requests` (
 CREATE INDEX `domain_requests_by_age` ON `domain_requests` (`recorded_at`) WHERE length(id) > 36;--> statement-breakpoint
 CREATE TABLE `domain_server_info` (
 	`domain` text PRIMARY KEY NOT NULL,
-	`authentication_required` integer NOT NULL,
+	`authentication_required` integer DEFAULT 0 NOT NULL,
 	`auth_namespace` text,
 	`max_membership` integer,
-	`device_key_required` integer NOT NULL,
-	`key_rollover_required` integer NOT NULL,
-	`member_count` integer NOT NULL,
-	`key_version` integer NOT NULL,
-	`retired_up_to` integer NOT NULL,
-	`revision` integer NOT NULL,
-	`head` text NOT NULL,
-	`created_at` integer NOT NULL,
-	`updated_at` integer NOT NULL
+	`device_key_required` integer DEFAULT 0 NOT NULL,
+	`key_rollover_required` integer DEFAULT 1 NOT NULL,
+	`member_count` integer DEFAULT 0 NOT NULL,
+	`retired_up_to` integer DEFAULT 0 NOT NULL,
+	`revision` integer DEFAULT 1 NOT NULL,
+	`head` text,
+	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
+	`updated_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
+	`key_version` integer NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `domain_signed_leaves` (
@@ -95,5 +93,6 @@ CREATE TABLE `progress` (
 --> statement-breakpoint
 CREATE TABLE `take_over` (
 	`id` integer PRIMARY KEY NOT NULL,
-	`position` text NOT NULL
+	`tables` integer NOT NULL,
+	`after` text NOT NULL
 ) STRICT;

@@ -1,9 +1,6 @@
 import { type JWK, SignJWT } from "jose";
 import type { LogCheckpoint } from "../../domain/log-replay.ts";
-
-/** The media types of what the domain authority signs of a log. */
-export const LOG_HEAD_TYPE = "domain-log-head+jwt";
-export const LOG_CHECKPOINT_TYPE = "domain-log-checkpoint+jwt";
+import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../../protocol/token-types.ts";
 
 /** The newest entry of a log: its revision and its hash, which is null if the log holds none. */
 export type LogHead = Readonly<{ domain: string; revision: number; hash: string | null }>;

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { errorFields, log } from "../log.ts";
-import type { Change, Found, InfoCopy, Page } from "./change.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
+import { type Change, type DomainRow, type Found, type Page, TABLE_ORDER } from "./copied-tables.ts";
 import { d1Advice, d1Failure, inTime } from "./d1-errors.ts";
 
 /** The most rows and domains of one write. */
@@ -47,7 +47,7 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 
   /** Begins to write a domain anew, under an id. */
-  async beginRewrite(row: InfoCopy, id: string): Promise<void> {
+  async beginRewrite(row: DomainRow, id: string): Promise<void> {
     await this.#trying(() => beginRewrite(this.env.DB, row, id));
   }
 
@@ -57,7 +57,7 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 
   /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
-  endRewrite(row: InfoCopy, id: string): Promise<boolean> {
+  endRewrite(row: DomainRow, id: string): Promise<boolean> {
     return this.#trying(() => endRewrite(this.env.DB, row, id));
   }
 
@@ -87,10 +87,10 @@ export class DatabaseWriter extends DurableObject<Env> {
     const domains = new Set<string>();
     let rows = 0;
     this.#waiting = this.#waiting.filter((waiting) => {
-      const { info, members, removedMembers, keys } = waiting.change;
+      const { info, rows: written, removed } = waiting.change;
       if (taken.length >= MAX_CHANGES || rows >= MAX_ROWS || domains.has(info.domain)) return true;
       domains.add(info.domain);
-      rows += members.length + removedMembers.length + keys.length;
+      rows += TABLE_ORDER.reduce((sum, table) => sum + written[table].length + removed[table].length, 0);
       taken.push(waiting);
       return false;
     });
@@ -105,7 +105,7 @@ export class DatabaseWriter extends DurableObject<Env> {
           waiting.map(({ change }) => change),
         ),
       );
-      waiting.forEach(({ resolve }, index) => resolve(found[index] ?? null));
+      for (const [index, { resolve }] of waiting.entries()) resolve(found[index] ?? null);
     } catch (error) {
       // One change that D1 does not take must not stop the others.
       if (waiting.length > 1 && d1Failure(error) === "permanent")

@@ -16,12 +16,12 @@ const keyVersion = sql<number>`(
  *
  * @param after the name after which the page begins; null for the first page
  */
-export function listDomains(
+export async function listDomains(
   database: D1Database,
   prefix: string,
   { after, limit }: Readonly<{ after: string | null; limit: number }>,
 ) {
-  return drizzle(database)
+  const rows = await drizzle(database)
     .select({ ...columns, keyVersion })
     .from(domainServerInfo)
     .where(
@@ -33,4 +33,10 @@ export function listDomains(
     )
     .orderBy(asc(domainServerInfo.domain))
     .limit(limit);
+  return rows.map(({ authenticationRequired, deviceKeyRequired, keyRolloverRequired, ...rest }) => ({
+    ...rest,
+    authenticationRequired: authenticationRequired === 1,
+    deviceKeyRequired: deviceKeyRequired === 1,
+    keyRolloverRequired: keyRolloverRequired === 1,
+  }));
 }

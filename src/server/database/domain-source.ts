@@ -1,42 +1,27 @@
-import { and, asc, eq, gt } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import { COPIED_TABLES, type CopiedTable, type DomainRow, type Row, type RowKey } from "./copied-tables.ts";
 import { inTime } from "./d1-errors.ts";
-import { domainBans, domainKeys, domainMembership, domainServerInfo } from "./schema.ts";
+import { domainServerInfo } from "./schema.ts";
 
 // What an object reads when it takes its domain over from D1.
 
 /** The row of a domain; null if D1 does not know it. */
-export async function findDomain(database: D1Database, domain: string) {
-  const rows = drizzle(database).select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain));
-  return (await inTime(rows.then((found) => found)))[0] ?? null;
+export async function findDomain(database: D1Database, domain: string): Promise<DomainRow | null> {
+  const query = drizzle(database).select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain));
+  return (await inTime(query.execute()))[0] ?? null;
 }
 
-/** Members after a machine GUID, in their order. */
-export function membersAfter(database: D1Database, domain: string, after: string, limit: number) {
-  return drizzle(database)
-    .select()
-    .from(domainMembership)
-    .where(and(eq(domainMembership.domain, domain), gt(domainMembership.machineGuid, after)))
-    .orderBy(asc(domainMembership.machineGuid))
-    .limit(limit);
-}
-
-/** Keys after a version, in their order. */
-export function keysAfter(database: D1Database, domain: string, after: number, limit: number) {
-  return drizzle(database)
-    .select()
-    .from(domainKeys)
-    .where(and(eq(domainKeys.domain, domain), gt(domainKeys.keyVersion, after)))
-    .orderBy(asc(domainKeys.keyVersion))
-    .limit(limit);
-}
-
-/** Bans after a machine GUID, in their order. */
-export function bansAfter(database: D1Database, domain: string, after: string, limit: number) {
-  return drizzle(database)
-    .select()
-    .from(domainBans)
-    .where(and(eq(domainBans.domain, domain), gt(domainBans.machineGuid, after)))
-    .orderBy(asc(domainBans.machineGuid))
-    .limit(limit);
+/** The rows of a table of a domain after a key, in their order. */
+export function rowsAfter(
+  database: D1Database,
+  domain: string,
+  table: CopiedTable,
+  after: RowKey,
+  limit: number,
+): Promise<Row[]> {
+  const { name, columns } = COPIED_TABLES[table];
+  const [key] = columns;
+  const query = `select ${columns} from ${name} where domain = ? and ${key} > ? order by ${key} limit ?`;
+  return inTime(database.prepare(query).bind(domain, after, limit).raw<Row>());
 }

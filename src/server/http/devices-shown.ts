@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import { deviceId } from "../crypto/log-hashes.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
-import type { BanRow, MemberRow } from "../object/storage/reads.ts";
+import type { BanRow, MemberRow } from "../object/storage/statements.ts";
 import { isoTime } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
 import { machineGuid } from "./schemas.ts";

@@ -1,9 +1,17 @@
-import type { BanCopy, Change, Found, KeyCopy, MemberCopy } from "../database/change.ts";
+import {
+  BEFORE_ALL_KEYS,
+  type Change,
+  COPIED_TABLES,
+  type CopiedTable,
+  type Found,
+  type PerTable,
+  type Row,
+  type RowKey,
+  TABLE_ORDER,
+} from "../database/copied-tables.ts";
 import type { DatabaseWriter } from "../database/database-writer.ts";
 import { errorFields, log } from "../log.ts";
-import type { Value } from "./storage/compiled-statement.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
-import { READ_KEYS } from "./storage/statements.ts";
 
 /** The copy of a domain in D1, as far as its object knows. */
 export type CopyState = Readonly<{
@@ -20,7 +28,7 @@ const LONGEST_PAUSE_MILLISECONDS = 60_000;
 /** The most rows of one change, and of one page of a rewriting: far below what D1 takes in one parameter. */
 const MAX_ROWS = 2_000;
 
-const LISTED = "machine_guid in (select value from json_each(?))";
+type Keys = PerTable<ReadonlySet<RowKey>>;
 
 type Writer = Pick<DatabaseWriter, "write" | "beginRewrite" | "rewritePage" | "endRewrite">;
 
@@ -76,8 +84,8 @@ export class Copy {
   /** Compares what D1 has with what it acknowledged, and hands over what it lacks. @throws what the writer throws */
   async compare(): Promise<void> {
     await this.run();
-    const change = this.#change([], [], []);
-    this.#accept(change, await this.#writer().write(change), []);
+    const change = this.#change(noKeys(), this.#storage.progress.copiedRevision);
+    this.#accept(change, await this.#writer().write(change));
     await this.run();
   }
 
@@ -115,46 +123,44 @@ export class Copy {
   }
 
   async #handOverSome(): Promise<void> {
-    const { revisions, members, keys, bans } = this.#pending();
-    const change = this.#change(members, keys, bans, revisions.at(-1));
-    this.#accept(change, await this.#writer().write(change), revisions);
+    const { upTo, keys } = this.#pending();
+    const change = this.#change(keys, upTo);
+    this.#accept(change, await this.#writer().write(change));
   }
 
-  /** The rows that D1 lacks, of the oldest commits it lacks. */
-  #pending() {
-    const rows = this.#storage.sql
-      .exec<{ revision: number; members: string; keys: string; bans: string }>(
-        "select revision, members, keys, bans from copy_outbox order by revision limit ?",
-        MAX_ROWS,
-      )
-      .toArray();
-    const [revisions, members, keys, bans] = [[] as number[], new Set<string>(), new Set<number>(), new Set<string>()];
-    for (const row of rows) {
-      if (members.size + keys.size + bans.size >= MAX_ROWS) break;
-      revisions.push(row.revision);
-      for (const guid of JSON.parse(row.members)) members.add(guid);
-      for (const version of JSON.parse(row.keys)) keys.add(version);
-      for (const guid of JSON.parse(row.bans)) bans.add(guid);
+  /** The rows that D1 lacks, of the oldest commits it lacks, up to a revision. */
+  #pending(): Readonly<{ upTo: number; keys: Keys }> {
+    const keys = { members: new Set<RowKey>(), keys: new Set<RowKey>(), bans: new Set<RowKey>() };
+    const commits = this.#storage.sql.exec<{ revision: number; keys: string }>(
+      "select revision, keys from copy_outbox order by revision limit ?",
+      MAX_ROWS,
+    );
+    let upTo = this.#storage.progress.copiedRevision;
+    for (const commit of commits) {
+      const changed = JSON.parse(commit.keys) as PerTable<RowKey[]>;
+      for (const table of TABLE_ORDER) for (const key of changed[table]) keys[table].add(key);
+      upTo = commit.revision;
+      if (TABLE_ORDER.reduce((sum, table) => sum + keys[table].size, 0) >= MAX_ROWS) break;
     }
-    return { revisions, members: [...members], keys: [...keys], bans: [...bans] };
+    return { upTo, keys };
   }
 
   /** A change that brings these rows to what they are now. */
-  #change(members: string[], keys: number[], bans: string[], revision = this.#storage.progress.copiedRevision): Change {
-    const { sql } = this.#storage;
-    const memberRows = membersIn(sql, LISTED, JSON.stringify(members), members.length);
-    const banRows = bansIn(sql, LISTED, JSON.stringify(bans), bans.length);
-    const keyRows = keys.length === 0 ? [] : keysIn(sql, Math.min(...keys) - 1, Math.max(...keys));
-    const [memberGuids, banGuids, versions] = [guidsOf(memberRows), guidsOf(banRows), new Set(keys)];
-    return {
-      info: this.#info(revision),
-      base: this.#storage.progress.copiedRevision,
-      members: memberRows,
-      removedMembers: members.filter((guid) => !memberGuids.has(guid)),
-      keys: keyRows.filter(([version]) => versions.has(version)),
-      bans: banRows,
-      removedBans: bans.filter((guid) => !banGuids.has(guid)),
-    };
+  #change(keys: Keys, revision: number): Change {
+    const rows = perTable((table) => {
+      const { name, columns } = COPIED_TABLES[table];
+      const query = `select ${columns} from ${name} where ${columns[0]} in (select value from json_each(?))`;
+      return keys[table].size === 0 ? [] : this.#rows(query, JSON.stringify([...keys[table]]));
+    });
+    const removed = perTable((table) => {
+      const present = new Set(rows[table].map(([key]) => key as RowKey));
+      return [...keys[table]].filter((key) => !present.has(key));
+    });
+    return { info: this.#info(revision), base: this.#storage.progress.copiedRevision, rows, removed };
+  }
+
+  #rows(query: string, ...values: (string | number)[]): readonly Row[] {
+    return [...this.#storage.sql.exec(query, ...values).raw<Row>()];
   }
 
   /** The row of the domain as it is now, under an older revision if more is to follow. */
@@ -174,7 +180,7 @@ export class Copy {
   }
 
   /** Notes what D1 had before a change, and so whether it took the change or lost something. */
-  #accept({ info, base }: Change, found: Found, revisions: readonly number[]): void {
+  #accept({ info, base }: Change, found: Found): void {
     const { revision, head } = found ?? { revision: 0, head: null };
     const { copiedHead } = this.#storage.progress;
     const known = revision === base ? head === copiedHead : [null, head].includes(this.#hashOf(revision));
@@ -183,16 +189,16 @@ export class Copy {
       this.#storage.note({ rewriteDue: 1 });
       return;
     }
-    this.#acknowledged(info, revisions.at(-1) ?? base);
+    this.#acknowledged(info);
   }
 
-  #acknowledged({ revision, head }: Change["info"], upTo: number): void {
+  #acknowledged({ revision, head }: Change["info"]): void {
     const now = Date.now();
     this.#storage.transaction(() => {
-      this.#storage.sql.exec("delete from copy_outbox where revision <= ?", upTo);
+      this.#storage.sql.exec("delete from copy_outbox where revision <= ?", revision);
       const [next] = this.#storage.sql.exec<{ since: number }>(
         "select committed_at as since from domain_log where revision > ? order by revision limit 1",
-        upTo,
+        revision,
       );
       this.#storage.note({
         copiedRevision: revision,
@@ -207,69 +213,29 @@ export class Copy {
 
   /** Writes the whole domain anew, in pages. What changes meanwhile is in the outbox, and follows. */
   async #rewrite(): Promise<void> {
-    const { sql, name: domain } = this.#storage;
+    const { name: domain } = this.#storage;
     const info = this.#info(this.#storage.row?.revision ?? 0);
     const id = crypto.randomUUID();
     await this.#writer().beginRewrite(info, id);
-    for (let after: string | null = ""; after !== null; ) {
-      const members: readonly MemberCopy[] = membersIn(sql, "machine_guid > ?", after);
-      const upTo = members.length < MAX_ROWS ? null : (members.at(-1)?.[0] ?? null);
-      await this.#writer().rewritePage({ domain, id, table: "members", after, upTo, rows: members });
-      after = upTo;
-    }
-    for (let after: string | null = ""; after !== null; ) {
-      const bans: readonly BanCopy[] = bansIn(sql, "machine_guid > ?", after);
-      const upTo = bans.length < MAX_ROWS ? null : (bans.at(-1)?.[0] ?? null);
-      await this.#writer().rewritePage({ domain, id, table: "bans", after, upTo, rows: bans });
-      after = upTo;
-    }
-    for (let after: number | null = 0; after !== null; ) {
-      const keys: readonly KeyCopy[] = keysIn(sql, after, after + MAX_ROWS);
-      const upTo: number | null = keys.length < MAX_ROWS ? null : after + MAX_ROWS;
-      await this.#writer().rewritePage({ domain, id, table: "keys", after, upTo, rows: keys });
-      after = upTo;
+    for (const table of TABLE_ORDER) {
+      const { name, columns } = COPIED_TABLES[table];
+      const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
+      for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
+        const rows: readonly Row[] = this.#rows(query, after, MAX_ROWS);
+        const upTo: RowKey | null = rows.length < MAX_ROWS ? null : (rows.at(-1)?.[0] as RowKey);
+        await this.#writer().rewritePage({ domain, id, table, after, upTo, rows });
+        after = upTo;
+      }
     }
     if (!(await this.#writer().endRewrite(info, id))) throw new Error("the domain was written anew twice at once");
-    this.#acknowledged(info, info.revision);
+    this.#acknowledged(info);
   }
 }
 
-function membersIn(sql: SqlStorage, condition: string, value: string, limit = MAX_ROWS): readonly MemberCopy[] {
-  const columns = "machine_guid, device_key_thumbprint, joined_at, signed_at";
-  return rowsIn<MemberCopy>(
-    sql,
-    `select ${columns} from domain_membership where ${condition}`,
-    "machine_guid",
-    value,
-    limit,
-  );
+function perTable<T>(make: (table: CopiedTable) => T): PerTable<T> {
+  return { members: make("members"), keys: make("keys"), bans: make("bans") };
 }
 
-function bansIn(sql: SqlStorage, condition: string, value: string, limit = MAX_ROWS): readonly BanCopy[] {
-  const columns = "machine_guid, device_key_thumbprint, reason, banned_by, banned_at";
-  return rowsIn<BanCopy>(sql, `select ${columns} from domain_bans where ${condition}`, "machine_guid", value, limit);
-}
-
-function rowsIn<Row extends Value[]>(
-  sql: SqlStorage,
-  query: string,
-  order: string,
-  value: string,
-  limit: number,
-): Row[] {
-  return [...sql.exec(`${query} order by ${order} limit ?`, value, limit).raw<Row>()];
-}
-
-function keysIn(sql: SqlStorage, after: number, upTo: number): readonly KeyCopy[] {
-  return READ_KEYS.run(sql, { after, upTo }).map((key) => [
-    key.keyVersion,
-    key.publicJwk,
-    key.wrappedPrivateJwk,
-    key.keyEncryptionKid,
-    key.createdAt,
-  ]);
-}
-
-function guidsOf(rows: readonly (MemberCopy | BanCopy)[]): ReadonlySet<string> {
-  return new Set(rows.map(([machineGuid]) => machineGuid));
+function noKeys(): Keys {
+  return perTable(() => new Set<RowKey>());
 }

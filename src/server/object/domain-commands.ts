@@ -118,7 +118,7 @@ export class DomainCommands {
       const decision = decideBatch(before, commands, now, this.#canServe);
       if (decision.events.length > 0) {
         spares.push(...madeBy(decision.events).map((version) => this.#keyring.spare(version) as SpareKey));
-        const newKeys = spares.map(({ stored }) => ({ ...stored, createdAt: now }));
+        const newKeys = spares.map(({ stored }) => stored);
         this.#storage.commit(before, decision, newKeys, now);
         this.#committed(now);
       }

@@ -13,7 +13,9 @@ const MAX_LOGGED = 20;
 export type RewrapRun = Readonly<{ rewrapped: number; locked: number }>;
 
 /** A key with its new wrapping. */
-type Rewrapped = Readonly<{ key: StoredKey; wrapped: string }>;
+type Rewrapped = Readonly<{ key: WrappedKey; wrapped: string }>;
+
+type WrappedKey = Pick<StoredKey, "keyVersion" | "wrappedPrivateJwk">;
 
 /**
  * Wraps the private keys of a domain with the first of the key-encryption keys that rest under another one. A key that
@@ -31,10 +33,9 @@ export async function rewrapKeys(
   let [after, rewrapped, locked] = [0, 0, 0];
   for (;;) {
     const keys = storage.sql
-      .exec<StoredKey>(
-        `select key_version as keyVersion, public_jwk as publicJwk, wrapped_private_jwk as wrappedPrivateJwk,
-          key_encryption_kid as keyEncryptionKid, created_at as createdAt
-        from domain_keys where key_version > ? and key_encryption_kid <> ? order by key_version limit ?`,
+      .exec<WrappedKey>(
+        `select key_version as keyVersion, wrapped_private_jwk as wrappedPrivateJwk from domain_keys
+          where key_version > ? and key_encryption_kid <> ? order by key_version limit ?`,
         after,
         kid,
         KEYS_AT_A_TIME,
@@ -56,7 +57,7 @@ export async function rewrapKeys(
 }
 
 /** A key with its new wrapping, or why it does not open. */
-async function rewrap(domain: string, key: StoredKey, keys: readonly [JWK, ...JWK[]]): Promise<Rewrapped | string> {
+async function rewrap(domain: string, key: WrappedKey, keys: readonly [JWK, ...JWK[]]): Promise<Rewrapped | string> {
   const place = { domain, keyVersion: key.keyVersion };
   try {
     return {

@@ -48,12 +48,12 @@ export class UsageStatistics {
   write(): void {
     const { sql } = this.#storage;
     if (this.#renewed.size > 0) {
-      NOTE_RENEWALS.run(sql, { day: this.#day, machineGuids: JSON.stringify([...this.#renewed]) });
+      sql.exec(NOTE_RENEWALS, this.#day, JSON.stringify([...this.#renewed]));
       this.#renewed = new Set();
     }
     if (this.#refusals.size > 0) {
       const rows = [...this.#refusals.values()].map(({ hour, error, count }) => [hour, error, count]);
-      COUNT_REFUSALS.run(sql, { rows: JSON.stringify(rows) });
+      sql.exec(COUNT_REFUSALS, JSON.stringify(rows));
       this.#refusals = new Map();
     }
   }

@@ -7,10 +7,13 @@ import { canonicalJson, type LogEntry } from "../../../domain/log-entry.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
 import { type DeviceProof, type DomainSettings, type DomainState, NEWBORN } from "../../../domain/types.ts";
 import { loggedChanges, logHash } from "../../crypto/log-hashes.ts";
+import { domainServerInfo, progress } from "./schema.ts";
 import {
   APPEND_TO_LOG,
   APPEND_TO_OUTBOX,
+  type BanRow,
   type DomainRow,
+  type MemberRow,
   type ProgressRow,
   READ_BANS,
   READ_DOMAIN,
@@ -23,16 +26,17 @@ import {
   REMOVE_MEMBERS,
   type StoredKey,
   WRITE_BANS,
-  WRITE_DOMAIN,
   WRITE_KEYS,
   WRITE_MEMBERS,
-  WRITE_PROGRESS,
   WRITE_RECORDS,
   WRITE_SIGNED_LEAVES,
+  writeOnlyRow,
 } from "./statements.ts";
 
 /** The part of a batch decision that is written. */
 export type Change = Pick<BatchDecision, "state" | "events" | "records">;
+
+type RecordRow = Omit<RequestRecord, "grant"> & { id: string; outcome: string };
 
 /** The progress of a domain that nobody has copied yet. */
 const NO_PROGRESS: ProgressRow = {
@@ -52,7 +56,7 @@ const NO_PROGRESS: ProgressRow = {
  * Only this object writes the storage, so that the two single rows are read once and kept.
  */
 export class DomainStorage {
-  readonly #storage: DurableObjectStorage;
+  readonly storage: DurableObjectStorage;
   readonly #name: string;
   /** The row as it is stored; null if there is no domain, undefined if it has to be read. */
   #row: DomainRow | null | undefined;
@@ -63,7 +67,7 @@ export class DomainStorage {
 
   /** @param name the domain's name */
   constructor(storage: DurableObjectStorage, name: string) {
-    this.#storage = storage;
+    this.storage = storage;
     this.#name = name;
     this.#hasTables =
       this.sql.exec("select 1 from sqlite_master where name = 'domain_server_info'").toArray().length > 0;
@@ -74,7 +78,7 @@ export class DomainStorage {
   }
 
   get sql(): SqlStorage {
-    return this.#storage.sql;
+    return this.storage.sql;
   }
 
   /** Whether the storage has tables. Without them nothing was ever written here. */
@@ -84,7 +88,7 @@ export class DomainStorage {
 
   /** Makes the tables, or brings them up to date. */
   async migrate(): Promise<void> {
-    await migrate(drizzle(this.#storage), migrations);
+    await migrate(drizzle(this.storage), migrations);
     this.#hasTables = true;
   }
 
@@ -92,7 +96,7 @@ export class DomainStorage {
   get row(): DomainRow | null {
     if (!this.#hasTables) return null;
     if (this.#row === undefined) {
-      this.#row = READ_DOMAIN.run(this.sql, {})[0] ?? null;
+      this.#row = this.sql.exec<DomainRow>(READ_DOMAIN).toArray()[0] ?? null;
       this.#hasBans = this.sql.exec("select 1 from domain_bans limit 1").toArray().length > 0;
     }
     return this.#row;
@@ -101,23 +105,21 @@ export class DomainStorage {
   /** How far the work that follows commits has come. */
   get progress(): ProgressRow {
     if (!this.#hasTables) return NO_PROGRESS;
-    this.#progress ??= READ_PROGRESS.run(this.sql, {})[0] ?? NO_PROGRESS;
+    this.#progress ??= this.sql.exec<ProgressRow>(READ_PROGRESS).toArray()[0] ?? NO_PROGRESS;
     return this.#progress;
   }
 
   /** Notes progress. */
-  note(progress: Partial<ProgressRow>): void {
-    this.transaction(() => {
-      const next = { ...this.progress, ...progress };
-      WRITE_PROGRESS.run(this.sql, next);
-      this.#progress = next;
-    });
+  note(news: Partial<ProgressRow>): void {
+    const next = { ...this.progress, ...news };
+    writeOnlyRow(this.sql, progress, next);
+    this.#progress = next;
   }
 
   /** Runs `work` as one transaction, which is undone whole if it throws. */
   transaction<T>(work: () => T): T {
     try {
-      return this.#storage.transactionSync(work);
+      return this.storage.transactionSync(work);
     } catch (error) {
       this.#row = undefined;
       this.#progress = undefined;
@@ -143,37 +145,28 @@ export class DomainStorage {
       if (command.type === "register" && command.proof) proofs.push(command.proof);
     }
     const machineGuids = JSON.stringify([...guids]);
-    const members =
-      guids.size === 0
-        ? NEWBORN.members
-        : new Map(READ_MEMBERS.run(this.sql, { machineGuids }).map(({ machineGuid, ...rest }) => [machineGuid, rest]));
-    const records = new Map(
-      READ_RECORDS.run(this.sql, { ids: JSON.stringify(ids) }).map(({ id, command, machineGuid, outcome }) => [
-        id,
-        { command, machineGuid, grant: JSON.parse(outcome) } as RequestRecord,
-      ]),
-    );
+    const members = guids.size === 0 ? [] : this.sql.exec<MemberRow>(READ_MEMBERS, machineGuids);
+    const records = this.sql.exec<RecordRow>(READ_RECORDS, JSON.stringify(ids));
     const signedLeaves =
       proofs.length === 0
-        ? NEWBORN.signedLeaves
-        : new Map(
-            READ_SIGNED_LEAVES.run(this.sql, { machineGuids }).map(({ machineGuid, signedAt }) => [
-              machineGuid,
-              signedAt,
-            ]),
-          );
+        ? []
+        : this.sql.exec<{ machineGuid: string; signedAt: number }>(READ_SIGNED_LEAVES, machineGuids);
     const thumbprints = JSON.stringify(proofs.map(({ thumbprint }) => thumbprint));
-    const bans = this.#hasBans
-      ? new Map(
-          READ_BANS.run(this.sql, { machineGuids, thumbprints }).map(({ machineGuid, ...ban }) => [machineGuid, ban]),
-        )
-      : NEWBORN.bans;
-    return { ...stateOf(row), members, records, signedLeaves, bans };
+    const bans = this.#hasBans ? this.sql.exec<BanRow>(READ_BANS, machineGuids, thumbprints) : [];
+    return {
+      ...stateOf(row),
+      members: new Map([...members].map(({ machineGuid, ...member }) => [machineGuid, member])),
+      records: new Map(
+        [...records].map(({ id, outcome, ...record }) => [id, { ...record, grant: JSON.parse(outcome) }]),
+      ),
+      signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
+      bans: new Map([...bans].map(({ machineGuid, bannedBy: by, ...ban }) => [machineGuid, { ...ban, by }])),
+    };
   }
 
   /** The stored keys above a version, up to another. */
   keys(after: number, upTo: number): readonly StoredKey[] {
-    return this.#hasTables ? READ_KEYS.run(this.sql, { after, upTo }) : [];
+    return this.#hasTables ? this.sql.exec<StoredKey>(READ_KEYS, after, upTo).toArray() : [];
   }
 
   /**
@@ -188,46 +181,43 @@ export class DomainStorage {
   commit(
     before: DomainState,
     change: Change,
-    newKeys: readonly StoredKey[],
+    newKeys: readonly Omit<StoredKey, "createdAt">[],
     now: number,
     rewrapped: readonly number[] = [],
   ): void {
     const { state, events, records } = change;
-    const { sql } = this;
     const members = difference(before.members, state.members);
     const bans = difference(before.bans, state.bans);
-    const signedLeaves = difference(before.signedLeaves, state.signedLeaves);
-    if (members.removed.length > 0) REMOVE_MEMBERS.run(sql, { machineGuids: JSON.stringify(members.removed) });
-    if (members.written.length > 0) {
-      const rows = members.written.map(([guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn }]) => {
+    const { written: signedLeaves } = difference(before.signedLeaves, state.signedLeaves);
+    const apply = (statement: string, rows: readonly unknown[]) => {
+      if (rows.length > 0) this.sql.exec(statement, JSON.stringify(rows));
+    };
+    apply(REMOVE_MEMBERS, members.removed);
+    apply(
+      WRITE_MEMBERS,
+      members.written.map(([guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn }]) => {
         return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn];
-      });
-      WRITE_MEMBERS.run(sql, { rows: JSON.stringify(rows) });
-    }
-    if (bans.removed.length > 0) REMOVE_BANS.run(sql, { machineGuids: JSON.stringify(bans.removed) });
-    if (bans.written.length > 0) {
-      const rows = bans.written.map(([guid, ban]) => [guid, ban.deviceKeyThumbprint, ban.reason, ban.by, ban.bannedAt]);
-      WRITE_BANS.run(sql, { rows: JSON.stringify(rows) });
-    }
-    if (newKeys.length > 0) {
-      const rows = newKeys.map((key) => [
-        key.keyVersion,
-        key.publicJwk,
-        key.wrappedPrivateJwk,
-        key.keyEncryptionKid,
-        key.createdAt,
-      ]);
-      WRITE_KEYS.run(sql, { rows: JSON.stringify(rows) });
-    }
-    if (records.size > 0) {
-      const rows = [...records].map(([id, { command, machineGuid, grant }]) => {
-        return [id, command, machineGuid, JSON.stringify(grant)];
-      });
-      WRITE_RECORDS.run(sql, { rows: JSON.stringify(rows), recordedAt: now });
-    }
-    if (signedLeaves.written.length > 0) {
-      WRITE_SIGNED_LEAVES.run(sql, { rows: JSON.stringify(signedLeaves.written), recordedAt: now });
-    }
+      }),
+    );
+    apply(REMOVE_BANS, bans.removed);
+    apply(
+      WRITE_BANS,
+      bans.written.map(([guid, ban]) => [guid, ban.deviceKeyThumbprint, ban.reason, ban.by, ban.bannedAt]),
+    );
+    apply(
+      WRITE_KEYS,
+      newKeys.map((key) => [key.keyVersion, key.publicJwk, key.wrappedPrivateJwk, key.keyEncryptionKid, now]),
+    );
+    apply(
+      WRITE_RECORDS,
+      [...records].map(([id, { command, machineGuid, grant }]) => {
+        return [id, command, machineGuid, JSON.stringify(grant), now];
+      }),
+    );
+    apply(
+      WRITE_SIGNED_LEAVES,
+      signedLeaves.map(([guid, signedAt]) => [guid, signedAt, now]),
+    );
     const head = this.#append(state.revision, events, now);
     const { settings, keyRolloverRequired, keyVersion, retiredUpTo, memberCount, revision } = state;
     const row: DomainRow = {
@@ -245,13 +235,13 @@ export class DomainStorage {
       createdAt: this.row?.createdAt ?? now,
       updatedAt: now,
     };
-    WRITE_DOMAIN.run(sql, row);
-    APPEND_TO_OUTBOX.run(sql, {
-      revision,
-      members: JSON.stringify([...members.removed, ...members.written.map(([guid]) => guid)]),
-      keys: JSON.stringify([...rewrapped, ...newKeys.map((key) => key.keyVersion)]),
-      bans: JSON.stringify([...bans.removed, ...bans.written.map(([guid]) => guid)]),
-    });
+    writeOnlyRow(this.sql, domainServerInfo, row);
+    const keys = {
+      members: [...members.removed, ...members.written.map(([guid]) => guid)],
+      keys: [...rewrapped, ...newKeys.map(({ keyVersion }) => keyVersion)],
+      bans: [...bans.removed, ...bans.written.map(([guid]) => guid)],
+    };
+    this.sql.exec(APPEND_TO_OUTBOX, revision, JSON.stringify(keys));
     if (this.progress.staleSince === null) this.note({ staleSince: now });
     this.#row = row;
     this.#hasBans ||= bans.written.length > 0;
@@ -269,7 +259,7 @@ export class DomainStorage {
     };
     const changes = canonicalJson(logged);
     const hash = logHash(entry, changes);
-    APPEND_TO_LOG.run(this.sql, { revision, committedAt: now, changes, hash });
+    this.sql.exec(APPEND_TO_LOG, revision, now, changes, hash);
     return hash;
   }
 }

@@ -1,73 +1,45 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { banColumns, domainColumns, keyColumns, memberColumns } from "../../database/columns.ts";
 
-// The tables of one domain in the storage of its object: the truth. Tables with the names of D1's have the same rows,
-// without the domain's name. The migrations declare those with another key than an integer WITHOUT ROWID, as in D1.
-// Times are milliseconds since the Unix epoch.
+// The tables of one domain in the storage of its object: the truth. The migrations declare those with another key than an
+// integer WITHOUT ROWID, as in D1. Times are milliseconds since the Unix epoch.
 
 /** The domain: one row. */
 export const domainServerInfo = sqliteTable("domain_server_info", {
-  domain: text("domain").primaryKey(),
-  authenticationRequired: integer("authentication_required").notNull(),
-  authNamespace: text("auth_namespace"),
-  maxMembership: integer("max_membership"),
-  deviceKeyRequired: integer("device_key_required").notNull(),
-  keyRolloverRequired: integer("key_rollover_required").notNull(),
-  memberCount: integer("member_count").notNull(),
+  ...domainColumns(),
   /** The highest version in `domain_keys`; 0 before the first. */
   keyVersion: integer("key_version").notNull(),
-  retiredUpTo: integer("retired_up_to").notNull(),
-  /** Every commit moves it by one. */
-  revision: integer("revision").notNull(),
-  /** The hash of the newest entry of the log. */
-  head: text("head").notNull(),
-  createdAt: integer("created_at").notNull(),
-  updatedAt: integer("updated_at").notNull(),
 });
 
 /** One row for each member. */
 export const domainMembership = sqliteTable(
   "domain_membership",
   {
-    machineGuid: text("machine_guid").primaryKey(),
-    deviceKeyThumbprint: text("device_key_thumbprint"),
-    joinedAt: integer("joined_at").notNull(),
-    /** By the device's clock: when the registration that bound its key was signed. */
-    signedAt: integer("signed_at"),
-    /** In days since the Unix epoch: one write a day at most. Not in D1. */
-    lastRenewedOn: integer("last_renewed_on").notNull(),
+    ...memberColumns(),
+    /** In days since the Unix epoch: one write a day at most. Not in D1: after a take-over it is that day. */
+    lastRenewedOn: integer("last_renewed_on").notNull().default(sql`(unixepoch() / 86400)`),
   },
-  (table) => [index("domain_membership_by_renewal").on(table.lastRenewedOn)],
+  (table) => [
+    primaryKey({ columns: [table.machineGuid] }),
+    index("domain_membership_by_renewal").on(table.lastRenewedOn),
+  ],
 );
 
-/** One row for each domain key ever made. Only its wrapping changes, when the key-encryption key rotates. */
-export const domainKeys = sqliteTable("domain_keys", {
-  keyVersion: integer("key_version").primaryKey(),
-  publicJwk: text("public_jwk").notNull(),
-  wrappedPrivateJwk: text("wrapped_private_jwk").notNull(),
-  keyEncryptionKid: text("key_encryption_kid").notNull(),
-  createdAt: integer("created_at").notNull(),
-});
+/** One row for each domain key ever made. */
+export const domainKeys = sqliteTable("domain_keys", keyColumns(), (table) => [
+  primaryKey({ columns: [table.keyVersion] }),
+]);
 
 /** One row for each device that an operator keeps out. */
-export const domainBans = sqliteTable(
-  "domain_bans",
-  {
-    machineGuid: text("machine_guid").primaryKey(),
-    deviceKeyThumbprint: text("device_key_thumbprint"),
-    reason: text("reason").notNull(),
-    bannedBy: text("banned_by").notNull(),
-    bannedAt: integer("banned_at").notNull(),
-  },
-  (table) => [index("domain_bans_by_device_key").on(table.deviceKeyThumbprint)],
-);
-
-/** Whether a record is that of a device's own idempotency key: its id is longer than a request id, a UUID. */
-export const isIdempotencyRecord = sql`length(id) > 36`;
+export const domainBans = sqliteTable("domain_bans", banColumns(), (table) => [
+  primaryKey({ columns: [table.machineGuid] }),
+  index("domain_bans_by_device_key").on(table.deviceKeyThumbprint),
+]);
 
 /**
  * The outcomes of requests that changed the domain. A request id is a UUID of version 7, which begins with its time:
- * old ones are a range of the primary key. Those of devices' own idempotency keys are found by an index.
+ * old ones are a range of the primary key. The ids of devices' own idempotency keys are longer; an index finds old ones.
  */
 export const domainRequests = sqliteTable(
   "domain_requests",
@@ -79,7 +51,7 @@ export const domainRequests = sqliteTable(
     outcome: text("outcome").notNull(),
     recordedAt: integer("recorded_at").notNull(),
   },
-  (table) => [index("domain_requests_by_age").on(table.recordedAt).where(isIdempotencyRecord)],
+  (table) => [index("domain_requests_by_age").on(table.recordedAt).where(sql`length(id) > 36`)],
 );
 
 /** The newest signed leave of each device: when it was signed, by the device's clock. */
@@ -123,10 +95,8 @@ export const domainRefusals = sqliteTable(
 /** The rows that commits changed and D1 has not acknowledged; one row for each such commit. */
 export const copyOutbox = sqliteTable("copy_outbox", {
   revision: integer("revision").primaryKey(),
-  /** JSON arrays of machine GUIDs, key versions, and machine GUIDs of bans. */
-  members: text("members").notNull(),
+  /** JSON: the keys of the rows, for each copied table. */
   keys: text("keys").notNull(),
-  bans: text("bans").notNull(),
 });
 
 /** How far the work that follows commits has come: one row. */
@@ -147,9 +117,10 @@ export const progress = sqliteTable("progress", {
   rewrappedKid: text("rewrapped_kid"),
 });
 
-/** The page a take-over from D1 has reached: no row if none is under way. */
+/** The place a take-over from D1 has reached: no row if none is under way. */
 export const takeOver = sqliteTable("take_over", {
   id: integer("id").primaryKey(),
-  /** JSON: the last machine GUID, key version and banned machine GUID that were taken over. */
-  position: text("position").notNull(),
+  /** How many tables are done, and the last key of the next one (JSON). */
+  tables: integer("tables").notNull(),
+  after: text("after").notNull(),
 });

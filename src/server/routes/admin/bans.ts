@@ -8,7 +8,7 @@ import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
 import { banBody, pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
-import type { BanRow } from "../../object/storage/reads.ts";
+import type { BanRow } from "../../object/storage/statements.ts";
 
 /** Devices that may not come back. */
 export const adminBans = new Hono<AppEnv>()

@@ -7,7 +7,7 @@ import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
 import { pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
-import type { MemberRow } from "../../object/storage/reads.ts";
+import type { MemberRow } from "../../object/storage/statements.ts";
 
 /** The members of a domain. */
 export const adminMembers = new Hono<AppEnv>()
