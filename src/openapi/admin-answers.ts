@@ -142,8 +142,7 @@ export const evictionAnswer = z
   .object({ domain: domainName, evicted: z.literal(true), copied })
   .meta({ id: "Eviction" });
 
-/** A ban. */
-export const banAnswer = z
+const ban = z
   .object({
     handle,
     deviceId,
@@ -155,8 +154,11 @@ export const banAnswer = z
   })
   .meta({ id: "Ban" });
 
+/** A ban that an operator put. */
+export const banAnswer = ban.extend({ copied }).meta({ id: "NewBan" });
+
 /** Bans. */
-export const bansAnswer = z.object({ bans: z.array(banAnswer), nextCursor }).meta({ id: "BanPage" });
+export const bansAnswer = z.object({ bans: z.array(ban), nextCursor }).meta({ id: "BanPage" });
 
 /** A ban is lifted. */
 export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false), copied }).meta({ id: "LiftedBan" });
@@ -205,9 +207,7 @@ const entry = z
     committedAt: time,
     previous: hash.nullable().meta({ description: "The hash of the entry before; null for the first." }),
     changes: z.array(z.discriminatedUnion("type", changes).meta({ id: "LogChange" })).min(1),
-    hash: hash
-      .nullable()
-      .meta({ description: "This entry's hash; null where it was written before there were hashes." }),
+    hash: hash.meta({ description: "This entry's hash." }),
   })
   .meta({ id: "LogEntry", description: "One commit." });
 
@@ -233,10 +233,8 @@ export const logHeadAnswer = z
   .object({
     domain: domainName,
     revision,
-    hash: hash.nullable().meta({ description: "The newest entry's hash; null if the log holds none." }),
-    committedAt: time
-      .nullable()
-      .meta({ description: "When the newest entry was written; null if the log holds none." }),
+    hash: hash.meta({ description: "The newest entry's hash." }),
+    committedAt: time.meta({ description: "When the newest entry was written." }),
     checkpoint: checkpoint.nullable().meta({ description: "Where the log was cut; null if it is whole." }),
     statement: compactJws.meta({
       description: "Signed by this server: `typ: domain-log-head+jwt`, claims `iss`, `sub`, `revision`, `hash`, `iat`.",

@@ -63,6 +63,7 @@ export const deregistrationAnswer = z
     domain: domainName,
     machineGuid,
     preview: z.boolean(),
+    allowed: z.literal(true),
     deregistered: z.boolean().meta({ description: "Whether the device was removed: false for a preview." }),
   })
   .meta({ id: "DeregistrationAnswer" });
@@ -95,5 +96,12 @@ export const healthAnswer = z
     secrets: z
       .enum(["ok", "failing"])
       .meta({ description: "Whether the keys among the secrets do what they are for." }),
+    copy: z
+      .object({
+        domains: z.int().min(0).meta({ description: "How many domains wait for their changes to be written." }),
+        seconds: z.number().min(0).meta({ description: "How long the oldest has waited; 0 if none waits." }),
+      })
+      .nullable()
+      .meta({ id: "CopyLag", description: "How far the database is behind the domains; null if nobody can say." }),
   })
   .meta({ id: "Health" });

@@ -87,14 +87,14 @@ export const ANSWER = {
     credentials: [STATEMENT],
     sealedKeys: `${base64url({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json" })}.wrapped.iv.ciphertext.tag`,
   },
-  previewed: { domain, machineGuid, preview: true, deregistered: false },
-  left: { domain, machineGuid, preview: false, deregistered: true },
+  previewed: { domain, machineGuid, preview: true, allowed: true, deregistered: false },
+  left: { domain, machineGuid, preview: false, allowed: true, deregistered: true },
   domain: { domain, authenticationRequired: false, authNamespace: null, deviceKeyRequired: false, keyVersion: 2 },
   keys: { keys: [PUBLIC_KEY], currentKeyVersion: 2 },
   keysInRollover: { keys: [PUBLIC_KEY], currentKeyVersion: null },
   authorityKeys: { keys: [{ ...POINT, kid: "authority-1", use: "sig", alg: "ES256" }] },
-  well: { status: "ok", database: "ok", secrets: "ok" },
-  failing: { status: "failing", database: "unmigrated", secrets: "ok" },
+  well: { status: "ok", database: "ok", secrets: "ok", copy: { domains: 0, seconds: 0 } },
+  failing: { status: "failing", database: "unmigrated", secrets: "ok", copy: { domains: 12, seconds: 90.5 } },
 } as const;
 
 const RULES = { authenticationRequired: true, authNamespace: "family", maxMembership: 5, deviceKeyRequired: false };
@@ -145,13 +145,12 @@ const KEY_ENCRYPTION = {
     { kid: "kek-1", domainKeys: 1_200 },
     { kid: "kek-2", domainKeys: 34 },
   ],
-  unclassified: false,
 };
 
 /** Answers to operators, by what they tell. */
 export const ADMIN_ANSWER = {
   overview: OVERVIEW,
-  domains: { domains: [OVERVIEW], nextCursor: CURSOR },
+  domains: { domains: [ROW], nextCursor: CURSOR },
   keyEncryption: { ...KEY_ENCRYPTION, done: false },
   rewrap: { rewrapped: 1_200, locked: 0, ...KEY_ENCRYPTION, kids: [{ kid: "kek-2", domainKeys: 1_234 }], done: true },
   keyVersions: {
@@ -164,10 +163,10 @@ export const ADMIN_ANSWER = {
   members: { members: [MEMBER], nextCursor: null },
   member: MEMBER,
   wholeMember: { ...MEMBER, machineGuid },
-  evicted: { domain, evicted: true },
+  evicted: { domain, evicted: true, copied: true },
   bans: { bans: [BAN], nextCursor: null },
-  ban: BAN,
-  unbanned: { domain, banned: false },
+  ban: { ...BAN, copied: true },
+  unbanned: { domain, banned: false, copied: true },
   log: { entries: [ENTRY], nextCursor: CURSOR },
   entry: ENTRY,
   checkpointLine: { checkpoint: CHECKPOINT },

@@ -77,6 +77,7 @@ describe("an environment with all that is needed", () => {
       access: null,
       logRetentionDays: null,
       domainCreation: "open",
+      answerAfter: "object",
       corsOrigins: [],
     });
   });
@@ -110,6 +111,10 @@ describe("an environment with all that is needed", () => {
       expect(readConfig(withVariable("DOMAIN_SERVER_URL", url)).serverUrl).toBe(url);
     },
   );
+
+  it.each(["object", "database"])("may have a change answered after the %s has it", (store) => {
+    expect(readConfig(withVariable("ANSWER_AFTER", store)).answerAfter).toBe(store);
+  });
 
   it.each([60, 86_400, 31_536_000])("takes %d seconds for a token's life", (seconds) => {
     const config = readConfig(withVariable("DOMAIN_TOKEN_LIFETIME_SECONDS", String(seconds)));
