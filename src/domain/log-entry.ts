@@ -1,4 +1,4 @@
-import type { DomainEvent } from "./types.ts";
+import type { DomainEvent } from "./events.ts";
 
 /** An event as the log keeps it: the device goes by its device id, for the machine GUID is a secret. */
 export type LogChange = Readonly<{ type: DomainEvent["type"]; [member: string]: unknown }>;

@@ -1,25 +1,8 @@
 import type { Refusal } from "./errors.ts";
+import { DEFAULT_SETTINGS, type DomainEvent, type DomainSettings } from "./events.ts";
 import type { RequestRecord } from "./request-records.ts";
 
-/** What an operator sets for a domain. */
-export type DomainSettings = Readonly<{
-  /** Whether a registration or de-registration needs an auth token. */
-  authenticationRequired: boolean;
-  /** The one namespace whose tokens are accepted; null accepts every trusted issuer's. */
-  authNamespace: string | null;
-  /** How many devices may be members at once; null for no maximum. */
-  maxMembership: number | null;
-  /** Whether every request of a device must be signed with its own key. */
-  deviceKeyRequired: boolean;
-}>;
-
-/** The settings of a domain nobody configured. */
-export const DEFAULT_SETTINGS: DomainSettings = {
-  authenticationRequired: false,
-  authNamespace: null,
-  maxMembership: null,
-  deviceKeyRequired: false,
-};
+export { DEFAULT_SETTINGS, type DeviceKeyBinding, type DomainEvent, type DomainSettings } from "./events.ts";
 
 /** What is remembered of a device in a domain besides its machine GUID; times in milliseconds since the epoch. */
 export type Membership = Readonly<{
@@ -88,43 +71,6 @@ export type AuthEvidence =
   | Readonly<{ kind: "unavailable"; reason: string }>
   /** `keyThumbprint`: the one key that may show this token (RFC 7800, `cnf.jkt`), if it is bound to one. */
   | Readonly<{ kind: "verified"; namespace: string; keyThumbprint: string | null }>;
-
-/** The key a membership is bound to, and when the binding was signed; null for one without a key. */
-export type DeviceKeyBinding = Pick<Membership, "deviceKeyThumbprint" | "signedAt">;
-
-/** What a device brought about: which device, and by which request. */
-type ByDevice = Readonly<{ machineGuid: string; requestId: string }>;
-
-/** What an operator brought about: by which request, and who that was. */
-type ByOperator = Readonly<{ requestId: string; by: string }>;
-
-/** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */
-export type DomainEvent =
-  | Readonly<{ type: "domain-created" }>
-  | Readonly<{ type: "device-joined" } & ByDevice & DeviceKeyBinding>
-  | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
-  | Readonly<{ type: "device-left"; signedAt: number | null } & ByDevice>
-  /** A signed request was answered in the clear, which happens once for each. */
-  | Readonly<{ type: "request-used" } & ByDevice>
-  | Readonly<{ type: "device-evicted"; machineGuid: string } & ByOperator>
-  | Readonly<
-      { type: "device-banned"; machineGuid: string; deviceKeyThumbprint: string | null; reason: string } & ByOperator
-    >
-  | Readonly<{ type: "device-unbanned"; machineGuid: string } & ByOperator>
-  | Readonly<{ type: "rollover-required" } & ByOperator>
-  | Readonly<{ type: "key-made"; keyVersion: number } & Partial<ByOperator>>
-  | Readonly<{ type: "keys-retired"; upTo: number; previous: number } & ByOperator>
-  | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>
-  /** Private keys were wrapped with the present key-encryption key. */
-  | Readonly<{ type: "keys-rewrapped"; keyEncryptionKid: string; keys: number }>
-  /** The object was empty and took the domain over from the database: the log begins here. */
-  | Readonly<{
-      type: "domain-taken-over";
-      settings: DomainSettings;
-      keyVersion: number;
-      retiredUpTo: number;
-      memberCount: number;
-    }>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
 export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;
