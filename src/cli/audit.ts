@@ -1,8 +1,8 @@
 import { createReadStream } from "node:fs";
 import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from "jose";
+import type { DomainSettings } from "../domain/events.ts";
 import type { LogCheckpoint, ReplayedState } from "../domain/log-replay.ts";
-import type { DomainSettings } from "../domain/types.ts";
-import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../server/crypto/log-statements.ts";
+import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
 import { type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
 import { jsonLines, type OperatorApi } from "./operator-api.ts";
 
@@ -27,7 +27,7 @@ export type Evidence = Readonly<{
 }>;
 
 type Overview = DomainSettings & Omit<ReplayedState, "settings"> & Readonly<{ domain: string; revision: number }>;
-type Head = Readonly<{ revision: number; hash: string | null; statement: string; checkpoint: Checkpoint | null }>;
+type Head = Readonly<{ revision: number; hash: string; statement: string; checkpoint: Checkpoint | null }>;
 type Checkpoint = Readonly<{ revision: number; statement: string }>;
 type ExportLine = DownloadedEntry | Readonly<{ checkpoint: Checkpoint }>;
 
@@ -58,7 +58,7 @@ export async function audit(api: OperatorApi, { head: earlier, archive }: Eviden
     for await (const line of lines) {
       // An archive and the log may overlap.
       if ("checkpoint" in line || (entries > 0 && archive !== undefined && line.revision <= log.revision)) continue;
-      await log.add(line);
+      log.add(line);
       entries++;
     }
   };

@@ -2,31 +2,32 @@ import { createHash } from "node:crypto";
 import { canonicalEntry, type LogEntry } from "../domain/log-entry.ts";
 import { type LogCheckpoint, type ReplayedState, replayed, stateAfterCut } from "../domain/log-replay.ts";
 
-/** A log entry as the server gives it; the hash is null where it was written before there were hashes. */
-export type DownloadedEntry = LogEntry & Readonly<{ hash: string | null }>;
+/** A log entry as the server gives it. */
+export type DownloadedEntry = LogEntry & Readonly<{ hash: string }>;
 
 /** What a domain is at present, as far as its log should have led there. */
 export type Present = ReplayedState & Readonly<{ revision: number; deviceIds: ReadonlySet<string> }>;
 
-/** Checks a log entry by entry, from its first, or from where it was cut. */
+/** Checks a log entry by entry: from its first, from where it was cut, or from where the domain was taken over. */
 export class LogAudit {
   readonly #problems: string[] = [];
   readonly #members = new Set<string>();
-  readonly #start: LogCheckpoint;
-  readonly #hashes = new Map<number, string | null>();
+  /** Where the log was cut; before its first entry, if it is whole. */
+  readonly #cut: Readonly<{ revision: number; hash: string | null }>;
+  readonly #hashes = new Map<number, string>();
   #state: ReplayedState;
   #revision: number;
   #hash: string | null;
-  #hashed = false;
-  /** Departures of devices that joined before the log begins. */
-  #leftFromBefore = 0;
+  /** How many members are known by number only: those who joined before the log begins. */
+  #membersFromBefore: number;
 
   /** @param start where the log was cut; null if it is whole */
   constructor(start: LogCheckpoint | null) {
-    this.#start = { revision: 0, hash: null, ...start, state: stateAfterCut(start) };
-    this.#state = this.#start.state;
-    this.#revision = this.#start.revision;
-    this.#hash = this.#start.hash;
+    this.#cut = start ?? { revision: 0, hash: null };
+    this.#revision = this.#cut.revision;
+    this.#hash = this.#cut.hash;
+    this.#state = stateAfterCut(start);
+    this.#membersFromBefore = this.#state.memberCount;
   }
 
   /** What is wrong, in one sentence each. */
@@ -40,7 +41,8 @@ export class LogAudit {
   }
 
   /** Takes the next entry. */
-  async add(entry: DownloadedEntry): Promise<void> {
+  add(entry: DownloadedEntry): void {
+    if (entry.changes[0]?.type === "domain-taken-over") this.#beginAt(entry);
     const expected = this.#revision + 1;
     const { hash, ...hashedPart } = entry;
     if (entry.revision > expected) {
@@ -51,28 +53,35 @@ export class LogAudit {
     } else if (entry.revision < expected) {
       this.#problems.push(`Entry ${entry.revision} stands where entry ${expected} belongs.`);
     }
-    if (hash !== null) {
-      // The server says itself which hash came before; it is the one that was seen that counts.
-      const previous = entry.revision === expected ? this.#hash : hashedPart.previous;
-      const unchanged = hash === sha256(canonicalEntry({ ...hashedPart, previous }));
-      if (!unchanged) {
-        this.#problems.push(
-          `Entry ${entry.revision} does not fit its hash: it was changed, or the one before it was and got a new hash.`,
-        );
-      }
-      this.#hashed = true;
-    } else if (this.#hashed) this.#problems.push(`Entry ${entry.revision} has no hash, though earlier ones have.`);
+    // The server says itself which hash came before; it is the one that was seen that counts.
+    const previous = entry.revision === expected ? this.#hash : hashedPart.previous;
+    if (hash !== sha256(canonicalEntry({ ...hashedPart, previous }))) {
+      this.#problems.push(
+        `Entry ${entry.revision} does not fit its hash: it was changed, or the one before it was and got a new hash.`,
+      );
+    }
     this.#follow(entry);
     this.#revision = entry.revision;
     this.#hash = hash;
     this.#hashes.set(entry.revision, hash);
   }
 
+  /** Begins anew where the domain was taken over from the database: the entries before are not in this log. */
+  #beginAt(entry: DownloadedEntry): void {
+    if (this.#revision > 0) {
+      this.#problems.push(`Entry ${entry.revision} begins the log anew: the domain was taken over from the database.`);
+    }
+    this.#members.clear();
+    this.#membersFromBefore = replayed(this.#state, entry).memberCount;
+    this.#revision = entry.revision - 1;
+    this.#hash = null;
+  }
+
   #follow(entry: DownloadedEntry): void {
     for (const { type, deviceId } of entry.changes) {
       if (type === "device-joined") this.#members.add(deviceId as string);
       if ((type === "device-left" || type === "device-evicted") && !this.#members.delete(deviceId as string)) {
-        this.#leftFromBefore++;
+        this.#membersFromBefore--;
       }
     }
     this.#state = replayed(this.#state, entry);
@@ -80,8 +89,8 @@ export class LogAudit {
 
   /** Holds the log against a head that the server signed, now or at any time before. */
   holdAgainst(head: Readonly<{ revision: number; hash: string | null }>): void {
-    if (head.revision < this.#start.revision) return;
-    const seen = head.revision === this.#start.revision ? this.#start.hash : this.#hashes.get(head.revision);
+    if (head.revision < this.#cut.revision) return;
+    const seen = head.revision === this.#cut.revision ? this.#cut.hash : this.#hashes.get(head.revision);
     if (seen === undefined) this.#problems.push(`Entry ${head.revision}, which was signed for, is missing.`);
     else if (seen !== head.hash) this.#problems.push(`Entry ${head.revision} is not the one that was signed for.`);
   }
@@ -107,9 +116,8 @@ export class LogAudit {
     for (const deviceId of this.#members) {
       if (!present.deviceIds.has(deviceId)) this.#problems.push(`Device ${deviceId} joined, and is no member.`);
     }
-    // Of those who joined before the log begins, only the number is known.
     const strangers = [...present.deviceIds].filter((deviceId) => !this.#members.has(deviceId));
-    const fromBefore = this.#start.state.memberCount - this.#leftFromBefore;
+    const fromBefore = this.#membersFromBefore;
     if (strangers.length === fromBefore) return;
     if (fromBefore <= 0) {
       for (const deviceId of strangers) this.#problems.push(`Device ${deviceId} is a member, and never joined.`);

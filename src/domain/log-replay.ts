@@ -1,5 +1,5 @@
+import { DEFAULT_SETTINGS, type DomainSettings } from "./events.ts";
 import type { LogChange, LogEntry } from "./log-entry.ts";
-import { DEFAULT_SETTINGS, type DomainSettings } from "./types.ts";
 
 /** What a log comes to: the state of a domain as far as the log tells it. */
 export type ReplayedState = Readonly<{
@@ -11,7 +11,7 @@ export type ReplayedState = Readonly<{
 }>;
 
 /** Where a log was cut: the last revision that is gone, the hash of its entry, and the state it left. */
-export type LogCheckpoint = Readonly<{ revision: number; hash: string | null; state: ReplayedState }>;
+export type LogCheckpoint = Readonly<{ revision: number; hash: string; state: ReplayedState }>;
 
 /** The state before the first entry. */
 const BEFORE_THE_LOG: ReplayedState = {
