@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { audit } from "../support/audit.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
@@ -40,11 +41,35 @@ async function eventfulDomain(): Promise<string> {
   return domain;
 }
 
-function sql(statement: string, ...values: unknown[]) {
-  return server.database
-    .prepare(statement)
-    .bind(...values)
-    .run();
+/** Changes what the domain's object has in its storage, past its code. */
+async function tamper(domain: string, ...statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await server.stored(domain, statement);
+  await server.evict(domain);
+}
+
+/** Waits until the database has everything of a domain. */
+async function untilCopied(domain: string): Promise<void> {
+  for (;;) {
+    const { revision, copiedRevision } = (await ask("GET", `/admin/domains/${domain}`)) as Record<string, number>;
+    if (copiedRevision === revision) return;
+    await delay(50);
+  }
+}
+
+/** Has the domain's object look after its log, and waits until it begins at a revision. */
+async function untilCut(domain: string, first: number): Promise<void> {
+  // What is refused is counted, and written down by the alarm.
+  const refused = await fetch(`${server.url}/domains/${domain}/deregister`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ machineGuid: randomUUID() }),
+  });
+  expect(refused.status).toBe(403);
+  for (;;) {
+    const [row] = await server.stored(domain, "select min(revision) as first from domain_log");
+    if (row?.first === first) return;
+    await delay(50);
+  }
 }
 
 describe("an audit", () => {
@@ -66,29 +91,17 @@ describe("an audit", () => {
   it.each([
     [
       "changed",
-      "update domain_log set changes = replace(changes, 'device-joined', 'device-joined ') where domain = ? and revision = 3",
+      "update domain_log set changes = replace(changes, 'device-joined', 'device-joined ') where revision = 3",
       "Entry 3 ",
     ],
-    [
-      "given another time",
-      "update domain_log set committed_at = committed_at + 1 where domain = ? and revision = 4",
-      "Entry 4 ",
-    ],
-    ["removed", "delete from domain_log where domain = ? and revision = 5", "Entry 5 is missing."],
-    [
-      "removed at the beginning",
-      "delete from domain_log where domain = ? and revision <= 2",
-      "Entries 1 to 2 are missing.",
-    ],
-    [
-      "deprived of its hash",
-      "update domain_log set hash = null where domain = ? and revision = 6",
-      "Entry 6 has no hash",
-    ],
-    ["removed at the end", "delete from domain_log where domain = ? and revision = 9", "leads to revision 8"],
+    ["given another time", "update domain_log set committed_at = committed_at + 1 where revision = 4", "Entry 4 "],
+    ["removed", "delete from domain_log where revision = 5", "Entry 5 is missing."],
+    ["removed at the beginning", "delete from domain_log where revision <= 2", "Entries 1 to 2 are missing."],
+    ["given another hash", "update domain_log set hash = 'another' where revision = 6", "Entry 6 "],
+    ["removed at the end", "delete from domain_log where revision = 9", "leads to revision 8"],
   ])("names an entry that was %s", async (_, statement, complaint) => {
     const domain = await eventfulDomain();
-    await sql(statement, domain);
+    await tamper(domain, statement);
     const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.error).toBe("LOG_NOT_WHOLE");
@@ -97,8 +110,11 @@ describe("an audit", () => {
 
   it("names entries that changed places", async () => {
     const domain = await eventfulDomain();
-    await sql("update domain_log set revision = revision + 100 where domain = ? and revision in (3, 4)", domain);
-    await sql("update domain_log set revision = 107 - revision where domain = ? and revision in (103, 104)", domain);
+    await tamper(
+      domain,
+      "update domain_log set revision = revision + 100 where revision in (3, 4)",
+      "update domain_log set revision = 107 - revision where revision in (103, 104)",
+    );
     const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.message).toContain("Entry 3 ");
@@ -107,20 +123,16 @@ describe("an audit", () => {
   it.each([
     [
       "a member who never joined",
-      "insert into domain_membership (domain, machine_guid, joined_at) values (?, 'x', 0)",
+      "insert into domain_membership (machine_guid, joined_at, last_renewed_on) values ('x', 0, 0)",
       "never joined",
     ],
-    ["a member who is gone", "delete from domain_membership where domain = ?", "is no member"],
-    ["a setting nobody changed", "update domain_server_info set max_membership = 10 where domain = ?", "maxMembership"],
-    [
-      "a rollover nobody asked for",
-      "update domain_server_info set key_rollover_required = 0 where domain = ?",
-      "rollover",
-    ],
-    ["keys that nobody retired", "update domain_server_info set retired_up_to = 1 where domain = ?", "retired"],
+    ["a member who is gone", "delete from domain_membership", "is no member"],
+    ["a setting nobody changed", "update domain_server_info set max_membership = 10", "maxMembership"],
+    ["a rollover nobody asked for", "update domain_server_info set key_rollover_required = 0", "rollover"],
+    ["keys that nobody retired", "update domain_server_info set retired_up_to = 1", "retired"],
   ])("finds %s", async (_, statement, complaint) => {
     const domain = await eventfulDomain();
-    await sql(statement, domain);
+    await tamper(domain, statement);
     const { code, found } = await audit(server, domain);
     expect(code).toBe(1);
     expect(found.message).toContain(complaint);
@@ -135,9 +147,13 @@ describe("an audit", () => {
     expect((await audit(server, domain, "--head", file)).code).toBe(0);
 
     // The whole domain is replaced by one with a log of its own, which is in itself without fault.
-    for (const table of ["domain_log", "domain_server_info", "domain_membership", "domain_keys", "domain_bans"]) {
-      await sql(`delete from ${table} where domain = ?`, domain);
+    await untilCopied(domain);
+    const inDatabase = ["domain_server_info", "domain_membership", "domain_keys", "domain_bans"];
+    for (const table of inDatabase) {
+      await server.database.prepare(`delete from ${table} where domain = ?`).bind(domain).run();
     }
+    const inObject = [...inDatabase, "domain_log", "domain_requests", "copy_outbox", "progress"];
+    await tamper(domain, ...inObject.map((table) => `delete from ${table}`));
     for (let count = 0; count < 10; count++) await joins(domain, randomUUID());
     expect((await audit(server, domain)).code).toBe(0);
     const later = await audit(server, domain, "--head", file);
@@ -154,41 +170,35 @@ describe("a log that was cut", () => {
     writeFileSync(archive, await exported.text());
     // Twenty days pass for the first six entries, and five for the rest.
     const day = 24 * 60 * 60 * 1000;
-    const rows = await server.database
-      .prepare("select max(committed_at) as time from domain_log where domain = ? and revision <= 6")
-      .bind(domain)
-      .first<{ time: number }>();
-    await sql(
-      "update domain_log set committed_at = committed_at + ? where domain = ? and revision > 6",
-      15 * day,
+    await tamper(
       domain,
+      `update domain_log set committed_at = committed_at - ${20 * day} where revision <= 6`,
+      `update domain_log set committed_at = committed_at - ${5 * day} where revision > 6`,
     );
-    await server.runScheduled(new Date((rows?.time ?? 0) + 20 * day));
-
-    const left = await server.database
-      .prepare("select min(revision) as first, count(*) as entries from domain_log where domain = ?")
-      .bind(domain)
-      .first<{ first: number; entries: number }>();
-    expect(left).toEqual({ first: 7, entries: 3 });
+    await untilCut(domain, 7);
+    expect(await server.stored(domain, "select count(*) as entries from domain_log")).toEqual([{ entries: 3 }]);
     const checkpointed = (await ask("GET", `/admin/domains/${domain}/log/head`)) as {
       checkpoint: { revision: number };
     };
     expect(checkpointed.checkpoint.revision).toBe(6);
 
     // The test itself moved the times of entries 7 to 9, which an audit rightly finds: move them back.
-    await sql("update domain_log set committed_at = committed_at - ? where domain = ?", 15 * day, domain);
+    await tamper(domain, `update domain_log set committed_at = committed_at + ${5 * day}`);
     expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 3, members: 1, keyVersion: 3 } });
     expect(await audit(server, domain, "--archive", archive)).toMatchObject({ code: 0, found: { entries: 9 } });
 
     await joins(domain, randomUUID());
     expect((await audit(server, domain)).code).toBe(0);
-    await sql("delete from domain_log where domain = ? and revision = 7", domain);
+    await tamper(domain, "delete from domain_log where revision = 7");
     expect((await audit(server, domain)).found.message).toContain("Entry 7 is missing.");
   });
 
   it("keeps its newest entry, however old", async () => {
     const domain = await eventfulDomain();
-    await server.runScheduled(new Date(Date.now() + 1_000 * 24 * 60 * 60 * 1000));
+    const longAgo = 1_000 * 24 * 60 * 60 * 1000;
+    await tamper(domain, `update domain_log set committed_at = committed_at - ${longAgo}`);
+    await untilCut(domain, 9);
+    await tamper(domain, `update domain_log set committed_at = committed_at + ${longAgo}`);
     expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 1 } });
     await joins(domain, randomUUID());
     expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 2 } });

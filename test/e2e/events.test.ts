@@ -46,21 +46,18 @@ describe("events", () => {
       sequence: "000000000001",
       data: { changes: [{ type: "domain-created" }, { type: "device-joined" }, { type: "key-made" }] },
     });
-    const { results } = await server.database
-      .prepare("select hash from domain_log where domain = ? order by revision")
-      .bind(domain)
-      .all<{ hash: string }>();
-    expect(events.map(({ data }) => data.hash)).toEqual(results.map(({ hash }) => hash));
+    const logged = await server.stored<{ hash: string }>(domain, "select hash from domain_log order by revision");
+    expect(events.map(({ data }) => data.hash)).toEqual(logged.map(({ hash }) => hash));
     expect(JSON.stringify(events)).not.toMatch(new RegExp(guids.join("|")));
   });
 
   it("miss none of many that are made at once", async () => {
     const domain = `rushed-${randomUUID()}`;
     await Promise.all(Array.from({ length: 200 }, () => register(domain, randomUUID())));
-    const last = await server.database
-      .prepare("select max(revision) as revision from domain_log where domain = ?")
-      .bind(domain)
-      .first<{ revision: number }>();
+    const [last] = await server.stored<{ revision: number }>(
+      domain,
+      "select max(revision) as revision from domain_log",
+    );
     const events = await eventsUpTo(domain, last?.revision as number);
     const revisions = events.map(({ data }) => data.revision);
     expect(revisions).toEqual(Array.from({ length: last?.revision as number }, (_, index) => index + 1));
