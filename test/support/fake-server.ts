@@ -1,5 +1,5 @@
 import { CompactEncrypt, exportJWK, generateKeyPair, type JWK } from "jose";
-import type { Command } from "../../src/domain/commands.ts";
+import type { AnyOutcome, Command } from "../../src/domain/commands.ts";
 import { decideBatch } from "../../src/domain/decide.ts";
 import type { DeregistrationGrant } from "../../src/domain/deregistration.ts";
 import type { RegistrationGrant } from "../../src/domain/registration.ts";
@@ -175,7 +175,7 @@ export class FakeServer {
     while (this.#keyPairs.length < state.keyVersion) {
       this.#keyPairs.push(await generateDomainKeyPair("den", this.#keyPairs.length + 1));
     }
-    return outcomes[0] as (typeof outcomes)[number];
+    return outcomes[0] as AnyOutcome;
   }
 }
 
