@@ -1,5 +1,6 @@
 import { EXPLANATIONS } from "../src/openapi/explanations.ts";
-import { PROBLEMS, type ProblemName, problemPath } from "../src/server/http/problems.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../src/protocol/errors.ts";
+import { PROBLEMS, problemPath } from "../src/server/http/problems.ts";
 
 const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
@@ -9,7 +10,7 @@ dd { margin: 0; }
 
 /** A page for each problem, at the address that its `type` is, and one that lists them: files by their paths. */
 export function problemPages(): Readonly<Record<string, string>> {
-  const names = Object.keys(PROBLEMS) as ProblemName[];
+  const names = Object.keys(PROBLEMS) as ErrorName[];
   return {
     "problems/problems.css": STYLE,
     "problems/index.html": list(names),
@@ -17,7 +18,7 @@ export function problemPages(): Readonly<Record<string, string>> {
   };
 }
 
-function list(names: readonly ProblemName[]): string {
+function list(names: readonly ErrorName[]): string {
   const items = names.map(
     (name) =>
       `<li><a href="${escaped(problemPath(name))}"><code>${escaped(name)}</code></a> ${escaped(PROBLEMS[name].title)}</li>`,
@@ -32,11 +33,11 @@ ${items.join("\n")}
   );
 }
 
-function page(name: ProblemName): string {
+function page(name: ErrorName): string {
   const problem = PROBLEMS[name];
   const { happened, todo } = EXPLANATIONS[name];
   const statuses = STATUSES[name] ?? `${problem.status}`;
-  const code = "code" in problem ? `\n<dt>Code</dt><dd>${escaped(`${problem.code}`)}</dd>` : "";
+  const code = name in ERROR_NUMBERS ? `\n<dt>Code</dt><dd>${escaped(`${ERROR_NUMBERS[name]}`)}</dd>` : "";
   return html(
     problem.title,
     `<h1>${escaped(problem.title)}</h1>
@@ -53,7 +54,7 @@ function page(name: ProblemName): string {
 }
 
 /** The statuses of an error that comes with several. */
-const STATUSES: { readonly [Name in ProblemName]?: string } = {
+const STATUSES: { readonly [Name in ErrorName]?: string } = {
   INVALID_REQUEST: "400, or 405 for a wrong method, 413 for a body that is too large, 415 for one of a wrong type",
 };
 

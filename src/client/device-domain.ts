@@ -1,4 +1,5 @@
 import { compactDecrypt, decodeProtectedHeader, type JWTVerifyGetKey } from "jose";
+import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
 import { DeviceClock } from "./device-clock.ts";
 import { newKeyPair, usableKey } from "./device-keys.ts";
 import { signDeviceRequest } from "./device-requests.ts";
@@ -328,7 +329,7 @@ export class DeviceDomain {
     const signedAt = this.#signingTime();
     const body = await signDeviceRequest({ machineGuid, ...members }, { audience, signedAt, requestKey }, signingKey);
     await beforeSending?.(signedAt);
-    const headers = { "content-type": "application/jose", ...authorization };
+    const headers = { "content-type": SIGNED_REQUEST_MEDIA_TYPE, ...authorization };
     return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);
   }
 

@@ -1,4 +1,5 @@
 import { CompactSign } from "jose";
+import { DEVICE_REQUEST_TYPE } from "../protocol/token-types.ts";
 import { usableKey } from "./device-keys.ts";
 import type { StoredKeyPair } from "./device-state.ts";
 
@@ -25,6 +26,6 @@ export async function signDeviceRequest(
   // Fractions of a second count: a leave and a join that follow each other quickly are told apart by them.
   const payload = { ...members, aud: audience, iat: signedAt / 1000, jti: requestKey };
   return new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
-    .setProtectedHeader({ alg: "ES256", typ: "device-request+jwt", jwk: publicJwk })
+    .setProtectedHeader({ alg: "ES256", typ: DEVICE_REQUEST_TYPE, jwk: publicJwk })
     .sign(await usableKey(privateKey, "sign"));
 }

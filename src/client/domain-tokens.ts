@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, customFetch, errors, type JWK, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { DOMAIN_TOKEN_TYPE } from "../protocol/token-types.ts";
 import { DeviceDomainError } from "./errors.ts";
 
 /** The claims of a domain token: that `cnf.jwk` is the public key of the domain `sub` in version `key_version`. */
@@ -52,7 +53,7 @@ export async function checkDomainToken(
   try {
     const { payload } = await jwtVerify(token, keys, {
       algorithms: ["ES256"],
-      typ: "domain-token+jwt",
+      typ: DOMAIN_TOKEN_TYPE,
       requiredClaims: ["iss", "sub", "iat", "exp", "key_version", "cnf"],
       currentDate: new Date(now),
       clockTolerance: tolerance,

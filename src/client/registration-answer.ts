@@ -1,4 +1,5 @@
 import { compactDecrypt, decodeJwt, type JWK, type JWTVerifyGetKey } from "jose";
+import { JWK_SET_CONTENT_TYPE } from "../protocol/media-types.ts";
 import { importPrivateKey, isPair, isSameKey, privateMembers, usableKey } from "./device-keys.ts";
 import type { StoredCredential, StoredKey } from "./device-state.ts";
 import { checkDomainToken, type DomainTokenClaims, type TokenExpectations } from "./domain-tokens.ts";
@@ -112,7 +113,7 @@ async function openSealedKeys(sealedKeys: string, sealingKey: StoredKey): Promis
       await usableKey(sealingKey, "deriveBits"),
       SEALING,
     );
-    if (protectedHeader.cty !== "jwk-set+json") throw new Error("cty is not jwk-set+json");
+    if (protectedHeader.cty !== JWK_SET_CONTENT_TYPE) throw new Error(`cty is not ${JWK_SET_CONTENT_TYPE}`);
     const { keys } = JSON.parse(new TextDecoder().decode(plaintext)) as { keys: JWK[] };
     return [...keys];
   } catch (cause) {

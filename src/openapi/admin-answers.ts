@@ -1,7 +1,8 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
 import type { DomainEvent } from "../domain/types.ts";
-import { PROBLEMS, type ProblemName } from "../server/http/problems.ts";
+import type { ErrorName } from "../protocol/errors.ts";
+import { PROBLEMS } from "../server/http/problems.ts";
 import {
   anyKeyVersion,
   compactJws,
@@ -255,7 +256,7 @@ export const activityAnswer = z
         z
           .object({
             hour: time,
-            error: z.enum(Object.keys(PROBLEMS) as [ProblemName, ...ProblemName[]]),
+            error: z.enum(Object.keys(PROBLEMS) as [ErrorName, ...ErrorName[]]),
             count: z.int().min(1),
           })
           .meta({ id: "HourOfRefusals" }),

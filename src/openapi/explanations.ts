@@ -1,10 +1,10 @@
-import type { ProblemName } from "../server/http/problems.ts";
+import type { ErrorName } from "../protocol/errors.ts";
 
 /** What an error means and what helps, in sentences for whoever reads about it. */
 export type Explanation = Readonly<{ happened: string; todo: string }>;
 
 /** Every error explained: what its page at `/problems/` says, and the API's description. */
-export const EXPLANATIONS: Readonly<Record<ProblemName, Explanation>> = {
+export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   DOM_AUTHENTICATION_REQUIRED: {
     happened:
       "This domain serves only devices that show a valid auth token of a trusted issuer. The request had none, or one that is expired, of another auth namespace, or not meant for this server.",

@@ -1,22 +1,23 @@
 import * as z from "zod";
 import type { ZodOpenApiResponseObject } from "zod-openapi";
-import { PROBLEMS, Problem, type ProblemDetails, type ProblemName, problemPath } from "../server/http/problems.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../protocol/errors.ts";
+import { PROBLEMS, Problem, type ProblemDetails, problemPath } from "../server/http/problems.ts";
 import { fullDomain } from "./admin-answers.ts";
 import { EXAMPLE } from "./examples.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
 
 /** An error, and what it says for example. */
-type Fault = Readonly<{ problem: ProblemName; details: ProblemDetails }>;
+type Fault = Readonly<{ problem: ErrorName; details: ProblemDetails }>;
 
-const fault = (problem: ProblemName, details: ProblemDetails = {}): Fault => ({ problem, details });
+const fault = (problem: ErrorName, details: ProblemDetails = {}): Fault => ({ problem, details });
 const invalid = (status: number, field: string, detail: string, headers = {}) =>
   fault("INVALID_REQUEST", { status, errors: [{ field, detail }], headers });
 
 /** Every problem there is, by what operations call it: `INVALID_REQUEST` comes with several statuses. */
 const FAULTS = {
-  ...(Object.fromEntries(Object.keys(PROBLEMS).map((name) => [name, fault(name as ProblemName)])) as {
-    readonly [Name in ProblemName]: Fault;
+  ...(Object.fromEntries(Object.keys(PROBLEMS).map((name) => [name, fault(name as ErrorName)])) as {
+    readonly [Name in ErrorName]: Fault;
   }),
   DEVICE_PROOF_INVALID: fault("DEVICE_PROOF_INVALID", { detail: "iat must be within 300 seconds of now" }),
   ADMIN_SCOPE_REQUIRED: fault("ADMIN_SCOPE_REQUIRED", {
@@ -39,22 +40,22 @@ const fieldError = z
   .meta({ id: "FieldError" });
 
 /** The statuses an error comes with. */
-function statuses(name: ProblemName): readonly number[] {
+function statuses(name: ErrorName): readonly number[] {
   const all = Object.values(FAULTS).filter(({ problem }) => problem === name);
   return [...new Set(all.map(({ details }) => details.status ?? PROBLEMS[name].status))];
 }
 
-type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ProblemName> }>;
+type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ErrorName> }>;
 
 /** What an error says besides what all do. */
-const FURTHER_MEMBERS: Readonly<Partial<Record<ProblemName, z.ZodRawShape>>> = {
+const FURTHER_MEMBERS: Readonly<Partial<Record<ErrorName, z.ZodRawShape>>> = {
   INVALID_REQUEST: { errors: z.array(fieldError).min(1) },
   DOM_LIMIT_REACHED: fullDomain,
 };
 
 /** The schema of each problem, one for each error. */
 const SCHEMAS = Object.fromEntries(
-  (Object.keys(PROBLEMS) as ProblemName[]).map((name) => {
+  (Object.keys(PROBLEMS) as ErrorName[]).map((name) => {
     const type = PROBLEMS[name];
     const schema = z
       .object({
@@ -63,13 +64,13 @@ const SCHEMAS = Object.fromEntries(
         status: z.literal(statuses(name)),
         detail: z.string().optional().meta({ description: "About this occurrence." }),
         error: z.literal(name),
-        ...("code" in type ? { code: z.literal(type.code) } : {}),
+        ...(name in ERROR_NUMBERS ? { code: z.literal(ERROR_NUMBERS[name] as number) } : {}),
         ...FURTHER_MEMBERS[name],
       })
       .meta({ id: `${componentName(name)}Problem`, description: EXPLANATIONS[name].happened });
     return [name, schema];
   }),
-) as unknown as Readonly<Record<ProblemName, ProblemSchema>>;
+) as unknown as Readonly<Record<ErrorName, ProblemSchema>>;
 
 /** What a problem's schema, its answers and its examples are called among the components. */
 function componentName(name: string): string {

@@ -1,13 +1,8 @@
 import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, EmbeddedJWK, errors, type JWK } from "jose";
 import type { Refusal } from "../../domain/errors.ts";
 import type { DeviceProof } from "../../domain/types.ts";
-
-/** The media type of a signed request, and its `typ`. */
-export const DEVICE_REQUEST_MEDIA_TYPE = "application/jose";
-export const DEVICE_REQUEST_TYPE = "device-request+jwt";
-
-/** How far the device's clock may be off, in seconds. */
-const MAX_CLOCK_SKEW_SECONDS = 300;
+import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/limits.ts";
+import { DEVICE_REQUEST_TYPE } from "../../protocol/token-types.ts";
 
 /** The keys a device may sign with: what `alg` goes with what `kty` and `crv`. */
 const KEY_TYPES: Readonly<Record<string, { kty: string; crv: string }>> = {

@@ -1,7 +1,5 @@
 import { type JWK, SignJWT } from "jose";
-
-/** The media type of a domain token, its `typ`. */
-export const DOMAIN_TOKEN_TYPE = "domain-token+jwt";
+import { DOMAIN_TOKEN_TYPE } from "../../protocol/token-types.ts";
 
 /** A domain token, and when it ends, in milliseconds since the Unix epoch. */
 export type DomainToken = Readonly<{ token: string; expiresAt: number }>;

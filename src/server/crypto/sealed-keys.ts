@@ -1,4 +1,5 @@
 import { CompactEncrypt, type JWK } from "jose";
+import { JWK_SET_CONTENT_TYPE } from "../../protocol/media-types.ts";
 
 /** A public key that domain keys may be sealed to: EC P-256 or OKP X25519. */
 export type SealingKey = Readonly<{ kty: "EC" | "OKP"; crv: "P-256" | "X25519"; x: string; y?: string | undefined }>;
@@ -12,7 +13,7 @@ export type SealingKey = Readonly<{ kty: "EC" | "OKP"; crv: "P-256" | "X25519"; 
  */
 export function sealPrivateKeys(privateKeys: readonly JWK[], to: CryptoKey): Promise<string> {
   return new CompactEncrypt(new TextEncoder().encode(JSON.stringify({ keys: privateKeys })))
-    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json" })
+    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: JWK_SET_CONTENT_TYPE })
     .encrypt(to);
 }
 

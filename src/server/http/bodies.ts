@@ -1,10 +1,9 @@
 import type { Context } from "hono";
 import type * as z from "zod";
 import type { FieldError } from "../../domain/errors.ts";
+import { MAX_BODY_BYTES } from "../../protocol/limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
-/** The largest request body, in bytes. */
-export const MAX_BODY_BYTES = 64 * 1024;
 /** The most members an error names: enough to mend a request, and no answer that outgrows it. */
 const MAX_FIELD_ERRORS = 16;
 

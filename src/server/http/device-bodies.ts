@@ -1,7 +1,8 @@
 import type { Context } from "hono";
 import type * as z from "zod";
 import type { DeviceProof } from "../../domain/types.ts";
-import { DEVICE_REQUEST_MEDIA_TYPE, verifyDeviceRequest } from "../auth/device-requests.ts";
+import { SIGNED_REQUEST_MEDIA_TYPE } from "../../protocol/media-types.ts";
+import { verifyDeviceRequest } from "../auth/device-requests.ts";
 import { bodyText, checked, mediaType, parsedJson } from "./bodies.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { refusalProblem } from "./problems.ts";
@@ -15,7 +16,7 @@ export async function deviceBody<Schema extends z.ZodType>(
   c: Context<AppEnv>,
   schema: Schema,
 ): Promise<{ body: z.output<Schema>; proof: DeviceProof | null }> {
-  const signed = mediaType(c, ["application/json", DEVICE_REQUEST_MEDIA_TYPE]) === DEVICE_REQUEST_MEDIA_TYPE;
+  const signed = mediaType(c, ["application/json", SIGNED_REQUEST_MEDIA_TYPE]) === SIGNED_REQUEST_MEDIA_TYPE;
   const text = await bodyText(c.req.raw);
   if (!signed) return { body: checked(schema, parsedJson(text)), proof: null };
 

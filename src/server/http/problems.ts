@@ -1,6 +1,8 @@
 import type { FieldError, Refusal } from "../../domain/errors.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../../protocol/errors.ts";
+import { PROBLEM_MEDIA_TYPE } from "../../protocol/media-types.ts";
 
-type ProblemType = Readonly<{ status: number; title: string; code?: number; headers?: Record<string, string> }>;
+type ProblemType = Readonly<{ status: number; title: string; headers?: Record<string, string> }>;
 
 const RETRY = { "retry-after": "1" };
 
@@ -11,11 +13,10 @@ const RETRY = { "retry-after": "1" };
 export const PROBLEMS = {
   DOM_AUTHENTICATION_REQUIRED: {
     status: 401,
-    code: 503,
     title: "The domain requires a valid auth token",
     headers: { "www-authenticate": "Bearer" },
   },
-  DOM_LIMIT_REACHED: { status: 409, code: 502, title: "The domain has reached its maximum membership" },
+  DOM_LIMIT_REACHED: { status: 409, title: "The domain has reached its maximum membership" },
   DEVICE_KEY_REQUIRED: {
     status: 401,
     title: "The domain requires requests signed with a device key",
@@ -24,7 +25,7 @@ export const PROBLEMS = {
   DEVICE_PROOF_INVALID: { status: 403, title: "The request is not proved to be the device's" },
   DEVICE_BANNED: { status: 403, title: "An operator keeps the device out of the domain" },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key belongs to another request" },
-  DEREG_DENIED: { status: 403, code: 401, title: "The device is not a member of the domain" },
+  DEREG_DENIED: { status: 403, title: "The device is not a member of the domain" },
   INVALID_REQUEST: { status: 400, title: "The request is not well formed" },
   DOMAIN_NOT_FOUND: { status: 404, title: "There is no such domain" },
   NOT_FOUND: { status: 404, title: "There is nothing at this address" },
@@ -46,10 +47,7 @@ export const PROBLEMS = {
     headers: RETRY,
   },
   INTERNAL_ERROR: { status: 500, title: "The server failed" },
-} as const satisfies Record<string, ProblemType>;
-
-/** The stable name of an error, which clients branch on. */
-export type ProblemName = keyof typeof PROBLEMS;
+} as const satisfies Record<ErrorName, ProblemType>;
 
 /** What a problem says besides its name. */
 export type ProblemDetails = Readonly<{
@@ -69,10 +67,10 @@ export type ProblemDetails = Readonly<{
 /** An error answer on its way to the error handler. */
 export class Problem extends Error {
   override readonly name = "Problem";
-  readonly problem: ProblemName;
+  readonly problem: ErrorName;
   readonly details: ProblemDetails;
 
-  constructor(problem: ProblemName, details: ProblemDetails = {}) {
+  constructor(problem: ErrorName, details: ProblemDetails = {}) {
     super(problem);
     this.problem = problem;
     this.details = details;
@@ -90,25 +88,26 @@ export class Problem extends Error {
     const { errors, status = type.status, headers } = this.details;
     const fallback = status === 500 ? `Ask the operator about request ${requestId}.` : undefined;
     const detail = this.details.detail ?? (errors ? describe(errors) : fallback);
+    const code = ERROR_NUMBERS[this.problem];
     const body = {
       type: `${origin}${problemPath(this.problem)}`,
       title: type.title,
       status,
       ...(detail === undefined ? {} : { detail }),
       error: this.problem,
-      ...(type.code === undefined ? {} : { code: type.code }),
+      ...(code === undefined ? {} : { code }),
       ...(errors === undefined ? {} : { errors }),
       ...this.details.members,
     };
     return Response.json(body, {
       status,
-      headers: { ...type.headers, ...headers, "content-type": "application/problem+json" },
+      headers: { ...type.headers, ...headers, "content-type": PROBLEM_MEDIA_TYPE },
     });
   }
 }
 
 /** Where on this server an error is described to people. */
-export function problemPath(name: ProblemName): string {
+export function problemPath(name: ErrorName): string {
   return `/problems/${name.toLowerCase().replaceAll("_", "-")}`;
 }
 
@@ -118,7 +117,7 @@ export function invalidRequest(...errors: readonly FieldError[]): Problem {
 }
 
 /** The answer to a refusal. A device that signs is told what is wrong with its proof: only it can mend it. */
-export function refusalProblem({ error, reason, fields }: Omit<Refusal, "error"> & { error: ProblemName }): Problem {
+export function refusalProblem({ error, reason, fields }: Omit<Refusal, "error"> & { error: ErrorName }): Problem {
   return new Problem(error, {
     reason,
     ...(fields ? { errors: fields } : {}),

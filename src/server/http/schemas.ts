@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
+import { MAX_PAGE_ROWS } from "../../protocol/limits.ts";
 
 /**
  * A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. Not the nil and max UUIDs of its
@@ -78,9 +79,6 @@ export const settingsMergeBody = z
     deviceKeyRequired: flag("deviceKeyRequired"),
   })
   .partial();
-
-/** The most rows of a page. */
-export const MAX_PAGE_ROWS = 200;
 
 const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
 

@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { SettingsChange } from "../../../domain/settings.ts";
+import { MERGE_PATCH_MEDIA_TYPE } from "../../../protocol/media-types.ts";
 import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
@@ -16,7 +17,7 @@ import {
 } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
 
-const MERGE_TYPES = ["application/merge-patch+json", "application/json"];
+const MERGE_TYPES = [MERGE_PATCH_MEDIA_TYPE, "application/json"];
 
 /** Domains, their settings and their keys. */
 export const adminDomains = new Hono<AppEnv>()

@@ -1,11 +1,12 @@
 import { type Context, Hono } from "hono";
 import { dayOf } from "../../../domain/evolve.ts";
+import { MAX_PAGE_ROWS } from "../../../protocol/limits.ts";
 import { configOf } from "../../config.ts";
 import { signLogHead } from "../../crypto/log-statements.ts";
 import { type AppEnv, domainName, isoTime, serverUrl } from "../../http/context.ts";
 import { read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
-import { activityQuery, exportQuery, logQuery, MAX_PAGE_ROWS } from "../../http/schemas.ts";
+import { activityQuery, exportQuery, logQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import type { CheckpointRow, HashedEntry } from "../../object/storage/log.ts";
 
