@@ -1,15 +1,14 @@
-import { env } from "cloudflare:workers";
+import { stored } from "./client.ts";
 import { sha256 } from "./operators.ts";
 
 /** A log entry as it is told. */
 export type Entry = {
   domain: string;
   revision: number;
-  commitId: string;
   committedAt: string;
   previous: string | null;
   changes: { type: string; [member: string]: unknown }[];
-  hash: string | null;
+  hash: string;
 };
 
 /** RFC 8785 for what a log holds: objects, arrays, strings, whole numbers, booleans and null. */
@@ -33,17 +32,15 @@ export async function breaks(entries: readonly Entry[]): Promise<number[]> {
   return [...found];
 }
 
-/** The entries of a domain as the rows of the database have them, each with the hash of the row before. */
+/** The entries of a domain as its object has stored them, each with the hash of the row before. */
 export async function storedEntries(domain: string): Promise<Entry[]> {
-  const { results } = await env.DB.prepare("select * from domain_log where domain = ? order by revision")
-    .bind(domain)
-    .all<{ revision: number; commit_id: string; committed_at: number; changes: string; hash: string | null }>();
-  return results.map(({ revision, commit_id, committed_at, changes, hash }, index) => ({
+  type Row = { revision: number; committed_at: number; changes: string; hash: string };
+  const rows = (await stored(domain, "select * from domain_log order by revision")) as Row[];
+  return rows.map(({ revision, committed_at, changes, hash }, index) => ({
     domain,
     revision,
-    commitId: commit_id,
     committedAt: new Date(committed_at).toISOString(),
-    previous: results[index - 1]?.hash ?? null,
+    previous: rows[index - 1]?.hash ?? null,
     changes: JSON.parse(changes),
     hash,
   }));

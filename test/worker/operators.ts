@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { base64url } from "jose";
 import { sign, type TestDevice } from "../support/devices.ts";
 import { mintToken, type TokenTwist } from "../support/issuers.ts";
-import { asAdmin, ORIGIN, type Reply, reply, rows } from "./client.ts";
+import { asAdmin, ORIGIN, type Reply, reply, rows, stored } from "./client.ts";
 
 /** Asks for something under `/admin/domains`, with the admin token unless with other headers. */
 export function operate(method: string, path: string, body?: unknown, headers: object = asAdmin): Promise<Reply> {
@@ -30,8 +30,7 @@ export async function signedBy(
 
 /** The rows of a domain, its bans among them. */
 export async function everything(domain: string) {
-  const bans = await env.DB.prepare("select * from domain_bans where domain = ?").bind(domain).all();
-  return { ...(await rows(domain)), bans: bans.results };
+  return { ...(await rows(domain)), bans: await stored(domain, "select * from domain_bans") };
 }
 
 /** Everything a list holds, taken page by page. */
