@@ -39,6 +39,8 @@ const DEVICE_COPY_MILLISECONDS = 10_000;
 const ABSENT_MILLISECONDS = 1_000;
 /** When the alarm sees to a take-over that was interrupted or failed. */
 const TAKE_OVER_ALARM_MILLISECONDS = 10_000;
+/** When an alarm that failed as a whole is tried again: the configuration is at fault. */
+const FAILED_ALARM_MILLISECONDS = 60_000;
 
 type Presence = "present" | "absent" | "taking over";
 
@@ -127,9 +129,15 @@ export class DomainObject extends DurableObject<Env> {
   /** Looks after what follows commits, and goes on with a take-over that was interrupted. */
   override async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
-    const { storage, takeOver } = this.#all;
-    if (takeOver.isUnderWay) await this.#take();
-    if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
+    try {
+      const { storage, takeOver } = this.#all;
+      if (takeOver.isUnderWay) await this.#take();
+      if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
+    } catch (error) {
+      // The platform gives up on an alarm that keeps throwing; this one must never be lost.
+      log("error", "an alarm failed", errorFields(error));
+      this.#wakeBy(Date.now() + FAILED_ALARM_MILLISECONDS);
+    }
   }
 
   get #all() {

@@ -1,0 +1,28 @@
+import type { Context } from "hono";
+import { cors } from "hono/cors";
+import { createMiddleware } from "hono/factory";
+import { configOf } from "../config.ts";
+import type { AppEnv } from "../http/context.ts";
+
+/** What scripts of other origins may ask for, where the configuration lets their pages be devices. */
+const ALLOWED = {
+  allowMethods: ["GET", "POST"],
+  allowHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match"],
+  exposeHeaders: ["date", "etag", "retry-after", "www-authenticate", "x-request-id"],
+  maxAge: 600,
+};
+
+/** Lets pages of the configured origins in. It tells others nothing: the browser refuses theirs. */
+export const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  const origin = c.req.header("origin");
+  if (origin === undefined || !allowedOrigins(c).includes(origin)) return next();
+  return cors({ ...ALLOWED, origin })(c, next);
+});
+
+function allowedOrigins(c: Context<AppEnv>): readonly string[] {
+  try {
+    return configOf(c.env).corsOrigins;
+  } catch {
+    return [];
+  }
+}
