@@ -5,57 +5,59 @@ import type { BenchServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 
-/** What one variant did under one workload. */
-export type Row = Summary & Readonly<{ workload: WorkloadKey; variant: Variant; delayMilliseconds: number }>;
+/** A variant whose D1 answers so many milliseconds late. */
+export type Contestant = Readonly<{ variant: Variant; delayMilliseconds: number }>;
 
-/** Which variants to measure under which workload, and how late D1 is to answer. */
-export type Comparison = Readonly<{ workload: WorkloadKey; delayMilliseconds: number; variants: readonly Variant[] }>;
+/** What one contestant did under one workload. */
+export type Row = Summary & Contestant & Readonly<{ workload: WorkloadKey }>;
+
+/** Which contestants to measure under which workload. */
+export type Comparison = Readonly<{ workload: WorkloadKey; contestants: readonly Contestant[] }>;
 
 const WARM_UP = 2 * CONNECTIONS;
 /** Where one request after the other waits for D1, rounds take long and differ little. */
 const SLOW_ROUNDS = 2;
 
 /**
- * Measures variants under one workload, in rounds: each variant once in every round, so that whatever else the machine
- * is up to meets them all alike.
+ * Measures contestants under one workload, in rounds: each once in every round, so that whatever else the machine is up to
+ * meets them all alike.
  */
 export async function compare(
   generator: LoadGenerator,
   servers: Readonly<Record<Variant, BenchServer>>,
-  comparison: Comparison,
+  { workload: key, contestants }: Comparison,
   effort: Effort,
 ): Promise<readonly Row[]> {
-  const { delayMilliseconds, workload: key, variants } = comparison;
   const workload: Workload = WORKLOADS[key];
-  const contestants = variants.map((variant) => ({
-    variant,
-    server: servers[variant],
-    slow: variant === "literal" && workload.oneDomain && delayMilliseconds > 0,
+  const connections = workload.connections ?? CONNECTIONS;
+  const entries = contestants.map((contestant) => ({
+    ...contestant,
+    slow: contestant.variant === "literal" && workload.oneDomain && contestant.delayMilliseconds > 0,
     done: [] as Round[],
     expected: 0,
   }));
-  for (const { server } of contestants) await server.setDelay(delayMilliseconds);
-  const outOfPatience = patience(effort, contestants.length);
+  const outOfPatience = patience(effort, entries.length);
   for (let round = 0; round <= effort.rounds && !(round > 1 && outOfPatience()); round++) {
-    for (const contestant of contestants) {
-      const { server, slow, done, expected } = contestant;
+    for (const entry of entries) {
+      const { variant, delayMilliseconds, slow, done, expected } = entry;
+      const server = servers[variant];
       const warmUp = round === 0;
       // A warm-up would take longer than all the rest; its code is warm from the runs without delay.
       if (slow && (warmUp || round > SLOW_ROUNDS)) continue;
       const place = workload.placePerRound ? `${key}-${delayMilliseconds}-${round}` : key;
+      await server.setDelay(0);
       await prepare(server, workload, place);
       if (workload.wakeUp) await measure(generator, server, workload.traffic(place), workload.wakeUp);
-      const requests = warmUp
-        ? WARM_UP
-        : slow
-          ? CONNECTIONS
-          : (workload.amount ?? Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds)));
-      const measured = await measure(generator, server, workload.traffic(place), requests);
-      contestant.expected = measured.perSecond;
+      const requests = slow
+        ? CONNECTIONS
+        : (workload.amount ?? (warmUp ? WARM_UP : Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds))));
+      await server.setDelay(delayMilliseconds);
+      const measured = await measure(generator, server, workload.traffic(place), requests, { connections });
+      entry.expected = measured.perSecond;
       if (!warmUp) done.push(measured);
     }
   }
-  return contestants.map(({ variant, done }) => ({
+  return entries.map(({ variant, delayMilliseconds, done }) => ({
     workload: key,
     variant,
     delayMilliseconds,

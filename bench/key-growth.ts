@@ -36,11 +36,12 @@ export async function keyGrowth(
   effort: Effort,
 ): Promise<readonly KeyPoint[]> {
   const { generator } = workshop;
-  const server = await workshop.start(code);
+  const server = await workshop.start("ours", code);
   await measure(generator, server, { kind: "joins", domain: "warm-up" }, WARM_UP);
   for (const versions of keyVersions) {
-    await populate(server, domainWith(versions), MEMBERS);
-    await addKeys(server, domainWith(versions), versions, keyEncryptionKeys(workshop));
+    // The registration after a take-over makes the last one.
+    const keys = () => loadKeys(server, domainWith(versions), versions - 1, keyEncryptionKeys(workshop));
+    await populate(server, domainWith(versions), MEMBERS, keys);
   }
   const holding = await renewals(generator, server, keyVersions, true, effort);
   const asking = await renewals(generator, server, keyVersions, false, effort);
@@ -109,16 +110,16 @@ function keyEncryptionKeys({ secrets }: Workshop): readonly JWK[] {
   return (JSON.parse(secrets.KEY_ENCRYPTION_KEYS as string) as { keys: JWK[] }).keys;
 }
 
-/** Gives a domain with one key more of them, as rollovers would have made them. */
-async function addKeys(
+/** Loads keys into D1, as rollovers would have made them. */
+async function loadKeys(
   { database }: BenchServer,
   domain: string,
-  upTo: number,
+  count: number,
   keyEncryptionKeys: readonly JWK[],
 ): Promise<void> {
   const rows = await Promise.all(
-    Array.from({ length: upTo - 1 }, async (_, index) => {
-      const place = { domain, keyVersion: index + 2 };
+    Array.from({ length: count }, async (_, index) => {
+      const place = { domain, keyVersion: index + 1 };
       const { publicJwk, privateJwk } = await generateDomainKeyPair(domain, place.keyVersion);
       const wrapped = await wrapPrivateKey(privateJwk, place, keyEncryptionKeys);
       return { keyVersion: place.keyVersion, publicJwk: JSON.stringify(publicJwk), wrapped };
@@ -126,9 +127,9 @@ async function addKeys(
   );
   await database
     .prepare(
-      `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, created_at)
-       select ?, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrapped', ? from json_each(?)`,
+      `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at)
+       select ?, value ->> '$.keyVersion', value ->> '$.publicJwk', value ->> '$.wrapped', ?, ? from json_each(?)`,
     )
-    .bind(domain, Date.now(), JSON.stringify(rows))
+    .bind(domain, keyEncryptionKeys[0]?.kid ?? null, Date.now(), JSON.stringify(rows))
     .run();
 }

@@ -12,7 +12,13 @@ export type Measured = Pick<BenchServer, "origin" | "pid"> & { readonly readMete
 
 /** One round of load on one server. */
 export type Round = Measurement &
-  Readonly<{ requests: number; cpuSeconds: number; peakMemoryBytes: number; d1Calls: number }>;
+  Readonly<{
+    requests: number;
+    /** With what the server did after its last answer, until D1 had everything. */
+    cpuSeconds: number;
+    peakMemoryBytes: number;
+    d1Calls: number;
+  }>;
 
 /** What several rounds came to; times in milliseconds. */
 export type Summary = Readonly<{
@@ -47,13 +53,13 @@ export async function measure(
   resetPeakMemory(server.pid);
   const before = cpuSeconds(server.pid);
   const measurement = await generator.run({ origin: server.origin, traffic, amount: requests, pace });
-  const after = cpuSeconds(server.pid);
+  const d1Calls = (await server.readMeter?.())?.calls ?? 0;
   return {
     ...measurement,
     requests,
-    cpuSeconds: after - before,
+    cpuSeconds: cpuSeconds(server.pid) - before,
     peakMemoryBytes: peakMemoryBytes(server.pid),
-    d1Calls: (await server.readMeter?.())?.calls ?? 0,
+    d1Calls,
   };
 }
 

@@ -21,7 +21,7 @@ export async function memberGrowth(
   const { generator } = workshop;
   const points = [];
   for (const members of sizes) {
-    const server = await workshop.start(code);
+    const server = await workshop.start("ours", code);
     await measure(generator, server, { kind: "joins", domain: "warm-up" }, WARM_UP);
     if (members > SMALL) await populate(server, "large", members);
     points.push({ members, server, joins: [] as Round[], renewals: [] as Round[] });

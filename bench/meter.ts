@@ -1,4 +1,4 @@
-/** What the calls to a metered database came to, and how late it answers them. */
+/** What the calls to a metered database came to, how late it answers them, and what objects wrote themselves. */
 export type Meter = {
   /** How many milliseconds late each call is answered, a batch as a single statement. */
   delayMilliseconds: number;
@@ -6,4 +6,11 @@ export type Meter = {
   statements: number;
   rowsRead: number;
   rowsWritten: number;
+  /** The rows that objects wrote in their own storage, an alarm as one. */
+  objectRowsWritten: number;
+  /** The calls that are not answered yet. */
+  inFlight: number;
 };
+
+/** A meter as it is read, and how many domains wait for the database writer. */
+export type MeterReading = Readonly<Meter & { domainsWaiting: number }>;

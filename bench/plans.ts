@@ -1,7 +1,7 @@
-import type { Comparison } from "./comparison.ts";
+import type { Comparison, Contestant } from "./comparison.ts";
 import type { Effort } from "./measuring.ts";
-import { VARIANTS } from "./variants.ts";
-import { WORKLOADS, type WorkloadKey } from "./workloads.ts";
+import type { Variant } from "./variants.ts";
+import type { WorkloadKey } from "./workloads.ts";
 
 /** What a run measures, and how thoroughly. */
 export type Plan = Readonly<{
@@ -18,21 +18,15 @@ export type Plan = Readonly<{
   certificates: Effort;
 }>;
 
-const ALL = (Object.keys(WORKLOADS) as WorkloadKey[]).filter((key) => key !== "spreadThin");
-/** A thousand domains take longer to make than a quick run has. */
-const QUICK_ONES = (Object.keys(WORKLOADS) as WorkloadKey[]).filter((key) => key !== "spread");
-/** The object that does nothing asks nothing of D1 either: how late that answers is all the same to it. */
-const ON_D1 = ["ours", "literal"] as const;
+/** How late D1 is where it is a network away, in milliseconds. */
+const LATE = 25;
 
 /** Everything, in some minutes. */
 export const FULL: Plan = {
-  lastStartSeconds: 500,
-  warmUp: 1_500,
-  comparisons: [
-    ...ALL.map((workload) => compared(workload, 0, VARIANTS, { rounds: 5, seconds: 0.8 })),
-    ...[5, 25].flatMap((delay) => ALL.map((workload) => compared(workload, delay, ON_D1, { rounds: 3, seconds: 1 }))),
-  ],
-  halfLoad: { rounds: 3, seconds: 2 },
+  lastStartSeconds: 420,
+  warmUp: 3_000,
+  comparisons: comparisons({ rounds: 7, seconds: 0.8 }, { rounds: 3, seconds: 0.8 }),
+  halfLoad: { rounds: 5, seconds: 2 },
   members: [0, 10_000, 100_000, 1_000_000],
   memberEffort: { rounds: 5, seconds: 0.8 },
   keyVersions: [1, 10, 100, 1_000],
@@ -40,18 +34,12 @@ export const FULL: Plan = {
   certificates: { rounds: 3, seconds: 1 },
 };
 
-/** A rough look, in less than a minute. */
+/** A rough look, in about a minute. */
 export const QUICK: Plan = {
-  lastStartSeconds: 46,
-  warmUp: 500,
-  comparisons: [
-    ...QUICK_ONES.map((workload) => compared(workload, 0, VARIANTS, { rounds: 2, seconds: 0.4 })).toSpliced(
-      1,
-      0,
-      compared("joins", 25, ["ours"], { rounds: 2, seconds: 0.5 }),
-    ),
-  ],
-  halfLoad: { rounds: 1, seconds: 1 },
+  lastStartSeconds: 60,
+  warmUp: 1_500,
+  comparisons: comparisons({ rounds: 3, seconds: 0.5 }, { rounds: 1, seconds: 0.4 }),
+  halfLoad: { rounds: 3, seconds: 1 },
   members: [0, 10_000],
   memberEffort: { rounds: 2, seconds: 0.4 },
   keyVersions: [1, 100],
@@ -59,11 +47,28 @@ export const QUICK: Plan = {
   certificates: { rounds: 1, seconds: 0.5 },
 };
 
-function compared(
-  workload: WorkloadKey,
-  delayMilliseconds: number,
-  variants: Comparison["variants"],
-  effort: Effort,
-): Comparison & { effort: Effort } {
-  return { workload, delayMilliseconds, variants, effort };
+/** First what ratios are made of, then the rest. */
+function comparisons(effort: Effort, lesserEffort: Effort): Plan["comparisons"] {
+  const late: readonly Contestant[] = [{ variant: "ours", delayMilliseconds: LATE }];
+  const compared = (workload: WorkloadKey, variants: readonly Variant[], others: readonly Contestant[] = []) => ({
+    workload,
+    contestants: [...variants.map((variant) => ({ variant, delayMilliseconds: 0 })), ...others],
+  });
+  const literalLate: Contestant = { variant: "literal", delayMilliseconds: LATE };
+  return [
+    ...[
+      compared("joins", ["ours", "empty", "bare"], late),
+      compared("renewals", ["ours", "empty"], late),
+      compared("loneJoins", ["empty"], late),
+      compared("loneRenewals", ["empty"], late),
+      compared("spread", ["ours", "literal"]),
+    ].map((comparison) => ({ ...comparison, effort })),
+    ...[
+      compared("joins", ["literal"], [literalLate]),
+      compared("renewals", ["literal"]),
+      compared("mix", ["ours", "empty"]),
+      compared("newborn", ["ours", "empty"]),
+      compared("signed", ["ours", "empty"]),
+    ].map((comparison) => ({ ...comparison, effort: lesserEffort })),
+  ];
 }

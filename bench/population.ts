@@ -1,23 +1,42 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { memberGuid } from "./load/member-guids.ts";
 import type { BenchServer } from "./server.ts";
+import { hasMembers } from "./variants.ts";
 
 /** How many rows one statement adds: its parameter stays well under D1's 2 MB. */
 const CHUNK = 20_000;
+/** A domain that is being taken over is asked again after this. */
+const RETRY_MILLISECONDS = 200;
 
-/** Makes a domain with so many members, those of `member-guids.ts`: born of a registration, then filled by SQL. */
-export async function populate({ origin, database }: BenchServer, domain: string, members: number): Promise<void> {
-  await registerOnce(origin, domain, memberGuid(0));
-  for (let from = 1; from < members; from += CHUNK) {
+/**
+ * Makes a domain with so many members, those of `member-guids.ts`, and one key: D1 is loaded, as by a service that brings
+ * its domains along, and the domain's object takes it over from there. A variant without members is left as it is.
+ *
+ * @param loadMore loads more of the domain into D1
+ */
+export async function populate(
+  { variant, origin, database }: BenchServer,
+  domain: string,
+  members: number,
+  loadMore: () => Promise<void> = async () => {},
+): Promise<void> {
+  if (!hasMembers(variant)) return;
+  const now = Date.now();
+  for (let from = 0; from < members; from += CHUNK) {
     const guids = Array.from({ length: Math.min(CHUNK, members - from) }, (_, index) => memberGuid(from + index));
     await database
       .prepare("insert into domain_membership (domain, machine_guid, joined_at) select ?, value, ? from json_each(?)")
-      .bind(domain, Date.now(), JSON.stringify(guids))
+      .bind(domain, now, JSON.stringify(guids))
       .run();
   }
+  await loadMore();
   await database
-    .prepare("update domain_server_info set member_count = ? where domain = ?")
-    .bind(Math.max(1, members), domain)
+    .prepare(
+      "insert into domain_server_info (domain, member_count, revision, created_at, updated_at) values (?, ?, 1, ?, ?)",
+    )
+    .bind(domain, members, now, now)
     .run();
+  while ((await tryToRegister(origin, domain, memberGuid(0), 0)) === null) await delay(RETRY_MILLISECONDS);
 }
 
 /** Registers a device. @returns the milliseconds that took, and the size of the answer's body */
@@ -25,15 +44,28 @@ export async function registerOnce(
   origin: string,
   domain: string,
   machineGuid: string,
-  afterKeyVersion = 0,
+  afterKeyVersion: number,
 ): Promise<{ took: number; bytes: number }> {
   const start = performance.now();
+  const bytes = await tryToRegister(origin, domain, machineGuid, afterKeyVersion);
+  if (bytes === null) throw new Error("a registration was put off");
+  return { took: performance.now() - start, bytes };
+}
+
+/** Asks for a registration. @returns the size of the answer's body; null if the domain cannot be served yet */
+async function tryToRegister(
+  origin: string,
+  domain: string,
+  machineGuid: string,
+  afterKeyVersion: number,
+): Promise<number | null> {
   const response = await fetch(`${origin}/domains/${domain}/register`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ machineGuid, afterKeyVersion }),
   });
   const body = await response.arrayBuffer();
-  if (!response.ok) throw new Error(`a registration failed with status ${response.status}`);
-  return { took: performance.now() - start, bytes: body.byteLength };
+  if (response.ok) return body.byteLength;
+  if (response.status === 503) return null;
+  throw new Error(`a registration failed with status ${response.status}`);
 }

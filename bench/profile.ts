@@ -41,7 +41,7 @@ async function profile(
 ): Promise<void> {
   const { generator, folder } = workshop;
   const { code } = await buildWorkers(join(folder, "build"));
-  const server = await workshop.start(code[variant], true);
+  const server = await workshop.start(variant, code[variant], true);
   if (members !== undefined) await populate(server, "profiled", members);
   const { perSecond } = await measure(generator, server, traffic("profiled"), wakeUp ?? 1_500);
 

@@ -1,10 +1,10 @@
 import type { Row } from "./comparison.ts";
-import type { RequestCosts } from "./database-use.ts";
 import type { HalfLoad } from "./half-load.ts";
 import type { KeyPoint } from "./key-growth.ts";
 import type { Machine } from "./machine.ts";
 import type { Summary } from "./measuring.ts";
 import type { MemberPoint } from "./member-growth.ts";
+import type { RequestCosts } from "./row-costs.ts";
 
 /** Everything one run of the bench found out; null and empty is what it had no time for. */
 export type Results = Readonly<{
@@ -14,6 +14,8 @@ export type Results = Readonly<{
   tookSeconds: number;
   machine: Machine;
   compressedBytes: number;
+  /** Lines of code of the object and its database. */
+  coreLines: number;
   rows: readonly Row[];
   halfLoad: HalfLoad | null;
   costs: Readonly<{ ours: RequestCosts; literal: RequestCosts }> | null;

@@ -1,11 +1,11 @@
-// `npm run bench`: measures the built Worker beside one that does nothing and a literal one; `--quick` measures less.
+// `npm run bench`: measures the built Worker beside others that do less or do it literally; `--quick` measures less.
 // The full run also writes its tables and charts into docs/performance.md.
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
+import { coreLines } from "./code-size.ts";
 import { compare, type Row } from "./comparison.ts";
-import { requestCosts } from "./database-use.ts";
 import { halfLoad } from "./half-load.ts";
 import { keyGrowth } from "./key-growth.ts";
 import { thisMachine } from "./machine.ts";
@@ -15,6 +15,7 @@ import { FULL, type Plan, QUICK } from "./plans.ts";
 import { RESULTS_FILE, writeDocument, writeResults } from "./report/files.ts";
 import { report } from "./report/report.ts";
 import type { Results } from "./results.ts";
+import { requestCosts } from "./row-costs.ts";
 import type { BenchServer } from "./server.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS } from "./workloads.ts";
@@ -44,18 +45,18 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   const { code, compressedBytes } = await buildWorkers(join(folder, "build"));
   const servers = {} as Record<Variant, BenchServer>;
   for (const variant of VARIANTS) {
-    servers[variant] = await workshop.start(code[variant]);
+    servers[variant] = await workshop.start(variant, code[variant]);
     const requests = variant === "literal" ? plan.warmUp / 10 : plan.warmUp;
     await measure(generator, servers[variant], { kind: "joins", domain: "warm-up" }, requests);
   }
-  const costs = await inTime("what requests cost at D1", async () => ({
+  const costs = await inTime("what requests cost", async () => ({
     ours: await requestCosts(generator, servers.ours),
     literal: await requestCosts(generator, servers.literal),
   }));
   const rows: Row[] = [];
   for (const { effort, ...comparison } of plan.comparisons) {
-    const part = `${WORKLOADS[comparison.workload].name}, D1 late by ${comparison.delayMilliseconds} ms`;
-    rows.push(...((await inTime(part, () => compare(generator, servers, comparison, effort))) ?? []));
+    const { name } = WORKLOADS[comparison.workload];
+    rows.push(...((await inTime(name, () => compare(generator, servers, comparison, effort))) ?? []));
   }
   const peak = rows.find((row) => row.workload === "joins" && row.variant === "ours")?.perSecond ?? 0;
   const atHalf = await inTime("half load", () => halfLoad(generator, servers.ours, peak, plan.halfLoad));
@@ -72,6 +73,7 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
     tookSeconds: secondsSoFar(),
     machine,
     compressedBytes,
+    coreLines: coreLines(),
     rows,
     halfLoad: atHalf,
     costs,

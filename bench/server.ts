@@ -1,7 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { compatibilityDate, migrations, statementsOf } from "../scripts/project.ts";
-import type { Meter } from "./meter.ts";
+import { compatibilityDate } from "../scripts/project.ts";
+import type { MeterReading } from "./meter.ts";
 import { childrenNamed } from "./processes.ts";
+import { tablesOf, type Variant } from "./variants.ts";
 
 /** The address that the servers are told they have: the `iss` of their tokens, and the `aud` of signed requests. */
 export const SERVER_URL = "https://domains.example";
@@ -11,6 +13,7 @@ export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 
 /** A running Worker, and the ways into it. */
 export type BenchServer = Readonly<{
+  variant: Variant;
   /** Its socket; no proxy is in between. */
   origin: string;
   /** The process id of its workerd. */
@@ -18,8 +21,8 @@ export type BenchServer = Readonly<{
   database: Database;
   /** Where its isolates can be inspected; null if it was not started for that. */
   inspectorUrl: URL | null;
-  /** What its D1 calls came to since the last reading. */
-  readMeter(): Promise<Meter>;
+  /** Waits until D1 has everything, and says what was read and written since the last reading. */
+  readMeter(): Promise<MeterReading>;
   /** Has its D1 answer that many milliseconds late. */
   setDelay(milliseconds: number): Promise<void>;
   /** Throws away the memory of a domain's object. */
@@ -30,14 +33,19 @@ export type BenchServer = Readonly<{
 const HOST = "127.0.0.1";
 const NAME = "bench";
 const CLASS = "DomainObject";
+const WRITER_CLASS = "DatabaseWriter";
 const CONTROL = "MeterControl";
+/** D1 has everything once that many looks in a row found nothing under way. */
+const QUIET_LOOKS = 4;
+const LOOK_MILLISECONDS = 15;
 
 /**
- * Starts a built Worker in a workerd of its own, with an empty, migrated database in a folder.
+ * Starts a built Worker in a workerd of its own, with empty tables in a folder.
  *
  * @param inspected whether its inspector is on, which slows it down
  */
 export async function startServer(
+  variant: Variant,
   code: string,
   folder: string,
   secrets: Readonly<Record<string, string>>,
@@ -50,6 +58,7 @@ export async function startServer(
       modules: true,
       script: code,
       compatibilityDate: compatibilityDate(),
+      compatibilityFlags: ["nodejs_compat"],
       bindings: {
         ...secrets,
         DOMAIN_SERVER_URL: SERVER_URL,
@@ -57,7 +66,10 @@ export async function startServer(
         DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
       },
       d1Databases: { DB: "bench" },
-      durableObjects: { DOMAIN_OBJECT: { className: CLASS, useSQLite: true } },
+      durableObjects: {
+        DOMAIN_OBJECT: { className: CLASS, useSQLite: true },
+        DATABASE_WRITER: { className: WRITER_CLASS, useSQLite: true },
+      },
       resourcePersistencePath: folder,
       // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
       unsafeDirectSockets: [
@@ -78,13 +90,17 @@ export async function startServer(
     if (pid === undefined) throw new Error("the workerd process is not to be found");
     const control = await miniflare.unsafeGetDirectURL(NAME, CONTROL);
     const database = await miniflare.getD1Database("DB");
-    for (const statement of migrations().flatMap(statementsOf)) await database.prepare(statement).run();
+    for (const statement of tablesOf(variant)) await database.prepare(statement).run();
     return {
+      variant,
       origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,
       pid,
       database,
       inspectorUrl: inspected ? await miniflare.getInspectorURL() : null,
-      readMeter: async () => (await (await fetch(control)).json()) as Meter,
+      readMeter: async () => {
+        await untilQuiet(control);
+        return readingOf(control, "DELETE");
+      },
       setDelay: async (delayMilliseconds) => {
         await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();
       },
@@ -95,4 +111,17 @@ export async function startServer(
     await miniflare.dispose();
     throw error;
   }
+}
+
+async function untilQuiet(control: URL): Promise<void> {
+  for (let quiet = 0, calls = -1; quiet < QUIET_LOOKS; await delay(LOOK_MILLISECONDS)) {
+    const reading = await readingOf(control, "GET");
+    const isQuiet = reading.inFlight === 0 && reading.domainsWaiting === 0 && reading.calls === calls;
+    quiet = isQuiet ? quiet + 1 : 0;
+    calls = reading.calls;
+  }
+}
+
+async function readingOf(control: URL, method: "GET" | "DELETE"): Promise<MeterReading> {
+  return (await (await fetch(control, { method })).json()) as MeterReading;
 }

@@ -15,20 +15,14 @@ export type Workload = Readonly<{
   wakeUp?: number;
   /** How many requests make a round; without this as many as fit its time. */
   amount?: number;
+  /** How many requests are in flight, if not as many as usual. */
+  connections?: number;
 }>;
 
 const MEMBERS = 2_000;
-
-function spreadOver(domains: number) {
-  return {
-    name: `joins over ${domains.toLocaleString("en")} domains`,
-    traffic: (prefix: string) => ({ kind: "spread", prefix, domains }) as const,
-    oneDomain: false,
-    placePerRound: false,
-    // One for each: the runtime puts an object to sleep that was asked nothing for some seconds.
-    wakeUp: domains,
-  };
-}
+const DOMAINS = 1_000;
+/** One request at a time, so many a round. */
+const ALONE = { connections: 1, amount: 150, wakeUp: 1 };
 
 /** Everything the variants are compared under. */
 export const WORKLOADS = {
@@ -39,18 +33,34 @@ export const WORKLOADS = {
     placePerRound: true,
   },
   renewals: {
-    name: "renewals, one domain, holding the keys",
-    traffic: (domain) => ({ kind: "renewals", domain, members: MEMBERS, afterKeyVersion: 1 }),
+    name: "renewals, one domain",
+    traffic: renewals,
     oneDomain: true,
     placePerRound: false,
     members: MEMBERS,
   },
-  fullRenewals: {
-    name: "renewals, one domain, asking for all keys",
-    traffic: (domain) => ({ kind: "renewals", domain, members: MEMBERS, afterKeyVersion: 0 }),
+  loneJoins: {
+    name: "lone joins, one domain",
+    traffic: (domain) => ({ kind: "joins", domain }),
+    oneDomain: true,
+    placePerRound: false,
+    ...ALONE,
+  },
+  loneRenewals: {
+    name: "lone renewals, one domain",
+    traffic: renewals,
     oneDomain: true,
     placePerRound: false,
     members: MEMBERS,
+    ...ALONE,
+  },
+  spread: {
+    name: `joins over ${DOMAINS.toLocaleString("en")} domains`,
+    traffic: (prefix) => ({ kind: "spread", prefix, domains: DOMAINS }),
+    oneDomain: false,
+    placePerRound: false,
+    // One for each: the runtime puts an object to sleep that was asked nothing for some seconds.
+    wakeUp: DOMAINS,
   },
   mix: {
     name: "90 renewals, 9 joins, 1 leave, one domain",
@@ -62,8 +72,6 @@ export const WORKLOADS = {
     // Every leave is a key more for later joins to get: so each round has the same number of them.
     amount: 500,
   },
-  spread: spreadOver(1_000),
-  spreadThin: spreadOver(100),
   newborn: {
     name: "first joins of newborn domains",
     traffic: (prefix) => ({ kind: "newborn", prefix }),
@@ -77,6 +85,11 @@ export const WORKLOADS = {
     placePerRound: true,
   },
 } as const satisfies Record<string, Workload>;
+
+/** Renewals by devices that hold the key. */
+function renewals(domain: string) {
+  return { kind: "renewals", domain, members: MEMBERS, afterKeyVersion: 1 } as const;
+}
 
 /** The name by which results refer to a workload. */
 export type WorkloadKey = keyof typeof WORKLOADS;

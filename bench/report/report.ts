@@ -14,7 +14,7 @@ export function report(results: Results): string {
     ...generatorWarning(results),
     certificateLine(results),
     ...section("At half load", halfLoad, halfLoadLine),
-    ...section("What a request costs at D1", costs, costTable),
+    ...section("What a request costs in both stores", costs, costTable),
     ...section("As a domain grows", memberGrowth.length > 0 && memberGrowth, memberTable),
     ...section("As keys roll over", keyGrowth.length > 0 && keyGrowth, keyTable),
   ].join("\n\n");
@@ -100,11 +100,11 @@ function costTable(costs: NonNullable<Results["costs"]>): string {
     ]),
   );
   return markdownTable(
-    ["Worker", "what", "round trips", "statements", "rows read", "rows written"],
-    rows.map(({ variant, request, use: { calls, statements, rowsRead, rowsWritten } }) => [
+    ["Worker", "what", "D1 calls", "statements", "rows read", "rows written", "object's rows written"],
+    rows.map(({ variant, request, use: { calls, statements, rowsRead, rowsWritten, objectRowsWritten } }) => [
       variant,
       request,
-      ...[calls, statements, rowsRead, rowsWritten].map(figure),
+      ...[calls, statements, rowsRead, rowsWritten, objectRowsWritten].map(figure),
     ]),
     2,
   );

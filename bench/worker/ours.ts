@@ -1,11 +1,19 @@
-// The Worker as it is deployed, on a metered database.
-import app, { DomainObject as Coordinator } from "../../src/server/index.ts";
-import { meteredEnvironment } from "./metered-environment.ts";
+// The Worker as it is deployed, on a metered database and metered storage.
+import app, { DomainObject as DeployedObject, DatabaseWriter as DeployedWriter } from "../../src/server/index.ts";
+import { meteredEnvironment, meterStorage } from "./metered-environment.ts";
 
 export { MeterControl } from "./metered-environment.ts";
 
-/** The Durable Object as it is deployed. */
-export class DomainObject extends Coordinator {
+/** A domain's object as it is deployed. */
+export class DomainObject extends DeployedObject {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, meteredEnvironment(env));
+    meterStorage(ctx.storage);
+  }
+}
+
+/** The database writer as it is deployed. */
+export class DatabaseWriter extends DeployedWriter {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, meteredEnvironment(env));
   }
