@@ -49,7 +49,8 @@ export class DomainObject extends DurableObject<Env> {
   readonly #storage: DomainStorage;
   #parts: (Parts & { commands: DomainCommands; keyring: Keyring; takeOver: TakeOver }) | undefined;
   #absentUntil = 0;
-  #takingOver: Promise<void> | null = null;
+  /** The take-over under way: when a request is answered that waits for it, and when it has ended. */
+  #takingOver: Readonly<{ answer: Promise<void>; end: Promise<void> }> | null = null;
   /** When the alarm goes off, as far as this instance has set it, in milliseconds since the epoch. */
   #alarmAt = Number.POSITIVE_INFINITY;
 
@@ -131,7 +132,7 @@ export class DomainObject extends DurableObject<Env> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     try {
       const { storage, takeOver } = this.#all;
-      if (takeOver.isUnderWay) await this.#take();
+      if (takeOver.isUnderWay) await this.#take().end;
       if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
     } catch (error) {
       // The platform gives up on an alarm that keeps throwing; this one must never be lost.
@@ -187,27 +188,26 @@ export class DomainObject extends DurableObject<Env> {
         return storage.row ? "present" : "absent";
       }
     }
-    await this.#take();
+    await this.#take().answer;
     return storage.row ? "present" : "taking over";
   }
 
-  /** Takes the domain over. @returns when it is done, or has failed, or turns out to take a while */
-  #take(): Promise<void> {
+  #take() {
     // Should this instance be lost, the next one goes on.
     this.#wakeBy(Date.now() + TAKE_OVER_ALARM_MILLISECONDS);
     this.#takingOver ??= this.#newTakeOver();
     return this.#takingOver;
   }
 
-  #newTakeOver(): Promise<void> {
+  #newTakeOver() {
     const { promise: takesAWhile, resolve } = Promise.withResolvers<void>();
-    const done = this.#all.takeOver
+    const end = this.#all.takeOver
       .run(resolve)
       .catch((error) => log("error", "a take-over failed", { ...errorFields(error), ...d1Advice(error) }))
       .finally(() => {
         this.#takingOver = null;
       });
-    return Promise.race([done, takesAWhile]);
+    return { end, answer: Promise.race([end, takesAWhile]) };
   }
 
   /** A command that may create the domain, with a refusal if its caller creates too many. */
