@@ -65,7 +65,7 @@ describe("de-registration", () => {
     const before = await rows(domain);
     const answer = await deregister(domain, guid, { preview: true });
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ domain, machineGuid: guid, preview: true, deregistered: false });
+    expect(answer.body).toEqual({ domain, machineGuid: guid, preview: true, allowed: true, deregistered: false });
     expect(await rows(domain)).toEqual(before);
   });
 
@@ -74,7 +74,7 @@ describe("de-registration", () => {
     const guid = newGuid();
     await register(domain, guid);
     const answer = await deregister(domain, guid.toUpperCase());
-    expect(answer.body).toEqual({ domain, machineGuid: guid, preview: false, deregistered: true });
+    expect(answer.body).toEqual({ domain, machineGuid: guid, preview: false, allowed: true, deregistered: true });
     const { info, members, log, keys } = await rows(domain);
     expect(members).toEqual([]);
     expect(info).toMatchObject({ key_rollover_required: 1, member_count: 0, revision: 2 });

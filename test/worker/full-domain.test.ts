@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { newDevice, sign } from "../support/devices.ts";
 import { mintToken, type TestNamespace, type TokenTwist } from "../support/issuers.ts";
-import { asAdmin, configure, newDomain, newGuid, ORIGIN, type Reply, register, reply } from "./client.ts";
+import { asAdmin, configure, newDomain, newGuid, ORIGIN, type Reply, register, reply, stored } from "./client.ts";
+import { evict } from "./objects.ts";
 import { asOperator, everything, operate, paged } from "./operators.ts";
 
 async function asDeviceOf(namespace: TestNamespace, twist: TokenTwist = {}) {
@@ -15,9 +16,12 @@ async function full(members: number, settings: object = {}) {
   const guids = Array.from({ length: members }, newGuid);
   for (const [index, guid] of guids.entries()) {
     await register(domain, guid);
-    await env.DB.prepare("update domain_membership set last_renewed_on = ? where domain = ? and machine_guid = ?")
-      .bind(20_000 + index, domain, guid)
-      .run();
+    await stored(
+      domain,
+      "update domain_membership set last_renewed_on = ? where machine_guid = ?",
+      20_000 + index,
+      guid,
+    );
   }
   await configure(domain, { maxMembership: members, ...settings });
   return { domain, guids };
@@ -74,7 +78,8 @@ describe("of a full domain", () => {
   it("an operator who may not look is told of a domain of a namespace as little as a stranger", async () => {
     const { domain } = await full(2);
     // By hand: the office's token would pass for a device's, were the domain not of another namespace.
-    await env.DB.prepare("update domain_server_info set auth_namespace = 'studio' where domain = ?").bind(domain).run();
+    await stored(domain, "update domain_server_info set auth_namespace = 'studio'");
+    await evict(domain);
     expectNotTold(await register(domain, newGuid(), {}, await asOperator("domains:write domains:evict")));
   });
 

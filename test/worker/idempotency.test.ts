@@ -1,6 +1,8 @@
-import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
+import { newDevice } from "../support/devices.ts";
+import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
+import { runAlarm } from "./objects.ts";
+import { signedBy } from "./operators.ts";
 
 const DAY = 24 * 60 * 60 * 1_000;
 const withKey = (key: string) => ({ "idempotency-key": key });
@@ -13,6 +15,7 @@ describe("a leave with an Idempotency-Key", () => {
     await register(domain, guid);
     const first = await deregister(domain, guid, {}, withKey(key));
     expect(first.status).toBe(200);
+    expect(first.body).toEqual({ domain, machineGuid: guid, preview: false, allowed: true, deregistered: true });
     const before = await rows(domain);
     const again = await deregister(domain, guid, {}, withKey(key));
     expect([again.status, again.body]).toEqual([200, first.body]);
@@ -50,31 +53,56 @@ describe("a leave with an Idempotency-Key", () => {
   });
 
   it("is refused with anything else in it differing", async () => {
+    const domain = newDomain();
+    const guid = newGuid();
+    const key = crypto.randomUUID();
+    await register(domain, guid);
+    await deregister(domain, guid, {}, withKey(key));
+    const before = await rows(domain);
+    const answer = await deregister(domain, guid, { preview: true }, withKey(key));
+    expect(answer.status).toBe(422);
+    expect(answer.body.error).toBe("IDEMPOTENCY_KEY_REUSED");
+    expect(await rows(domain)).toEqual(before);
+  });
+
+  it("is refused with the jti that a registration was signed with", async () => {
+    const [domain, device] = [newDomain(), await newDevice()];
+    const jti = crypto.randomUUID();
+    expect((await signedBy(device, domain, "register", { jti })).status).toBe(201);
+    const before = await rows(domain);
+    const answer = await signedBy(device, domain, "deregister", { jti });
+    expect([answer.status, answer.body.error]).toEqual([422, "IDEMPOTENCY_KEY_REUSED"]);
+    expect(await rows(domain)).toEqual(before);
+  });
+
+  it("has nothing to do with the same key of another device, or in another domain", async () => {
     const [domain, elsewhere] = [newDomain(), newDomain()];
-    const [guid, other] = [newGuid(), newGuid()];
+    const [guid, other, stranger] = [newGuid(), newGuid(), newGuid()];
     const key = crypto.randomUUID();
     for (const each of [guid, other]) await register(domain, each);
     await register(elsewhere, guid);
-    await deregister(domain, guid, {}, withKey(key));
-    const before = [await rows(domain), await rows(elsewhere)];
-    for (const answer of [
-      await deregister(domain, other, {}, withKey(key)),
-      await deregister(elsewhere, guid, {}, withKey(key)),
-      await deregister(domain, guid, { preview: true }, withKey(key)),
-    ]) {
-      expect(answer.status).toBe(422);
-      expect(answer.body.error).toBe("IDEMPOTENCY_KEY_REUSED");
+    expect((await deregister(domain, guid, {}, withKey(key))).body.deregistered).toBe(true);
+    const answer = await deregister(domain, other, { preview: true }, withKey(key));
+    expect([answer.status, answer.body.deregistered]).toEqual([200, false]);
+    expect((await deregister(domain, other, {}, withKey(key))).body.deregistered).toBe(true);
+    expect((await deregister(elsewhere, guid, {}, withKey(key))).body.deregistered).toBe(true);
+    expect((await deregister(domain, stranger, {}, withKey(key))).body.error).toBe("DEREG_DENIED");
+    for (const each of [domain, elsewhere]) {
+      expect((await rows(each)).members).toEqual([]);
+      expect(await invariantViolations(each)).toEqual([]);
     }
-    expect([await rows(domain), await rows(elsewhere)]).toEqual(before);
   });
 
-  it("leaves one of two domains, if two are asked at once with the same key", async () => {
+  it("leaves both of two domains, if two are asked at once with the same key", async () => {
     const domains = [newDomain(), newDomain()];
     const guid = newGuid();
     const key = crypto.randomUUID();
     for (const domain of domains) await register(domain, guid);
     const answers = await Promise.all(domains.map((domain) => deregister(domain, guid, {}, withKey(key))));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 422]);
+    expect(answers.map(({ status, body }) => [status, body.deregistered])).toEqual([
+      [200, true],
+      [200, true],
+    ]);
     for (const domain of domains) expect(await invariantViolations(domain)).toEqual([]);
   });
 
@@ -100,40 +128,42 @@ describe("a leave with an Idempotency-Key", () => {
 });
 
 describe("the record of a leave", () => {
-  const leaveWith = async (key: string) => {
-    const domain = newDomain();
-    const guid = newGuid();
-    await register(domain, guid);
-    await deregister(domain, guid, {}, withKey(key));
-    return { domain, guid };
-  };
-  const age = (key: string, days: number) =>
-    env.DB.prepare("update domain_requests set recorded_at = recorded_at - ? where request_key = ?")
-      .bind(days * DAY, key)
-      .run();
-  const kept = async (key: string) =>
-    (await env.DB.prepare("select 1 from domain_requests where request_key = ?").bind(key).all()).results.length === 1;
+  const ids = async (domain: string) =>
+    (await stored(domain, "select id from domain_requests order by recorded_at")).map(({ id }) => id);
 
-  it("is kept for 7 days at least, and cleared away by later leaves", async () => {
-    const [young, old] = [crypto.randomUUID(), crypto.randomUUID()];
-    await leaveWith(young);
-    await leaveWith(old);
-    await age(young, 7);
-    await age(old, 9);
-    await leaveWith(crypto.randomUUID());
-    expect(await kept(young)).toBe(true);
-    expect(await kept(old)).toBe(false);
+  it("is kept for 7 days at least, and cleared away by the object's alarm", async () => {
+    const domain = newDomain();
+    const [young, old] = [newGuid(), newGuid()];
+    for (const [guid, days] of [
+      [old, 9],
+      [young, 7],
+    ] as const) {
+      await register(domain, guid);
+      await deregister(domain, guid, {}, withKey("key"));
+      await stored(
+        domain,
+        "update domain_requests set recorded_at = recorded_at - ? where id = ?",
+        days * DAY,
+        `${guid} key`,
+      );
+    }
+    await runAlarm(domain);
+    expect(await ids(domain)).toContain(`${young} key`);
+    expect(await ids(domain)).not.toContain(`${old} key`);
+    expect((await deregister(domain, young, {}, withKey("key"))).body.deregistered).toBe(true);
+    expect((await deregister(domain, old, {}, withKey("key"))).body.error).toBe("DEREG_DENIED");
   });
 
   it("is cleared away without a scan", async () => {
-    const plan = await env.DB.prepare(
-      `explain query plan delete from domain_requests where request_key in (
-         select request_key from domain_requests where recorded_at < ? order by recorded_at asc limit 20)`,
-    )
-      .bind(Date.now())
-      .all<{ detail: string }>();
-    const details = plan.results.map(({ detail }) => detail).join("\n");
-    expect(details).toContain("USING COVERING INDEX domain_requests_by_age (recorded_at<?)");
+    const domain = newDomain();
+    await configure(domain, {});
+    const plan = await stored(
+      domain,
+      "explain query plan delete from domain_requests where length(id) > 36 and recorded_at < ?",
+      Date.now(),
+    );
+    const details = plan.map(({ detail }) => detail).join("\n");
+    expect(details).toContain("INDEX domain_requests_by_age (recorded_at<?)");
     expect(details).not.toMatch(/^SCAN/m);
   });
 });

@@ -14,6 +14,7 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "PUT /admin/domains/:domain": ["domains:write", 200, { maxMembership: 7 }],
   "PATCH /admin/domains/:domain": ["domains:write", 200, { maxMembership: 7 }],
   "POST /admin/domains/:domain/rollover": ["domains:write", 200, { when: "now" }],
+  "POST /admin/domains/:domain/copy": ["domains:write", 200],
   "GET /admin/domains/:domain/key-versions": ["domains:read", 200],
   "GET /admin/key-encryption": ["domains:read", 200],
   "POST /admin/key-encryption/rewrap": ["domains:write", 200],

@@ -224,7 +224,12 @@ describe("GET /health", () => {
   it("says that the server can work, and nothing of what it holds", async () => {
     const answer = await reply("GET", "/health");
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ status: "ok", database: "ok", secrets: "ok" });
+    expect(answer.body).toEqual({
+      status: "ok",
+      database: "ok",
+      secrets: "ok",
+      copy: { domains: expect.any(Number), seconds: expect.any(Number) },
+    });
     expect(answer.headers.get("cache-control")).toBe("no-store");
   });
 });
