@@ -23,6 +23,8 @@ export type EmbeddedServer = Readonly<{
   stored<Found extends Row>(domain: string, statement: string, ...values: (string | number | null)[]): Promise<Found[]>;
   /** Throws away the memory of a domain's object. */
   evict(domain: string): Promise<void>;
+  /** The lines it has logged so far. */
+  readonly logLines: readonly string[];
   /** The messages that came out of the queue so far. */
   messages(): Promise<readonly unknown[]>;
   /** Kills the server in whatever it is at, and starts it at the same address and on the same data with these changes. */
@@ -63,6 +65,7 @@ export async function startEmbeddedServer(
     DOMAIN_SERVER_URL: ORIGIN,
     ...options.vars,
   };
+  const logLines: string[] = [];
   const settings = (port: number) =>
     convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -71,6 +74,7 @@ export async function startEmbeddedServer(
       telemetry: { enabled: false },
       unsafeTriggerHandlers: true,
       unsafeInspectDurableObjects: true,
+      handleStructuredLogs: ({ message }: { message: string }) => logLines.push(message),
       resourcePersistencePath: join(dir, "state"),
       workers: [
         {
@@ -110,6 +114,7 @@ export async function startEmbeddedServer(
     return {
       url,
       adminToken,
+      logLines,
       get database() {
         return database;
       },
