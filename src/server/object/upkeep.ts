@@ -81,7 +81,7 @@ function removeExpired({ storage }: Parts, now: number): void {
   const condition = "length(id) > 36";
   sql.exec(`delete from domain_requests where ${condition} and recorded_at < ?`, now - IDEMPOTENCY_MILLISECONDS);
   sql.exec(
-    `delete from domain_requests where ${condition} and recorded_at < (
+    `delete from domain_requests where ${condition} and recorded_at <= (
       select recorded_at from domain_requests where ${condition} order by recorded_at desc limit 1 offset ?)`,
     MAX_IDEMPOTENCY_RECORDS,
   );
