@@ -125,6 +125,18 @@ export const adminOperations: ZodOpenApiPathsObject = {
       responses: { 200: overview("The key is made, or the rollover is due."), ...problemsOfChange },
     },
   },
+  "/admin/domains/{domain}/copy": {
+    post: {
+      operationId: "copyDomain",
+      tags: ["Domains"],
+      summary: "Write what the database lacks of a domain",
+      description:
+        "Compares the two, and answers when the database has everything. Every change gets there by itself within a moment, and a comparison is made once a week: ask for one after the database was restored.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain },
+      responses: { 200: overview("The database has all of the domain."), ...problemsOfDomain },
+    },
+  },
   "/admin/domains/{domain}/retired-keys": {
     put: {
       operationId: "retireKeys",

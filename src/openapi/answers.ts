@@ -63,7 +63,7 @@ export const deregistrationAnswer = z
     domain: domainName,
     machineGuid,
     preview: z.boolean(),
-    allowed: z.literal(true),
+    allowed: z.literal(true).meta({ description: "The device may leave: one that may not is refused." }),
     deregistered: z.boolean().meta({ description: "Whether the device was removed: false for a preview." }),
   })
   .meta({ id: "DeregistrationAnswer" });

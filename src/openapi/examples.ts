@@ -3,7 +3,7 @@
 /** Values that the document's examples share. */
 export const EXAMPLE = {
   origin: "https://domains.example.com",
-  requestId: "3f0c9a52-7a5e-4c0f-9d11-0a4f7b1c2d3e",
+  requestId: "01a20941-d4d8-7c0f-9d11-0a4f7b1c2d3e",
   domain: "den",
   machineGuid: "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
   time: "2026-11-23T16:33:59.000Z",
