@@ -10,7 +10,7 @@ const unit = {
 };
 
 /** The pool that runs a Worker in workerd with the bindings that the tests expect, on the tables of a folder. */
-const inWorkerd = (main: string, migrations: string) =>
+const inWorkerd = (main: string, migrations: string, answerAfter = "object") =>
   cloudflareTest(async () => ({
     main,
     wrangler: { configPath: "./wrangler.toml" },
@@ -20,6 +20,7 @@ const inWorkerd = (main: string, migrations: string) =>
         KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
         DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
         TRUSTED_ISSUERS: JSON.stringify(issuers.trusted),
+        ANSWER_AFTER: answerAfter,
         TEST_LITERAL: main.includes("literal"),
         TEST_ISSUER_KEYS: issuers.keys,
         TEST_MIGRATIONS: await readD1Migrations(migrations),
@@ -37,18 +38,29 @@ const worker = {
   },
 };
 
-// The Worker that the benchmark measures against must do the same, or it proves nothing to be faster than it.
-const literal = {
-  plugins: [inWorkerd("bench/literal/index.ts", "./bench/literal")],
+/** The tests of the rules, for another Worker or another configuration that must do the same. */
+const sameRules = (name: string, pool: ReturnType<typeof inWorkerd>, ...more: readonly string[]) => ({
+  plugins: [pool],
   test: {
-    name: "literal",
-    include: ["registration", "deregistration", "signed-requests", "sealed-keys"].map(
+    name,
+    include: ["registration", "deregistration", "signed-requests", "sealed-keys", ...more].map(
       (subject) => `test/worker/${subject}.test.ts`,
     ),
     setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
     testTimeout: 60_000,
   },
-};
+});
+
+const afterDatabase = sameRules(
+  "after-database",
+  inWorkerd("src/server/index.ts", "./migrations", "database"),
+  "idempotency",
+  "concurrency",
+  "answer-after",
+);
+
+// The Worker that the benchmark measures against must do the same, or it proves nothing to be faster than it.
+const literal = sameRules("literal", inWorkerd("bench/literal/index.ts", "./bench/literal"));
 
 const e2e = {
   test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
@@ -65,4 +77,4 @@ const model = {
   },
 };
 
-export default defineConfig({ test: { projects: [unit, worker, literal, e2e, model], silent: "passed-only" } });
+export default defineConfig({ test: { projects: [unit, worker, afterDatabase, literal, e2e, model], silent: "passed-only" } });
