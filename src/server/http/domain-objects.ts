@@ -12,7 +12,11 @@ const TRIES = 3;
 /** The domain's object as it is called: the platform's own types lose what depends on a method's arguments. */
 type Stub = {
   execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>>;
-  read<Name extends ReadName>(name: Name, ...args: ReadArguments<Name>): Promise<Outcome<Reading<Name>>>;
+  read<Name extends ReadName>(
+    requestId: string,
+    name: Name,
+    ...args: ReadArguments<Name>
+  ): Promise<Outcome<Reading<Name>>>;
 } & Pick<DomainObject, "copy" | "rewrapKeys">;
 
 /** An operator's command without what the request says anyway. */
@@ -52,7 +56,8 @@ export async function read<Name extends ReadName>(
   name: Name,
   ...args: ReadArguments<Name>
 ): Promise<ReadResult<Name>> {
-  const found = granted(await callObject(c.env, domain, (object) => object.read(name, ...args)));
+  const requestId = c.get("requestId");
+  const found = granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args)));
   if (found === null) throw new Problem("DOMAIN_NOT_FOUND");
   return found.value;
 }

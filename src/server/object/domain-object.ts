@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Command, GrantOf } from "../../domain/commands.ts";
 import { type Outcome, refused } from "../../domain/types.ts";
 import { type Config, configOf } from "../config.ts";
+import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure } from "../database/d1-errors.ts";
 import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
@@ -96,8 +97,12 @@ export class DomainObject extends DurableObject<Env> {
     return { granted: true, grant: { ...outcome.grant, credentials } };
   }
 
-  /** Reads something of the domain. */
-  async read<Name extends ReadName>(name: Name, ...args: ReadArguments<Name>): Promise<Outcome<Reading<Name>>> {
+  /** Reads something of the domain, for the request with this id. */
+  async read<Name extends ReadName>(
+    requestId: string,
+    name: Name,
+    ...args: ReadArguments<Name>
+  ): Promise<Outcome<Reading<Name>>> {
     try {
       const { storage } = this.#all;
       const presence = storage.row ? "present" : await this.#presence();
@@ -106,7 +111,7 @@ export class DomainObject extends DurableObject<Env> {
       const read = READS[name] as (storage: DomainStorage, ...args: unknown[]) => ReadResult<Name>;
       return { granted: true, grant: { value: read(storage, ...args) } };
     } catch (error) {
-      return this.#failure(error, null);
+      return this.#failure(error, requestId);
     }
   }
 
@@ -222,8 +227,9 @@ export class DomainObject extends DurableObject<Env> {
   }
 
   /** The refusal for a failure; its cause goes to the log alone. */
-  #failure(error: unknown, requestId: string | null): Outcome<never> {
-    const name = FAILURES[d1Failure(error)];
+  #failure(error: unknown, requestId: string): Outcome<never> {
+    // Its message names the domain, which may be called like an error of D1.
+    const name = error instanceof KeyWrappingError ? "INTERNAL_ERROR" : FAILURES[d1Failure(error)];
     log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
       requestId,
       ...errorFields(error),
