@@ -19,7 +19,7 @@ describe("an evicted device", () => {
     const domain = await inhabited(goes, stays);
     const answer = await evict(domain, goes);
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ domain, evicted: true });
+    expect(answer.body).toEqual({ domain, evicted: true, copied: true });
     const overview = (await operate("GET", `/${domain}`)).body;
     expect(overview).toMatchObject({ memberCount: 1, keyRolloverRequired: true, keyVersion: 1 });
     expect((await reply("GET", `/domains/${domain}/keys`)).body.currentKeyVersion).toBeNull();
@@ -81,7 +81,7 @@ describe("an evicted device", () => {
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
-  it.each(["before", "after"] as const)(
+  it.each(["before", "in", "after"] as const)(
     "is evicted once if its domain's object is lost %s the commit",
     async (moment) => {
       const [guid, other] = [newGuid(), newGuid()];
