@@ -1,12 +1,16 @@
 import { applyD1Migrations, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it } from "vitest";
+import { base64url } from "jose";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
 import { ORIGIN, reply } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
 
+const COPIED = { domains: 0, seconds: 0 };
+
 // Storage is this file's own.
 afterEach(async () => {
+  vi.restoreAllMocks();
   await reset();
   await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
 });
@@ -25,12 +29,12 @@ async function health(environment: object) {
 describe("GET /health", () => {
   it("says so if any table is missing", async () => {
     const { results } = await tables();
-    expect(results.length).toBeGreaterThan(4);
+    expect(results).toHaveLength(4);
     for (const { name } of results) {
       await env.DB.prepare(`alter table ${name} rename to gone`).run();
       const { status, body } = await reply("GET", "/health");
       expect(status, name).toBe(503);
-      expect(body).toEqual({ status: "failing", database: "unmigrated", secrets: "ok" });
+      expect(body).toEqual({ status: "failing", database: "unmigrated", secrets: "ok", copy: COPIED });
       await env.DB.prepare(`alter table gone rename to ${name}`).run();
     }
     expect((await reply("GET", "/health")).status).toBe(200);
@@ -50,7 +54,7 @@ describe("GET /health", () => {
     const DB = faultyDatabase(env.DB, () => Promise.reject(new Error(CONNECTION_LOST)));
     expect(await health({ DB })).toEqual({
       status: 503,
-      body: { status: "failing", database: "failing", secrets: "ok" },
+      body: { status: "failing", database: "failing", secrets: "ok", copy: COPIED },
     });
   });
 
@@ -59,18 +63,79 @@ describe("GET /health", () => {
     const broken = { ...keys[0], x: keys[0].y, y: keys[0].x };
     const { status, body } = await health({ DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [broken] }) });
     expect(status).toBe(503);
-    expect(body).toEqual({ status: "failing", database: "ok", secrets: "failing" });
+    expect(body).toEqual({ status: "failing", database: "ok", secrets: "failing", copy: COPIED });
   });
 
-  it("reads no row of any table", async () => {
+  it("says so if a key does not open what it sealed, although nothing throws", async () => {
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    vi.spyOn(crypto.subtle, "decrypt").mockRejectedValue(new Error("the operation failed"));
+    expect(await health({})).toEqual({
+      status: 503,
+      body: { status: "failing", database: "ok", secrets: "failing", copy: COPIED },
+    });
+    expect(errors.mock.calls.join()).toContain("a key of KEY_ENCRYPTION_KEYS does not open its own");
+  });
+
+  it("says so if a key is missing that a domain key is wrapped with, and the log says which", async () => {
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    const fresh = { kty: "oct", kid: "fresh", k: base64url.encode(new Uint8Array(32)) };
+    const KEY_ENCRYPTION_KEYS = JSON.stringify({ keys: [fresh] });
+    expect((await health({ KEY_ENCRYPTION_KEYS })).status).toBe(200);
+    await wrapWith("taken-away", 3);
+    await wrapWith("fresh", 2);
+    const { status, body } = await health({ KEY_ENCRYPTION_KEYS });
+    expect(status).toBe(503);
+    expect(body).toEqual({ status: "failing", database: "ok", secrets: "failing", copy: COPIED });
+    expect(errors.mock.calls.join()).toContain("put back taken-away");
+  });
+
+  it("tells how far the database is behind, and is well without that", async () => {
+    const behind = (lag: () => Promise<object>) => ({ DATABASE_WRITER: { getByName: () => ({ lag }) } });
+    const copy = { domains: 7, seconds: 3.5 };
+    expect(await health(behind(() => Promise.resolve(copy)))).toEqual({
+      status: 200,
+      body: { status: "ok", database: "ok", secrets: "ok", copy },
+    });
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    expect(await health(behind(() => Promise.reject(new Error("the writer is lost"))))).toEqual({
+      status: 200,
+      body: { status: "ok", database: "ok", secrets: "ok", copy: null },
+    });
+  });
+
+  it("reads no row of any table, but some of an index for each key-encryption key", async () => {
     const rows: number[] = [];
     const DB = faultyDatabase(env.DB, async (_, run) => {
-      const results = (await run()) as D1Result[];
-      rows.push(...results.map(({ meta }) => meta.rows_read));
+      const results = (await run()) as D1Result | D1Result[];
+      rows.push(...[results].flat().map(({ meta }) => meta.rows_read));
       return results;
     });
-    expect((await health({ DB })).status).toBe(200);
-    expect(rows.length).toBeGreaterThan(0);
-    expect(rows.every((count) => count === 0)).toBe(true);
+    const readBy = async () => {
+      rows.length = 0;
+      expect((await health({ DB })).status).toBe(200);
+      return [...rows];
+    };
+    const ofNothing = await readBy();
+    const [{ kid }] = JSON.parse(env.KEY_ENCRYPTION_KEYS).keys;
+    await wrapWith(kid, 50);
+    const ofSome = await readBy();
+    await wrapWith(kid, 5_000, 51);
+    const ofMany = await readBy();
+    // One statement for each table, and one for the keys.
+    expect(ofNothing.slice(0, -1)).toEqual([0, 0, 0, 0]);
+    expect(ofMany.slice(0, -1)).toEqual([0, 0, 0, 0]);
+    expect(ofMany.at(-1)).toBe(ofSome.at(-1));
+    expect(ofMany.at(-1)).toBeLessThan(8);
   });
 });
+
+/** Puts as many domain keys into the database that a key-encryption key wraps. */
+function wrapWith(kid: string, count: number, from = 1): Promise<unknown> {
+  return env.DB.prepare(
+    `with recursive numbers(n) as (select ?3 union all select n + 1 from numbers where n < ?2 + ?3 - 1)
+      insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, key_encryption_kid)
+      select ?1, n, '{}', '', ?1 from numbers`,
+  )
+    .bind(kid, count, from)
+    .run();
+}

@@ -6,7 +6,7 @@ import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
 // While a new release spreads, Workers of one meet objects of the other. What they say to each other is written out here as
 // the first release said it: it must stay understood.
 
-const CONTEXT = { issuer: ORIGIN, repeated: false };
+const CONTEXT = { issuer: ORIGIN, creator: null };
 const guid = newGuid();
 
 /** What the Worker of the first release asks of an object. */
@@ -27,15 +27,16 @@ const ASKED = {
     auth: { kind: "none" },
     preview: false,
     proof: null,
-    requestKey: null,
+    idempotencyKey: null,
   },
-  changeSettings: {
+  settings: {
     type: "settings",
     requestId: "c9f0f895-fb98-4b91-99f3-1a2b3c4d5e6f",
+    by: "admin-token",
     mode: "merge",
     patch: { maxMembership: 5 },
   },
-  rollOver: { type: "rollover", requestId: "45c48cce-2e2d-4fbd-aa1a-8e9f0a1b2c3d", when: "now" },
+  rollover: { type: "rollover", requestId: "45c48cce-2e2d-4fbd-aa1a-8e9f0a1b2c3d", by: "admin-token", when: "now" },
 } as const;
 
 /** What an object of the first release answers. */
@@ -46,36 +47,45 @@ const ANSWERED = {
       newMember: true,
       credentialsAfter: 0,
       keyVersion: 1,
-      credentials: [
+      credentials: JSON.stringify([
         {
           keyVersion: 1,
           token: "a.b.c",
-          expiresAt: 1_800_000_000_000,
+          expiresAt: "2027-01-15T08:00:00.000Z",
           privateKey: { kty: "EC", crv: "P-256", kid: "den/1" },
         },
-      ],
+      ]),
     },
   },
   deregister: { granted: true, grant: { deregistered: true } },
-  changeSettings: { granted: true, grant: { settings: {}, created: false } },
-  rollOver: { granted: true, grant: { keyVersion: 2 } },
+  settings: { granted: true, grant: { settings: {}, created: false, copied: true } },
+  rollover: { granted: true, grant: { keyVersion: 2, copied: true } },
 } as const;
+
+/** What an object of the first release answers to a reading of a domain's keys. */
+const READ = { granted: true, grant: { value: { currentKeyVersion: null, publicJwks: [] } } } as const;
 
 describe("an object of this release", () => {
   it("understands a Worker of the first one", async () => {
     const domain = newDomain();
     const object = env.DOMAIN_OBJECT.getByName(domain);
-    const ask = (name: keyof typeof ASKED) =>
-      (object[name] as unknown as (command: object, context: object) => Promise<{ granted: boolean; grant: object }>)(
-        ASKED[name],
-        CONTEXT,
-      );
+    const execute = object.execute as unknown as (
+      command: object,
+      context: object,
+    ) => Promise<{ granted: boolean; grant: object }>;
+    const ask = (name: keyof typeof ASKED) => execute(ASKED[name], CONTEXT);
     const registered = await ask("register");
     expect(Object.keys(registered.grant)).toEqual(expect.arrayContaining(Object.keys(ANSWERED.register.grant)));
     expect(registered).toMatchObject({ granted: true, grant: { newMember: true, keyVersion: 1 } });
-    expect(await ask("changeSettings")).toMatchObject({ granted: true, grant: { created: false } });
-    expect(await ask("rollOver")).toEqual(ANSWERED.rollOver);
+    expect(await ask("settings")).toMatchObject({ granted: true, grant: { created: false } });
+    expect(await ask("rollover")).toEqual(ANSWERED.rollover);
     expect(await ask("deregister")).toEqual(ANSWERED.deregister);
+    const read = object.read as unknown as (...args: string[]) => Promise<object>;
+    const keys = await read(ASKED.register.requestId, "publicKeys");
+    expect(keys).toEqual({
+      granted: true,
+      grant: { value: { currentKeyVersion: null, publicJwks: [expect.any(String), expect.any(String)] } },
+    });
     const { info, members } = await rows(domain);
     expect(info).toMatchObject({ max_membership: 5, revision: 4, member_count: 0 });
     expect(members).toEqual([]);
@@ -86,15 +96,13 @@ describe("a Worker of this release", () => {
   /** Asks a Worker whose objects are of the first release: they answer as it did, and know no more than it did. */
   async function ask(method: string, path: string, body?: object) {
     const asked: [string, object][] = [];
-    const object = Object.fromEntries(
-      Object.entries(ANSWERED).map(([name, answer]) => [
-        name,
-        async (command: object) => {
-          asked.push([name, command]);
-          return answer;
-        },
-      ]),
-    );
+    const object: Record<string, (...args: never[]) => Promise<object>> = {
+      execute: async (command: { type: keyof typeof ANSWERED }) => {
+        asked.push([command.type, command]);
+        return ANSWERED[command.type];
+      },
+      read: async () => READ,
+    };
     // What the runtime says when a method is not there.
     const missing = (name: string) => async () => {
       throw new TypeError(`The RPC receiver does not implement the method "${name}".`);
@@ -118,15 +126,12 @@ describe("a Worker of this release", () => {
     const left = await ask("POST", "/domains/den/deregister", { machineGuid: guid });
     expect(left).toMatchObject({ status: 200, body: { deregistered: true } });
     expect(left.asked[0]?.[1]).toMatchObject({ ...ASKED.deregister, requestId: expect.any(String) });
+    const keys = await ask("GET", "/domains/den/keys");
+    expect(keys).toMatchObject({ status: 200, body: { keys: [], currentKeyVersion: null } });
   });
 
-  it.each([
-    ["DELETE", `/admin/domains/den/members/${guid}`],
-    ["PUT", `/admin/domains/den/bans/${guid}`, { reason: "lost" }],
-    ["DELETE", `/admin/domains/den/bans/${guid}`],
-  ])("has %s %s asked again later, which that object does not know", async (...request) => {
-    const [method, path, body] = request as [string, string, object?];
-    const { status, headers, body: problem } = await ask(method, path, body);
+  it("has what that object does not know asked again later", async () => {
+    const { status, headers, body: problem } = await ask("POST", "/admin/domains/den/copy");
     expect(status).toBe(503);
     expect(problem).toMatchObject({ error: "TEMPORARILY_UNAVAILABLE" });
     expect(headers.get("retry-after")).not.toBeNull();
