@@ -44,6 +44,11 @@ export function readSecrets(): Record<string, string> {
   );
 }
 
+/** A variable of the environment, or else of the secrets file; undefined if neither has it. */
+export function givenVariable(name: string): string | undefined {
+  return process.env[name] ?? (existsSync(SECRETS_FILE) ? readSecrets()[name] : undefined);
+}
+
 /** The development issuer's private key, or null if the secrets file has none. */
 export function developmentIssuerKey(secrets: Record<string, string>): JWK | null {
   const text = secrets[ISSUER_KEY];

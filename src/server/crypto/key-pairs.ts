@@ -20,16 +20,13 @@ export async function generateDomainKeyPair(domain: string, keyVersion: number):
   const pair = (await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, true, [
     "deriveBits",
   ])) as CryptoKeyPair;
-  const { kty, crv, x, y, d } = (await crypto.subtle.exportKey("jwk", pair.privateKey)) as JWK;
-  if (!kty || !crv || !x || !y || !d) throw new Error("WebCrypto exported an incomplete P-256 key");
-  const publicJwk: JWK = {
-    kty,
-    crv,
-    x,
-    y,
-    kid: domainKeyId(domain, keyVersion),
-    use: "enc",
-    alg: DOMAIN_KEY_ALGORITHM,
-  };
+  return domainKeyPair((await crypto.subtle.exportKey("jwk", pair.privateKey)) as JWK, domain, keyVersion);
+}
+
+/** The JWKs of a private P-256 key as a domain key: with its metadata, and their members always in the same order. */
+export function domainKeyPair({ kty, crv, x, y, d }: JWK, domain: string, keyVersion: number): DomainKeyPair {
+  if (!kty || !crv || !x || !y || !d) throw new Error("a private P-256 key is incomplete");
+  const kid = domainKeyId(domain, keyVersion);
+  const publicJwk: JWK = { kty, crv, x, y, kid, use: "enc", alg: DOMAIN_KEY_ALGORITHM };
   return { publicJwk, privateJwk: { ...publicJwk, d } };
 }
