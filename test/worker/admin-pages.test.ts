@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { base64url, compactDecrypt, decodeProtectedHeader } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { configure, newDomain, newGuid, register } from "./client.ts";
+import { configure, newDomain, newGuid, register, stored } from "./client.ts";
+import { expectCopied } from "./copied.ts";
 import { COLLECTIONS, type Collection } from "./list-collections.ts";
 import { operate, paged } from "./operators.ts";
 
@@ -12,9 +13,8 @@ const ROWS = 24;
 /** A domain without a row in any list. */
 async function emptyDomain(): Promise<string> {
   const domain = newDomain();
-  await env.DB.prepare("insert into domain_server_info (domain, revision, created_at, updated_at) values (?, 0, 0, 0)")
-    .bind(domain)
-    .run();
+  await configure(domain, {});
+  await stored(domain, "delete from domain_log");
   return domain;
 }
 
@@ -174,8 +174,11 @@ describe("the list of domains", () => {
     const domain = newDomain();
     await register(domain, newGuid());
     await register(domain, newGuid());
+    await expectCopied(domain);
     const { body } = await operate("GET", `?prefix=${domain}`);
-    expect(body.domains).toEqual([(await operate("GET", `/${domain}`)).body]);
+    const { copiedRevision, copySecondsBehind, ...alone } = (await operate("GET", `/${domain}`)).body;
+    expect([copiedRevision, copySecondsBehind]).toEqual([alone.revision, 0]);
+    expect(body.domains).toEqual([alone]);
     expect(body.domains[0]).toEqual({
       domain,
       authenticationRequired: false,

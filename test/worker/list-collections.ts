@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { stored } from "./client.ts";
 
 /** A list as its operators see it and as its rows come and go: by number, in the order of the list's keys. */
 export type Collection = Readonly<{
@@ -15,6 +16,7 @@ export type Collection = Readonly<{
 
 const EPOCH = Date.UTC(2026, 0, 1);
 const guidOf = (number: number) => `${String(number).padStart(8, "0")}-6c1e-4f0a-9d3b-5a7e21c04f88`;
+/** Runs a statement on the database. */
 const run = (sql: string, ...values: unknown[]) =>
   env.DB.prepare(sql)
     .bind(...values)
@@ -26,8 +28,8 @@ const log = (order: "newest" | "oldest"): Collection => ({
   name: "entries",
   numberOf: ({ revision }) => revision,
   add: (domain, number) =>
-    run("insert into domain_log values (?, ?, ?, ?, '[]', null)", domain, number, `commit-${number}`, EPOCH),
-  remove: (domain, number) => run("delete from domain_log where domain = ? and revision = ?", domain, number),
+    stored(domain, "insert into domain_log values (?, ?, '[]', ?)", number, EPOCH, `hash-${number}`),
+  remove: (domain, number) => stored(domain, "delete from domain_log where revision = ?", number),
   descending: order === "newest",
 });
 
@@ -53,30 +55,23 @@ export const COLLECTIONS: Readonly<Record<string, Collection>> = {
     name: "members",
     numberOf: ({ joinedAt }) => sinceEpoch(joinedAt),
     add: (domain, number) =>
-      run(
-        "insert into domain_membership (domain, machine_guid, joined_at) values (?, ?, ?)",
-        domain,
-        guidOf(number),
-        EPOCH + number,
-      ),
-    remove: (domain, number) =>
-      run("delete from domain_membership where domain = ? and machine_guid = ?", domain, guidOf(number)),
+      stored(domain, "insert into domain_membership values (?, null, ?, null, 20000)", guidOf(number), EPOCH + number),
+    remove: (domain, number) => stored(domain, "delete from domain_membership where machine_guid = ?", guidOf(number)),
   },
   bans: {
     path: (domain) => `/${domain}/bans`,
     name: "bans",
     numberOf: ({ bannedAt }) => sinceEpoch(bannedAt),
     add: (domain, number) =>
-      run("insert into domain_bans values (?, ?, null, 'stolen', 'ada', ?)", domain, guidOf(number), EPOCH + number),
-    remove: (domain, number) =>
-      run("delete from domain_bans where domain = ? and machine_guid = ?", domain, guidOf(number)),
+      stored(domain, "insert into domain_bans values (?, null, 'stolen', 'ada', ?)", guidOf(number), EPOCH + number),
+    remove: (domain, number) => stored(domain, "delete from domain_bans where machine_guid = ?", guidOf(number)),
   },
   "key versions": {
     path: (domain) => `/${domain}/key-versions`,
     name: "keys",
     numberOf: ({ keyVersion }) => keyVersion,
-    add: (domain, number) => run("insert into domain_keys values (?, ?, '{}', '', ?, null)", domain, number, EPOCH),
-    remove: (domain, number) => run("delete from domain_keys where domain = ? and key_version = ?", domain, number),
+    add: (domain, number) => stored(domain, "insert into domain_keys values (?, '{}', '', '', ?)", number, EPOCH),
+    remove: (domain, number) => stored(domain, "delete from domain_keys where key_version = ?", number),
     descending: true,
   },
   "the log, newest first": log("newest"),
