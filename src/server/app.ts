@@ -1,12 +1,12 @@
 import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { ConfigError } from "./config.ts";
-import { type D1Failure, d1Advice, d1Failure } from "./database/d1-errors.ts";
+import { d1Advice, d1Failure, ERROR_OF } from "./database/d1-errors.ts";
 import { type AppEnv, serverUrl } from "./http/context.ts";
 import { invalidRequest, Problem } from "./http/problems.ts";
 import { errorFields, log } from "./log.ts";
-import { crossOrigin } from "./middleware/cross-origin.ts";
 import { commonHeaders } from "./middleware/common-headers.ts";
+import { crossOrigin } from "./middleware/cross-origin.ts";
 import { admin } from "./routes/admin/index.ts";
 import { devices } from "./routes/devices.ts";
 import { domain } from "./routes/domain.ts";
@@ -63,10 +63,5 @@ function unexpected(error: Error, c: Context<AppEnv>): Problem {
     ...errorFields(error),
     ...d1Advice(error),
   });
-  return new Problem(BY_D1_FAILURE[d1Failure(error)] ?? "INTERNAL_ERROR");
+  return new Problem(ERROR_OF[d1Failure(error)]);
 }
-
-const BY_D1_FAILURE: { readonly [Failure in D1Failure]?: "OVERLOADED" | "TEMPORARILY_UNAVAILABLE" } = {
-  overloaded: "OVERLOADED",
-  transient: "TEMPORARILY_UNAVAILABLE",
-};

@@ -1,5 +1,6 @@
 import { configOf } from "./config.ts";
 import { domainsToRewrap } from "./database/key-encryption.ts";
+import { newRequestId } from "./http/context.ts";
 import { callObject } from "./http/domain-objects.ts";
 import { errorFields, log } from "./log.ts";
 import type { RewrapRun } from "./object/key-rewrapping.ts";
@@ -17,18 +18,21 @@ export async function maintain(env: Env): Promise<void> {
 
 /** Has so many domains wrap their keys with the present key-encryption key, whatever becomes of each. */
 export async function rewrapDomains(env: Env, maxDomains: number): Promise<RewrapRun> {
+  const requestId = newRequestId();
   const kid = configOf(env).keyEncryptionKeys[0].kid as string;
   let [rewrapped, locked, after, seen] = [0, 0, "", 0];
   while (seen < maxDomains) {
     const domains = await domainsToRewrap(env.DB, kid, after, Math.min(DOMAINS_AT_A_TIME, maxDomains - seen));
     const runs = await Promise.allSettled(
-      domains.map((domain) => callObject(env, domain, (object) => object.rewrapKeys())),
+      domains.map((domain) => callObject(env, domain, (object) => object.rewrapKeys(requestId))),
     );
     for (const [index, run] of runs.entries()) {
-      if (run.status === "fulfilled") {
-        rewrapped += run.value.rewrapped;
-        locked += run.value.locked;
-      } else log("error", "wrapping keys anew failed", { domain: domains[index], ...errorFields(run.reason) });
+      const failure =
+        run.status === "rejected" ? errorFields(run.reason) : run.value.granted ? null : run.value.refusal;
+      if (failure) log("error", "wrapping keys anew failed", { domain: domains[index], ...failure });
+      if (run.status === "rejected" || !run.value.granted) continue;
+      rewrapped += run.value.grant?.value.rewrapped ?? 0;
+      locked += run.value.grant?.value.locked ?? 0;
     }
     seen += domains.length;
     after = domains.at(-1) ?? after;

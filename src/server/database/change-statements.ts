@@ -56,16 +56,17 @@ export async function writeChanges(database: D1Database, changes: readonly Chang
 }
 
 /** Marks a domain as one that is written anew: its pages apply as long as `head` is this id. */
-export function beginRewrite(database: D1Database, row: DomainRow, id: string): Promise<unknown> {
-  return batch(database, [upsertInfo([{ ...row, revision: 0, head: id }], sql`true`)]);
+export async function beginRewrite(database: D1Database, row: DomainRow, id: string): Promise<void> {
+  await batch(database, [upsertInfo([{ ...row, revision: 0, head: id }], sql`true`)]);
 }
 
 /** Replaces the rows of a page by those that are given. */
-export function writePage(database: D1Database, { domain, id, table, after, upTo, rows }: Page): Promise<unknown> {
+export async function writePage(database: D1Database, page: Page): Promise<void> {
+  const { domain, id, table, after, upTo, rows } = page;
   const { name, columns } = COPIED_TABLES[table];
   const key = sql.identifier(columns[0]);
   const applies = isRewriting(domain, id);
-  return batch(database, [
+  await batch(database, [
     sql`delete from ${sql.identifier(name)} where domain = ${domain} and ${key} > ${after}
       and ${upTo === null ? sql`true` : sql`${key} <= ${upTo}`}
       and ${key} not in (select value ->> 0 from json_each(${JSON.stringify(rows)})) and ${applies}`,

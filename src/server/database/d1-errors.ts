@@ -1,3 +1,5 @@
+import type { DomainError, Refusal } from "../../domain/errors.ts";
+
 /** The kinds of failed D1 calls. */
 export type D1Failure =
   /** D1 took on too much and did not run the call. */
@@ -19,6 +21,14 @@ const SIGNS: readonly (readonly [D1Failure, RegExp])[] = [
   ],
 ];
 
+/** The error that a request is refused with, for each failure. */
+export const ERROR_OF: Readonly<Record<D1Failure, DomainError>> = {
+  overloaded: "OVERLOADED",
+  transient: "TEMPORARILY_UNAVAILABLE",
+  unmigrated: "INTERNAL_ERROR",
+  permanent: "INTERNAL_ERROR",
+};
+
 /** How long a D1 call may take. */
 const CALL_MILLISECONDS = 10_000;
 
@@ -30,6 +40,12 @@ const CALL_MILLISECONDS = 10_000;
 export function d1Failure(error: unknown): D1Failure {
   const message = messages(error);
   return SIGNS.find(([, sign]) => sign.test(message))?.[0] ?? "permanent";
+}
+
+/** The refusal for an error that D1 threw, or anything else. Error classes do not survive RPC; this does. */
+export function failureRefusal(error: unknown): Readonly<{ granted: false; refusal: Refusal }> {
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : "unknown";
+  return { granted: false, refusal: { error: ERROR_OF[d1Failure(error)], reason } };
 }
 
 /** What an operator can do about a D1 error, as a log field; nothing where only waiting or mending code helps. */

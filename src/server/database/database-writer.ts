@@ -1,8 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
+import type { Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
 import { type Change, type DomainRow, type Found, type Page, TABLE_ORDER } from "./copied-tables.ts";
-import { d1Advice, d1Failure, inTime } from "./d1-errors.ts";
+import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
 
 /** The most rows and domains of one write. */
 const MAX_ROWS = 5_000;
@@ -24,8 +25,7 @@ export type CopyLag = Readonly<{
 type Waiting = Readonly<{
   change: Change;
   since: number;
-  resolve: (found: Found) => void;
-  reject: (error: unknown) => void;
+  resolve: (outcome: Outcome<Found>) => void;
 }>;
 
 /**
@@ -38,26 +38,26 @@ export class DatabaseWriter extends DurableObject<Env> {
   #writing = false;
   #failingSince: number | null = null;
 
-  /** Writes a change. @returns what D1 had of the domain before @throws if D1 does not take it */
-  write(change: Change): Promise<Found> {
-    const { promise, resolve, reject } = Promise.withResolvers<Found>();
-    this.#waiting.push({ change, since: Date.now(), resolve, reject });
+  /** Writes a change. @returns what D1 had of the domain before */
+  write(change: Change): Promise<Outcome<Found>> {
+    const { promise, resolve } = Promise.withResolvers<Outcome<Found>>();
+    this.#waiting.push({ change, since: Date.now(), resolve });
     if (!this.#writing) this.#writeAll();
     return promise;
   }
 
   /** Begins to write a domain anew, under an id. */
-  async beginRewrite(row: DomainRow, id: string): Promise<void> {
-    await this.#trying(() => beginRewrite(this.env.DB, row, id));
+  beginRewrite(row: DomainRow, id: string): Promise<Outcome<void>> {
+    return this.#trying(() => beginRewrite(this.env.DB, row, id));
   }
 
   /** Writes a page of a domain that is written anew. */
-  async rewritePage(page: Page): Promise<void> {
-    await this.#trying(() => writePage(this.env.DB, page));
+  rewritePage(page: Page): Promise<Outcome<void>> {
+    return this.#trying(() => writePage(this.env.DB, page));
   }
 
   /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
-  endRewrite(row: DomainRow, id: string): Promise<boolean> {
+  endRewrite(row: DomainRow, id: string): Promise<Outcome<boolean>> {
     return this.#trying(() => endRewrite(this.env.DB, row, id));
   }
 
@@ -98,33 +98,29 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 
   async #writeSome(waiting: readonly Waiting[]): Promise<void> {
-    try {
-      const found = await this.#trying(() =>
-        writeChanges(
-          this.env.DB,
-          waiting.map(({ change }) => change),
-        ),
-      );
-      for (const [index, { resolve }] of waiting.entries()) resolve(found[index] ?? null);
-    } catch (error) {
-      // One change that D1 does not take must not stop the others.
-      if (waiting.length > 1 && d1Failure(error) === "permanent")
-        for (const each of waiting) await this.#writeSome([each]);
-      else for (const { reject } of waiting) reject(error);
+    const changes = waiting.map(({ change }) => change);
+    const outcome = await this.#trying(() => writeChanges(this.env.DB, changes));
+    // One change that D1 does not take must not stop the others.
+    if (!outcome.granted && outcome.refusal.error === "INTERNAL_ERROR" && waiting.length > 1) {
+      for (const each of waiting) await this.#writeSome([each]);
+      return;
+    }
+    for (const [index, { resolve }] of waiting.entries()) {
+      resolve(outcome.granted ? { granted: true, grant: outcome.grant[index] ?? null } : outcome);
     }
   }
 
-  async #trying<T>(write: () => Promise<T>): Promise<T> {
+  async #trying<T>(write: () => Promise<T>): Promise<Outcome<T>> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await inTime(write());
+        const grant = await inTime(write());
         this.#failingSince = null;
-        return result;
+        return { granted: true, grant };
       } catch (error) {
         this.#failingSince ??= Date.now();
         if (attempt === TRIES || d1Failure(error) !== "transient") {
           log("error", "the database was not written", { ...errorFields(error), ...d1Advice(error) });
-          throw error;
+          return failureRefusal(error);
         }
         await scheduler.wait(20 * 2 ** attempt * (1 + Math.random()));
       }

@@ -57,7 +57,15 @@ export async function read<Name extends ReadName>(
   ...args: ReadArguments<Name>
 ): Promise<ReadResult<Name>> {
   const requestId = c.get("requestId");
-  const found = granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args)));
+  return existing(granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args))));
+}
+
+/** Has a domain that exists compared with the database, and copied. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
+export async function copy(c: Context<AppEnv>, domain: string): Promise<ReadResult<"overview">> {
+  return existing(granted(await callObject(c.env, domain, (object) => object.copy(c.get("requestId")))));
+}
+
+function existing<T>(found: Readonly<{ value: T }> | null): T {
   if (found === null) throw new Problem("DOMAIN_NOT_FOUND");
   return found.value;
 }

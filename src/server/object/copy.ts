@@ -1,3 +1,4 @@
+import type { Outcome } from "../../domain/types.ts";
 import {
   BEFORE_ALL_KEYS,
   type Change,
@@ -85,7 +86,7 @@ export class Copy {
   async compare(): Promise<void> {
     await this.run();
     const change = this.#change(noKeys(), this.#storage.progress.copiedRevision);
-    this.#accept(change, await this.#writer().write(change));
+    this.#accept(change, written(await this.#writer().write(change)));
     await this.run();
   }
 
@@ -125,7 +126,7 @@ export class Copy {
   async #handOverSome(): Promise<void> {
     const { upTo, keys } = this.#pending();
     const change = this.#change(keys, upTo);
-    this.#accept(change, await this.#writer().write(change));
+    this.#accept(change, written(await this.#writer().write(change)));
   }
 
   /** The rows that D1 lacks, of the oldest commits it lacks, up to a revision. */
@@ -216,20 +217,27 @@ export class Copy {
     const { name: domain } = this.#storage;
     const info = this.#info(this.#storage.row?.revision ?? 0);
     const id = crypto.randomUUID();
-    await this.#writer().beginRewrite(info, id);
+    written(await this.#writer().beginRewrite(info, id));
     for (const table of TABLE_ORDER) {
       const { name, columns } = COPIED_TABLES[table];
       const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
       for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
         const rows: readonly Row[] = this.#rows(query, after, MAX_ROWS);
         const upTo: RowKey | null = rows.length < MAX_ROWS ? null : (rows.at(-1)?.[0] as RowKey);
-        await this.#writer().rewritePage({ domain, id, table, after, upTo, rows });
+        written(await this.#writer().rewritePage({ domain, id, table, after, upTo, rows }));
         after = upTo;
       }
     }
-    if (!(await this.#writer().endRewrite(info, id))) throw new Error("the domain was written anew twice at once");
+    if (!written(await this.#writer().endRewrite(info, id)))
+      throw new Error("the domain was written anew twice at once");
     this.#acknowledged(info);
   }
+}
+
+/** What the database writer grants. @throws Error with the reason if it refuses */
+function written<T>(outcome: Outcome<T>): T {
+  if (outcome.granted) return outcome.grant;
+  throw new Error(outcome.refusal.reason);
 }
 
 function perTable<T>(make: (table: CopiedTable) => T): PerTable<T> {

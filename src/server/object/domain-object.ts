@@ -3,7 +3,7 @@ import type { Command, GrantOf } from "../../domain/commands.ts";
 import { type Outcome, refused } from "../../domain/types.ts";
 import { type Config, configOf } from "../config.ts";
 import { KeyWrappingError } from "../crypto/key-wrapping.ts";
-import { d1Advice, d1Failure } from "../database/d1-errors.ts";
+import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
 import { credentialRange, DomainCommands } from "./domain-commands.ts";
@@ -11,7 +11,7 @@ import { type DomainChanged, EventFeed } from "./event-feed.ts";
 import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
 import { Keyring } from "./keyring.ts";
 import { DomainStorage } from "./storage/domain-storage.ts";
-import { type DomainOverview, READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
+import { READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
 import { TakeOver } from "./take-over.ts";
 import { lookAfter, type Parts } from "./upkeep.ts";
 import { UsageStatistics } from "./usage-statistics.ts";
@@ -98,38 +98,45 @@ export class DomainObject extends DurableObject<Env> {
   }
 
   /** Reads something of the domain, for the request with this id. */
-  async read<Name extends ReadName>(
+  read<Name extends ReadName>(
     requestId: string,
     name: Name,
     ...args: ReadArguments<Name>
   ): Promise<Outcome<Reading<Name>>> {
+    const read = READS[name] as (storage: DomainStorage, ...args: unknown[]) => ReadResult<Name>;
+    return this.#whenPresent(requestId, ({ storage }) => read(storage, ...args));
+  }
+
+  /** Compares D1 with the domain and brings it up to date. */
+  copy(requestId: string): Promise<Outcome<Reading<"overview">>> {
+    return this.#whenPresent(requestId, async ({ copy, storage }) => {
+      await copy.compare();
+      return READS.overview(storage);
+    });
+  }
+
+  /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. */
+  rewrapKeys(requestId: string): Promise<Outcome<Readonly<{ value: RewrapRun }> | null>> {
+    return this.#whenPresent(requestId, async ({ storage, config, copy, committed }) => {
+      const run = await rewrapKeys(storage, config.keyEncryptionKeys, committed);
+      await copy.run();
+      return run;
+    });
+  }
+
+  /** The result of some work on the domain; null if there is no such domain. */
+  async #whenPresent<T>(
+    requestId: string,
+    work: (parts: Parts) => T | Promise<T>,
+  ): Promise<Outcome<Readonly<{ value: T }> | null>> {
     try {
-      const { storage } = this.#all;
-      const presence = storage.row ? "present" : await this.#presence();
+      const parts = this.#all;
+      const presence = parts.storage.row ? "present" : await this.#presence();
       if (presence === "taking over") return takingOver();
-      if (presence === "absent") return { granted: true, grant: null };
-      const read = READS[name] as (storage: DomainStorage, ...args: unknown[]) => ReadResult<Name>;
-      return { granted: true, grant: { value: read(storage, ...args) } };
+      return { granted: true, grant: presence === "absent" ? null : { value: await work(parts) } };
     } catch (error) {
       return this.#failure(error, requestId);
     }
-  }
-
-  /** Compares D1 with the domain and brings it up to date; null if there is no such domain. @throws if D1 fails */
-  async copy(): Promise<DomainOverview | null> {
-    const { storage, copy } = this.#all;
-    if (!storage.row && (await this.#presence()) !== "present") return null;
-    await copy.compare();
-    return READS.overview(storage);
-  }
-
-  /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. @throws if D1 fails */
-  async rewrapKeys(): Promise<RewrapRun> {
-    const { storage, config, copy, committed } = this.#all;
-    if (!storage.row && (await this.#presence()) !== "present") return { rewrapped: 0, locked: 0 };
-    const run = await rewrapKeys(storage, config.keyEncryptionKeys, committed);
-    await copy.run();
-    return run;
   }
 
   /** Looks after what follows commits, and goes on with a take-over that was interrupted. */
@@ -229,22 +236,15 @@ export class DomainObject extends DurableObject<Env> {
   /** The refusal for a failure; its cause goes to the log alone. */
   #failure(error: unknown, requestId: string): Outcome<never> {
     // Its message names the domain, which may be called like an error of D1.
-    const name = error instanceof KeyWrappingError ? "INTERNAL_ERROR" : FAILURES[d1Failure(error)];
+    const name = error instanceof KeyWrappingError ? "INTERNAL_ERROR" : ERROR_OF[d1Failure(error)];
     log(name === "INTERNAL_ERROR" ? "error" : "warn", "a command failed", {
       requestId,
       ...errorFields(error),
       ...d1Advice(error),
     });
-    return refused({ error: name, reason: error instanceof Error ? error.name : "unknown" }).outcome as Outcome<never>;
+    return { granted: false, refusal: { error: name, reason: error instanceof Error ? error.name : "unknown" } };
   }
 }
-
-const FAILURES = {
-  overloaded: "OVERLOADED",
-  transient: "TEMPORARILY_UNAVAILABLE",
-  unmigrated: "INTERNAL_ERROR",
-  permanent: "INTERNAL_ERROR",
-} as const;
 
 function takingOver(): Outcome<never> {
   const reason = "the domain is being taken over from the database";

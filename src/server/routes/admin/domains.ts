@@ -4,9 +4,8 @@ import { MERGE_PATCH_MEDIA_TYPE } from "../../../protocol/media-types.ts";
 import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
-import { callObject, executeAsOperator, read } from "../../http/domain-objects.ts";
+import { copy, executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
-import { Problem } from "../../http/problems.ts";
 import {
   domainsQuery,
   pageQuery,
@@ -53,9 +52,7 @@ export const adminDomains = new Hono<AppEnv>()
   })
   .post("/admin/domains/:domain/copy", may("domains:write"), async (c) => {
     const domain = domainName(c);
-    const copied = await callObject(c.env, domain, (object) => object.copy());
-    if (!copied) throw new Problem("DOMAIN_NOT_FOUND");
-    return c.json(shown(copied));
+    return c.json(shown(await copy(c, domain)));
   })
   .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
     const domain = domainName(c);
