@@ -172,8 +172,8 @@ export class DeviceDomain {
   leave({ signal }: CallOptions = {}): Promise<void> {
     return this.#exclusively(signal, async () => {
       if (this.#state.status === "left" && !this.#mayYetRegister()) return;
-      const requestKey = this.#state.leave?.requestKey ?? crypto.randomUUID();
-      await this.#repeat(signal, () => this.#tryToLeave(requestKey, signal));
+      const idempotencyKey = this.#state.leave?.idempotencyKey ?? crypto.randomUUID();
+      await this.#repeat(signal, () => this.#tryToLeave(idempotencyKey, signal));
     });
   }
 
@@ -284,20 +284,21 @@ export class DeviceDomain {
   }
 
   /** One try to leave. What the server refuses did not happen; after anything else it may have, and the state says so. */
-  async #tryToLeave(requestKey: string, signal: AbortSignal | undefined): Promise<void> {
+  async #tryToLeave(idempotencyKey: string, signal: AbortSignal | undefined): Promise<void> {
     const before = this.#state;
     const begin = (now: number) => {
       const signedAt = Math.max(now, before.leave?.signedAt ?? 0);
-      return this.#save({ ...before, status: "leaving", leave: { requestKey, signedAt } });
+      return this.#save({ ...before, status: "leaving", leave: { idempotencyKey, signedAt } });
     };
     try {
-      const { body } = await this.#ask("deregister", {}, requestKey, signal, begin);
+      const { body } = await this.#ask("deregister", {}, idempotencyKey, signal, begin);
       if ((body as { deregistered?: unknown } | null)?.deregistered !== true) {
         throw untrusted("it does not say that the device has left");
       }
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      if (isDenied(error) && (await this.#overtakeRegistration(signal))) return this.#tryToLeave(requestKey, signal);
+      if (isDenied(error) && (await this.#overtakeRegistration(signal)))
+        return this.#tryToLeave(idempotencyKey, signal);
       await this.#save(isDenied(error) ? this.#gone(this.#state) : before);
       // If an earlier try may have happened, it is that one which made this device no member.
       if (isDenied(error) && (before.status === "leaving" || before.status === "left")) return;
@@ -318,7 +319,7 @@ export class DeviceDomain {
   async #ask(
     action: "register" | "deregister",
     members: Readonly<Record<string, unknown>>,
-    requestKey: string,
+    idempotencyKey: string,
     signal: AbortSignal | undefined,
     beforeSending?: (signedAt: number) => Promise<void>,
   ): Promise<Answer> {
@@ -327,7 +328,11 @@ export class DeviceDomain {
     const audience = new URL(new URL(url).pathname, this.#issuer).href;
     const authorization = await this.#authorization(signal);
     const signedAt = this.#signingTime();
-    const body = await signDeviceRequest({ machineGuid, ...members }, { audience, signedAt, requestKey }, signingKey);
+    const body = await signDeviceRequest(
+      { machineGuid, ...members },
+      { audience, signedAt, idempotencyKey },
+      signingKey,
+    );
     await beforeSending?.(signedAt);
     const headers = { "content-type": SIGNED_REQUEST_MEDIA_TYPE, ...authorization };
     return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);

@@ -10,7 +10,7 @@ export type RequestClaims = Readonly<{
   /** Milliseconds since the Unix epoch. */
   signedAt: number;
   /** What no other request is called. */
-  requestKey: string;
+  idempotencyKey: string;
 }>;
 
 /**
@@ -20,11 +20,11 @@ export type RequestClaims = Readonly<{
  */
 export async function signDeviceRequest(
   members: Readonly<Record<string, unknown>>,
-  { audience, signedAt, requestKey }: RequestClaims,
+  { audience, signedAt, idempotencyKey }: RequestClaims,
   { publicJwk, privateKey }: StoredKeyPair,
 ): Promise<string> {
   // Fractions of a second count: a leave and a join that follow each other quickly are told apart by them.
-  const payload = { ...members, aud: audience, iat: signedAt / 1000, jti: requestKey };
+  const payload = { ...members, aud: audience, iat: signedAt / 1000, jti: idempotencyKey };
   return new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
     .setProtectedHeader({ alg: "ES256", typ: DEVICE_REQUEST_TYPE, jwk: publicJwk })
     .sign(await usableKey(privateKey, "sign"));

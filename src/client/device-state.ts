@@ -31,7 +31,7 @@ export type DeviceState = Readonly<{
   /** In the order of their key versions. Those that are missing were retired before the device could get them. */
   credentials: readonly StoredCredential[];
   /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
-  leave: Readonly<{ requestKey: string; signedAt: number }> | null;
+  leave: Readonly<{ idempotencyKey: string; signedAt: number }> | null;
   /** When the last join or leave that took effect was signed, in milliseconds since the epoch: what was signed before it,
    * the server takes for a replay. */
   effectiveAt: number | null;
@@ -69,7 +69,7 @@ export function isDeviceState(value: unknown): value is DeviceState {
     Array.isArray(state.credentials) &&
     state.credentials.every(isCredential) &&
     state.credentials.every(isNewerThanBefore) &&
-    (state.leave === null || (isText(state.leave?.requestKey) && Number.isFinite(state.leave.signedAt))) &&
+    (state.leave === null || (isText(state.leave?.idempotencyKey) && Number.isFinite(state.leave.signedAt))) &&
     (state.status === "leaving") === (state.leave !== null) &&
     (state.effectiveAt === null || Number.isFinite(state.effectiveAt)) &&
     (state.unanswered === undefined || Number.isFinite(state.unanswered))

@@ -51,7 +51,7 @@ describe("a leave", () => {
       return pass();
     });
     await device.leave();
-    expect(before).toMatchObject({ status: "leaving", leave: { requestKey: leaves()[0]?.proof.idempotencyKey } });
+    expect(before).toMatchObject({ status: "leaving", leave: { idempotencyKey: leaves()[0]?.proof.idempotencyKey } });
   });
 
   it.each<[string, Fate]>([
@@ -75,7 +75,7 @@ describe("a leave", () => {
     await expect(next.renew()).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
     await next.leave();
     expect(next).toMatchObject({ status: "left", currentKeyVersion: null });
-    expect(leaves().at(-1)?.proof.idempotencyKey).toBe(begun?.leave?.requestKey);
+    expect(leaves().at(-1)?.proof.idempotencyKey).toBe(begun?.leave?.idempotencyKey);
     expect(server.state.members.has(device.machineGuid)).toBe(false);
   });
 
