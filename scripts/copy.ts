@@ -38,7 +38,7 @@ async function copyDomains(): Promise<void> {
 /** @returns why it failed; null if it did not */
 async function copyDomain(domain: string): Promise<string | null> {
   for (let attempt = 1; ; attempt++) {
-    const response = await ask("POST", `/admin/domains/${domain}/copy`);
+    const response = await ask("POST", `/admin/domains/${encodeURIComponent(domain)}/copy`);
     if (typeof response === "string") return response;
     if (response.ok) {
       await response.body?.cancel();

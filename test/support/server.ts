@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -9,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import { buildWorker } from "../../bench/bundles.ts";
-import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
+import { newSecrets } from "../../scripts/local-secrets.ts";
 import { secretIn } from "../model/log-scan.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -26,8 +25,12 @@ export type TestServer = {
   adminToken: string;
   /** Where its data and its secrets are. */
   dir: string;
+  /** Its secrets, by the names of their variables. */
+  secrets: Readonly<NodeJS.Dict<string>>;
   /** Everything it has printed, its log lines among that. */
   output(): string;
+  /** Runs the statements of a file on its database, with the command that operators use. */
+  loadDatabase(file: string): Promise<void>;
   /** Ends it and everything it started. A folder that `startServer` made goes with it. */
   stop(): Promise<void>;
 };
@@ -36,12 +39,19 @@ export type TestServer = {
  * Starts the real server under `wrangler dev`, with secrets of its own and an empty database.
  *
  * @param options.vars variables of the server, such as `TRUSTED_ISSUERS`
+ * @param options.secrets secrets to start with, if the folder has none; new ones if left out
  * @param options.dir a folder for its data and secrets, which stays: started with it again, the server finds them there
  * @param options.port where to listen; a free port if left out
  * @param options.addressLimit how many requests a minute it serves to one client address; as deployed if left out
  */
 export async function startServer(
-  options: { vars?: Record<string, string>; dir?: string; port?: number; addressLimit?: number } = {},
+  options: {
+    vars?: Record<string, string>;
+    secrets?: Record<string, string>;
+    dir?: string;
+    port?: number;
+    addressLimit?: number;
+  } = {},
 ): Promise<TestServer> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "device-domains-"));
   const port = options.port ?? (await freePort());
@@ -54,12 +64,14 @@ export async function startServer(
   };
   let adminToken = "";
   try {
-    const secrets = await secretsIn(dir);
+    const secrets = await secretsIn(dir, options.secrets);
     adminToken = secrets.ADMIN_TOKEN as string;
     const config = configOfBuilt(dir, options.addressLimit);
     server = await start(dir, port, config, secrets, options.vars ?? {});
     await untilWell(url, server);
-    return { url, port, adminToken, dir, output: server.output, stop };
+    const loadDatabase = (file: string) =>
+      finished(wrangler(["d1", "execute", "DB", "--local", ...stateIn(dir), "--file", file], quietEnvironment(dir)));
+    return { url, port, adminToken, dir, secrets, output: server.output, loadDatabase, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -81,9 +93,8 @@ async function start(
   vars: Record<string, string>,
 ) {
   // Wrangler prefers what the shell sets to what its file of secrets says: so both say the same.
-  const env = { ...process.env, ...QUIET, WRANGLER_LOG_PATH: join(dir, "logs"), ...secrets };
-  const state = ["--persist-to", join(dir, "state")];
-  await finished(wrangler(["d1", "migrations", "apply", "DB", "--local", ...state], env));
+  const env = { ...quietEnvironment(dir), ...secrets };
+  await finished(wrangler(["d1", "migrations", "apply", "DB", "--local", ...stateIn(dir)], env));
   // A build to run: on the sources, `wrangler dev` would reload the server in mid-test whenever one is saved.
   await buildWorker("src/server/index.ts", join(dir, "build"));
   cpSync(join(ROOT, "build", "assets"), join(dir, "assets"), { recursive: true });
@@ -93,7 +104,7 @@ async function start(
       ...["--assets", join(dir, "assets")],
       ...["--ip", HOST, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
       // Naming a file of secrets also keeps wrangler from reading the checkout's own .dev.vars.
-      ...[...state, "--env-file", secretsFile(dir)],
+      ...[...stateIn(dir), "--env-file", secretsFile(dir)],
       ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
     ],
     env,
@@ -110,12 +121,21 @@ function configOfBuilt(dir: string, addressLimit: number | undefined): string {
   return file;
 }
 
-const QUIET = {
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  WRANGLER_SEND_METRICS: "false",
-  WRANGLER_HIDE_BANNER: "true",
-  CI: "true",
-};
+/** The arguments by which wrangler finds the data in a folder. */
+function stateIn(dir: string): string[] {
+  return ["--persist-to", join(dir, "state")];
+}
+
+function quietEnvironment(dir: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_HIDE_BANNER: "true",
+    WRANGLER_LOG_PATH: join(dir, "logs"),
+    CI: "true",
+  };
+}
 
 /**
  * Has wrangler end itself, and with itself the workerd processes it started, once its channel to the process that
@@ -184,14 +204,10 @@ function secretsFile(dir: string): string {
 }
 
 /** The secrets kept in a folder; new ones if it has none. */
-async function secretsIn(dir: string): Promise<NodeJS.Dict<string>> {
+async function secretsIn(dir: string, given: Record<string, string> = {}): Promise<NodeJS.Dict<string>> {
   const file = secretsFile(dir);
   if (!existsSync(file)) {
-    const secrets = {
-      ADMIN_TOKEN: randomBytes(32).toString("base64url"),
-      KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
-      DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
-    };
+    const secrets = { ...(await newSecrets()), ...given };
     const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`);
     writeFileSync(file, lines.join(""), { mode: 0o600 });
   }
