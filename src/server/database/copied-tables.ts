@@ -2,20 +2,24 @@ import type { domainServerInfo } from "./schema.ts";
 
 /**
  * The tables of a domain's rows that D1 and the object both have: their columns in the order of every list of rows. The
- * first column is the key; D1 has the domain before it.
+ * first column is the key; D1 has the domain before it. A page of `pageRows` rows stays far below 2 MB, the longest text that
+ * either takes.
  */
 export const COPIED_TABLES = {
   members: {
     name: "domain_membership",
     columns: ["machine_guid", "device_key_thumbprint", "joined_at", "signed_at"],
+    pageRows: 5_000,
   },
   keys: {
     name: "domain_keys",
     columns: ["key_version", "public_jwk", "wrapped_private_jwk", "key_encryption_kid", "created_at"],
+    pageRows: 500,
   },
   bans: {
     name: "domain_bans",
     columns: ["machine_guid", "device_key_thumbprint", "reason", "banned_by", "banned_at"],
+    pageRows: 500,
   },
 } as const;
 

@@ -2,12 +2,12 @@ import { DurableObject } from "cloudflare:workers";
 import type { Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
-import { type Change, type DomainRow, type Found, type Page, TABLE_ORDER } from "./copied-tables.ts";
+import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
 import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
 
-/** The most rows and domains of one write. */
-const MAX_ROWS = 5_000;
+/** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
 const MAX_CHANGES = 1_000;
+const MAX_LENGTH = 500_000;
 /** A write that fails in passing is repeated, since every write is idempotent by its revision. */
 const TRIES = 3;
 /** The pause after a write: twice as long as it took, within these bounds. */
@@ -85,12 +85,12 @@ export class DatabaseWriter extends DurableObject<Env> {
   #take(): readonly Waiting[] {
     const taken: Waiting[] = [];
     const domains = new Set<string>();
-    let rows = 0;
+    let length = 0;
     this.#waiting = this.#waiting.filter((waiting) => {
-      const { info, rows: written, removed } = waiting.change;
-      if (taken.length >= MAX_CHANGES || rows >= MAX_ROWS || domains.has(info.domain)) return true;
-      domains.add(info.domain);
-      rows += TABLE_ORDER.reduce((sum, table) => sum + written[table].length + removed[table].length, 0);
+      const { domain } = waiting.change.info;
+      if (taken.length >= MAX_CHANGES || length >= MAX_LENGTH || domains.has(domain)) return true;
+      domains.add(domain);
+      length += JSON.stringify(waiting.change).length;
       taken.push(waiting);
       return false;
     });

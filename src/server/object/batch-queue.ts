@@ -1,5 +1,6 @@
-/** The most items of one batch. */
+/** The most items of one batch, and the most memory: a commit is one row of the log, and a row has at most 2 MB. */
 const MAX_BATCH = 1_000;
+const MAX_BATCH_BYTES = 1_500_000;
 /** The most items that wait or whose commit is not durable yet. */
 export const MAX_ITEMS = 4_000;
 /** The most memory they take, in bytes: a quarter of what an object has. */
@@ -63,7 +64,7 @@ export class BatchQueue<Item> {
   #flush(): void {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
-    const batch = this.#waiting.splice(0, MAX_BATCH);
+    const batch = this.#take();
     if (batch.length === 0) return;
     this.#expected = batch.length < CROWD ? 1 : Math.min(MAX_EXPECTED, Math.ceil(batch.length * 1.25));
     const commit = { since: Date.now() };
@@ -78,5 +79,15 @@ export class BatchQueue<Item> {
     // A commit that fails aborts the object: there is nobody left to tell.
     this.#durable().then(done, done);
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#flush(), 0);
+  }
+
+  /** Takes a batch out of the queue; at least one item, if there is any. */
+  #take(): readonly Waiting<Item>[] {
+    let bytes = 0;
+    const tooMany = this.#waiting.findIndex((each, index) => {
+      bytes += each.bytes;
+      return index > 0 && (index >= MAX_BATCH || bytes > MAX_BATCH_BYTES);
+    });
+    return this.#waiting.splice(0, tooMany === -1 ? this.#waiting.length : tooMany);
   }
 }

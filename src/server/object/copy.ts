@@ -14,20 +14,13 @@ import type { DatabaseWriter } from "../database/database-writer.ts";
 import { errorFields, log } from "../log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 
-/** The copy of a domain in D1, as far as its object knows. */
-export type CopyState = Readonly<{
-  copiedRevision: number;
-  /** When the oldest change that D1 lacks was committed, in milliseconds since the epoch; null if it lacks none. */
-  staleSince: number | null;
-}>;
-
 /** How long the alarm leaves the hand-over alone, before it looks whether it is done. */
 const GRACE_MILLISECONDS = 5_000;
 /** The pause after a failure doubles up to a minute. */
 const FIRST_PAUSE_MILLISECONDS = 1_000;
 const LONGEST_PAUSE_MILLISECONDS = 60_000;
-/** The most rows of one change, and of one page of a rewriting: far below what D1 takes in one parameter. */
-const MAX_ROWS = 2_000;
+/** After so many rows a change ends with the commit it is at: far below what D1 takes in one parameter. */
+const MAX_ROWS = 500;
 
 type Keys = PerTable<ReadonlySet<RowKey>>;
 
@@ -59,11 +52,6 @@ export class Copy {
     this.#wakeBy = wakeBy;
   }
 
-  get state(): CopyState {
-    const { copiedRevision, staleSince } = this.#storage.progress;
-    return { copiedRevision, staleSince };
-  }
-
   /** Notes, in the transaction of a commit, that D1 lacks something: the alarm sees to it whatever happens. */
   expect(now: number): void {
     this.#wakeBy(Math.max(now + GRACE_MILLISECONDS, this.#pausedUntil));
@@ -90,14 +78,15 @@ export class Copy {
     await this.run();
   }
 
-  /** Waits until D1 has a revision. @returns whether it has, within so many milliseconds */
+  /** Waits until D1 has a revision. @returns whether it has, within so many milliseconds: false as soon as D1 fails */
   async reached(revision: number, milliseconds: number): Promise<boolean> {
-    if (this.state.copiedRevision >= revision && this.state.staleSince === null) return true;
+    const { copiedRevision, rewriteDue } = this.#storage.progress;
+    if (copiedRevision >= revision && !rewriteDue) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const waiting = { revision, resolve };
     this.#waiting.add(waiting);
     const timer = setTimeout(() => resolve(false), milliseconds);
-    this.announce();
+    this.run().catch(() => resolve(false));
     const copied = await promise;
     clearTimeout(timer);
     this.#waiting.delete(waiting);
@@ -219,11 +208,11 @@ export class Copy {
     const id = crypto.randomUUID();
     written(await this.#writer().beginRewrite(info, id));
     for (const table of TABLE_ORDER) {
-      const { name, columns } = COPIED_TABLES[table];
+      const { name, columns, pageRows } = COPIED_TABLES[table];
       const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
       for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
-        const rows: readonly Row[] = this.#rows(query, after, MAX_ROWS);
-        const upTo: RowKey | null = rows.length < MAX_ROWS ? null : (rows.at(-1)?.[0] as RowKey);
+        const rows: readonly Row[] = this.#rows(query, after, pageRows);
+        const upTo: RowKey | null = rows.length < pageRows ? null : (rows.at(-1)?.[0] as RowKey);
         written(await this.#writer().rewritePage({ domain, id, table, after, upTo, rows }));
         after = upTo;
       }

@@ -4,8 +4,6 @@ import { findDomain, rowsAfter } from "../database/domain-source.ts";
 import { log } from "../log.ts";
 import { type DomainStorage, settingsOf } from "./storage/domain-storage.ts";
 
-/** How many rows are taken over in one step. */
-const PAGE_ROWS = 5_000;
 /** As many pages as a domain has that fits into one of each table. */
 const PAGES_TO_WAIT_FOR = TABLE_ORDER.length + 1;
 
@@ -52,10 +50,10 @@ export class TakeOver {
       const place = this.#place ?? { tables: 0, after: JSON.stringify(BEFORE_ALL_KEYS) };
       const table = TABLE_ORDER[place.tables];
       if (!table) return this.#finish();
-      const { name, columns } = COPIED_TABLES[table];
-      const rows = await rowsAfter(this.#database, this.#storage.name, table, JSON.parse(place.after), PAGE_ROWS);
+      const { name, columns, pageRows } = COPIED_TABLES[table];
+      const rows = await rowsAfter(this.#database, this.#storage.name, table, JSON.parse(place.after), pageRows);
       const next =
-        rows.length < PAGE_ROWS
+        rows.length < pageRows
           ? { tables: place.tables + 1, after: JSON.stringify(BEFORE_ALL_KEYS) }
           : { ...place, after: JSON.stringify(rows.at(-1)?.[0]) };
       this.#storage.transaction(() => {
