@@ -1,5 +1,9 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
+import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import { type Answer, type ApiDocument, Contract, type Operation } from "../support/contract.ts";
 import { newDevice, sign } from "../support/devices.ts";
 import { mintToken, newTestIssuers, TEST_AUDIENCE } from "../support/issuers.ts";
@@ -11,6 +15,9 @@ const UNREACHABLE = "https://unreachable.example";
 const ONLY_WHEN_FAILING = ["OVERLOADED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
 /** What is answered only where another operator lifts the ban at the same moment. */
 const ONLY_IN_A_RACE = "banDevice 404 NOT_FOUND";
+
+/** A key-encryption key that a newer one has replaced. */
+const FORMER_KEY = newKeyEncryptionKey();
 
 let server: TestServer;
 let contract: Contract;
@@ -26,6 +33,7 @@ beforeAll(async () => {
   const [studio, arcade] = issuers.trusted;
   server = await startServer({
     addressLimit: 3,
+    secrets: { KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey(), FORMER_KEY] }) },
     vars: {
       DOMAIN_CREATION: "operators",
       TRUSTED_ISSUERS: JSON.stringify([
@@ -58,7 +66,7 @@ describe("devices", () => {
     await expectAnswer(200, null, "deregister", leave);
     await expectAnswer(422, "IDEMPOTENCY_KEY_REUSED", "deregister", {
       ...leave,
-      body: { machineGuid: crypto.randomUUID() },
+      body: { machineGuid: GUID, preview: true },
     });
     await expectAnswer(403, "DEREG_DENIED", "deregister", { path, body: { machineGuid: GUID } });
   });
@@ -143,7 +151,12 @@ describe("whoever reads", () => {
   it("gets the server's own keys", () => expectKeySet("getAuthorityKeys", {}));
 
   it("learns how the server is", async () => {
-    expect(await expectAnswer(200, null, "getHealth", {})).toEqual({ status: "ok", database: "ok", secrets: "ok" });
+    expect(await expectAnswer(200, null, "getHealth", {})).toEqual({
+      status: "ok",
+      database: "ok",
+      secrets: "ok",
+      copy: { domains: expect.any(Number), seconds: expect.any(Number) },
+    });
   });
 
   async function expectKeySet(id: string, request: Request) {
@@ -173,6 +186,7 @@ describe("operators", () => {
       await expectAnswer(200, null, "changeSettings", admin({ path, type, body: { deviceKeyRequired: null } }));
     }
     await expectAnswer(200, null, "getDomainOverview", admin({ path }));
+    expect(await expectAnswer(200, null, "copyDomain", admin({ path }))).toMatchObject({ copySecondsBehind: 0 });
     for (const when of ["now", "next-registration"]) {
       await expectAnswer(200, null, "rollOver", admin({ path, body: { when } }));
     }
@@ -215,10 +229,7 @@ describe("operators", () => {
   it("read a log in which everything happened that can", async () => {
     const { domain, device } = await eventfulDomain();
     const path = { domain };
-    const log = await expectAnswer(200, null, "getLog", admin({ path, query: { order: "oldest", limit: "200" } }));
-    const types = (log as { entries: { changes: { type: string }[] }[] }).entries.flatMap(({ changes }) =>
-      changes.map(({ type }) => type),
-    );
+    const types = [...(await loggedTypes(domain)), ...(await loggedTypes(await takenOverDomain()))];
     const { LogChange } = contract.schemas as { LogChange: { discriminator: { mapping: Record<string, string> } } };
     expect([...new Set(types)].toSorted()).toEqual(Object.keys(LogChange.discriminator.mapping).toSorted());
     await expectAnswer(200, null, "getLog", admin({ path, query: { limit: "1" } }));
@@ -480,7 +491,31 @@ function ban(domain: string, device = GUID) {
   return expectAnswer(201, null, "banDevice", admin({ path: { domain, device }, body }));
 }
 
-/** A domain to whose log everything was written that can be, and a device that was in it. */
+/** The types of all changes in a domain's log. */
+async function loggedTypes(domain: string): Promise<string[]> {
+  const query = { order: "oldest", limit: "200" };
+  const log = await expectAnswer(200, null, "getLog", admin({ path: { domain }, query }));
+  const { entries } = log as { entries: { changes: { type: string }[] }[] };
+  return entries.flatMap(({ changes }) => changes.map(({ type }) => type));
+}
+
+/** A domain that the database has from elsewhere, with a key that was wrapped anew since. */
+async function takenOverDomain(): Promise<string> {
+  const domain = newDomain();
+  const wrapped = await wrapPrivateKey({ kty: "EC" }, { domain, keyVersion: 1 }, [FORMER_KEY]);
+  const file = join(server.dir, "taken-over.sql");
+  writeFileSync(
+    file,
+    `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, key_encryption_kid)
+      values ('${domain}', 1, '{}', '${wrapped}', '${FORMER_KEY.kid}');
+    insert into domain_server_info (domain) values ('${domain}');`,
+  );
+  await server.loadDatabase(file);
+  expect(await expectAnswer(200, null, "rewrapKeys", admin({}))).toMatchObject({ rewrapped: 1 });
+  return domain;
+}
+
+/** A domain to whose log everything was written that requests can bring about, and a device that was in it. */
 async function eventfulDomain(): Promise<{ domain: string; device: string }> {
   const path = { domain: await newMemberDomain() };
   const device = await newDevice();
