@@ -226,11 +226,13 @@ export class DomainObject extends DurableObject<Env> {
   async #limited(command: Command, creator: string | null): Promise<Command> {
     const { CREATION_LIMIT } = this.env as Partial<Env>;
     if (command.type !== "register" || creator === null || command.creationRefusal || !CREATION_LIMIT) return command;
-    const { success } = await CREATION_LIMIT.limit({ key: creator }).catch((error) => {
+    try {
+      const { success } = await CREATION_LIMIT.limit({ key: creator });
+      return success ? command : { ...command, creationRefusal: "RATE_LIMITED" };
+    } catch (error) {
       log("warn", "a rate limit could not be asked", errorFields(error));
-      return { success: true };
-    });
-    return success ? command : { ...command, creationRefusal: "RATE_LIMITED" };
+      return command;
+    }
   }
 
   /** The refusal for a failure; its cause goes to the log alone. */
