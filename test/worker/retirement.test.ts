@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
+import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { mintToken } from "../support/issuers.ts";
 import {
   asAdmin,
@@ -14,9 +15,10 @@ import {
   register,
   reply,
   rows,
+  stored,
 } from "./client.ts";
-import { faultyDatabase, isCommit } from "./faulty-database.ts";
-import { gist, joins, newQueue, request } from "./writers.ts";
+import { expectCopied } from "./copied.ts";
+import { evict, execute, executeAsBatch, gist, joins, operators } from "./objects.ts";
 
 function retire(domain: string, upTo: unknown, headers: Record<string, string> = asAdmin): Promise<Reply> {
   return reply("PUT", `/admin/domains/${domain}/retired-keys`, { upTo }, headers);
@@ -42,8 +44,7 @@ async function newDomainAtThree() {
 }
 
 async function spoilKey(domain: string, keyVersion: number): Promise<void> {
-  const update = "update domain_keys set wrapped_private_jwk = 'garbage' where domain = ? and key_version = ?";
-  await env.DB.prepare(update).bind(domain, keyVersion).run();
+  await stored(domain, "update domain_keys set wrapped_private_jwk = 'garbage' where key_version = ?", keyVersion);
 }
 
 describe("keys that an operator retires", () => {
@@ -91,13 +92,14 @@ describe("keys that an operator retires", () => {
     expect((await reply("GET", `/domains/${domain}`)).body).not.toHaveProperty("retiredUpTo");
   });
 
-  it("stay among the public keys, and as they were in the database", async () => {
+  it("stay among the public keys, and as they were, also in the database", async () => {
     const { domain } = await newDomainAtThree();
     const [keySet, { keys }] = [await reply("GET", `/domains/${domain}/keys`), await rows(domain)];
     await retire(domain, 2);
     expect(await reply("GET", `/domains/${domain}/keys`)).toMatchObject({ status: 200, body: keySet.body });
     expect(keySet.body.currentKeyVersion).toBe(3);
     expect((await rows(domain)).keys).toEqual(keys);
+    await expectCopied(domain);
   });
 
   it("leave a rollover as it is", async () => {
@@ -203,75 +205,55 @@ describe("a key that does not open", () => {
   it("stops nobody once it is retired, and again once it is brought back", async () => {
     const { domain, member } = await newDomainAtThree();
     await spoilKey(domain, 1);
+    await evict(domain);
     vi.spyOn(console, "error").mockImplementation(() => {});
-    const elsewhere = newQueue(domain);
-    expect(gist(await elsewhere.submit(request(joins(newGuid()))))).toContain("KeyWrappingError");
+    expect((await register(domain, newGuid())).status).toBe(500);
     await retire(domain, 1);
-    for (const join of [joins(newGuid()), joins(member), joins(newGuid())]) {
-      const result = await elsewhere.submit(request(join));
-      expect("credentials" in result && result.credentials.map(({ keyVersion }) => keyVersion)).toEqual([2, 3]);
+    for (const guid of [newGuid(), member, newGuid()]) {
+      expect(keyVersions(await register(domain, guid))).toEqual([2, 3]);
     }
     await retire(domain, 0);
-    expect(gist(await elsewhere.submit(request(joins(newGuid()))))).toContain("KeyWrappingError");
+    expect((await register(domain, newGuid())).status).toBe(500);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
-  it("does not keep joins from being made without reading first", async () => {
-    const { domain } = await newDomainAtThree();
+  it("is not read while it is retired", async () => {
+    const { domain, member } = await newDomainAtThree();
     await retire(domain, 2);
-    await spoilKey(domain, 1);
-    const commits: boolean[] = [];
-    const queue = newQueue(
-      domain,
-      faultyDatabase(env.DB, (sql, run) => {
-        commits.push(isCommit(sql));
-        return run();
-      }),
-    );
-    await queue.submit(request(joins(newGuid())));
-    commits.length = 0;
-    expect(gist(await queue.submit(request(joins(newGuid()))))).toEqual({
-      newMember: true,
-      credentialsAfter: 2,
-      keyVersion: 3,
-    });
-    expect(commits).toEqual([true]);
+    await evict(domain);
+    const read = vi.spyOn(DomainStorage.prototype, "keys");
+    expect(keyVersions(await register(domain, newGuid()))).toEqual([3]);
+    expect(keyVersions(await register(domain, member))).toEqual([3]);
+    expect(read.mock.results.flatMap(({ value }) => value).map(({ keyVersion }) => keyVersion)).toEqual([3]);
   });
 });
 
-describe("keys that another writer retires meanwhile", () => {
-  it.each([
-    ["between the reading and the commit of a join", false],
-    ["while a join that assumes otherwise is on its way", true],
-  ])("are not handed out: %s", async (_, warm) => {
+describe("keys that are retired at the same time", () => {
+  it("are not handed out by a join that is decided later in the same batch", async () => {
     const { domain } = await newDomainAtThree();
-    let waiting = false;
-    const queue = newQueue(
+    const [, retired, joined] = await executeAsBatch(
       domain,
-      faultyDatabase(env.DB, async (sql, run) => {
-        if (waiting && isCommit(sql)) {
-          waiting = false;
-          expect((await retire(domain, 2)).status).toBe(200);
-        }
-        return run();
-      }),
+      joins(newGuid()),
+      operators({ type: "retire", upTo: 2 }),
+      joins(newGuid()),
     );
-    if (warm) await queue.submit(request(joins(newGuid())));
-    waiting = true;
-    const result = await queue.submit(request(joins(newGuid())));
-    expect(waiting).toBe(false);
-    expect(gist(result)).toEqual({ newMember: true, credentialsAfter: 2, keyVersion: 3 });
-    expect("credentials" in result && result.credentials.map(({ keyVersion }) => keyVersion)).toEqual([3]);
+    expect(retired && gist(retired)).toMatchObject({ retiredUpTo: 2 });
+    const grant = joined && (gist(joined) as { credentials: string });
+    expect(grant).toMatchObject({ newMember: true, credentialsAfter: 2, keyVersion: 3 });
+    expect(JSON.parse(grant?.credentials ?? "").map(({ keyVersion }: { keyVersion: number }) => keyVersion)).toEqual([
+      3,
+    ]);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
   it("are not retired a second time by a request whose answer was lost", async () => {
     const { domain } = await newDomainAtThree();
-    const command = { type: "retire", requestId: newGuid(), by: "op", upTo: 2 } as const;
-    const queue = newQueue(domain);
-    expect(gist(await queue.submit(request(command)))).toEqual({ retiredUpTo: 2 });
+    const command = operators({ type: "retire", upTo: 2 });
+    expect(gist(await execute(domain, command))).toMatchObject({ retiredUpTo: 2 });
     await retire(domain, 1);
-    expect(gist(await newQueue(domain).submit(request(command, true)))).toEqual({ retiredUpTo: 1 });
-    expect((await rows(domain)).info?.retired_up_to).toBe(1);
+    const before = await rows(domain);
+    expect(gist(await execute(domain, command))).toMatchObject({ retiredUpTo: 2 });
+    expect(await rows(domain)).toEqual(before);
+    expect(before.info?.retired_up_to).toBe(1);
   });
 });
