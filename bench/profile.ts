@@ -8,7 +8,7 @@ import { buildWorkers } from "./bundles.ts";
 import { Inspector } from "./inspector.ts";
 import { measure } from "./measuring.ts";
 import { populate } from "./population.ts";
-import { busyMicroseconds, hottest } from "./report/hottest.ts";
+import { busyMicroseconds, hottest, hottestOfServer } from "./report/hottest.ts";
 import { figure } from "./report/table.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
@@ -16,6 +16,8 @@ import { Workshop } from "./workshop.ts";
 
 const USAGE = `usage: npm run bench:profile -- ${Object.keys(WORKLOADS).join("|")} [${VARIANTS.join("|")}] [--isolate worker|d1] [--seconds 5]`;
 const FOLDER = "bench/results";
+/** workerd compiles what is hot on the way. */
+const WARM_UP = 3_000;
 /** The isolates that matter: the Worker with its Durable Objects, and the one that Miniflare plays D1 with. */
 const ISOLATES = { worker: "core:user:bench", d1: "d1:db" } as const;
 
@@ -43,7 +45,7 @@ async function profile(
   const { code } = await buildWorkers(join(folder, "build"));
   const server = await workshop.start(variant, code[variant], true);
   if (members !== undefined) await populate(server, "profiled", members);
-  const { perSecond } = await measure(generator, server, traffic("profiled"), wakeUp ?? 1_500);
+  const { perSecond } = await measure(generator, server, traffic("profiled"), Math.max(WARM_UP, wakeUp ?? 0));
 
   const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
   const requests = amount ?? Math.ceil(perSecond * Number(values.seconds));
@@ -52,6 +54,7 @@ async function profile(
   const taken = await inspector.stopProfile();
   inspector.close();
 
+  const map = new SourceMap(JSON.parse(readFileSync(join(folder, "build", variant, `${variant}.js.map`), "utf8")));
   mkdirSync(FOLDER, { recursive: true });
   const file = join(FOLDER, `${key}-${variant}-${values.isolate}.cpuprofile`);
   writeFileSync(file, JSON.stringify(taken));
@@ -61,11 +64,9 @@ async function profile(
       `${figure((1_000_000 * round.cpuSeconds) / requests)} µs of CPU each in all of workerd,`,
       `of which ${figure(busyMicroseconds(taken) / requests)} µs in the code of ${isolate}. Kept in ${file}.`,
       "",
-      hottest(
-        taken,
-        requests,
-        new SourceMap(JSON.parse(readFileSync(join(folder, "build", variant, `${variant}.js.map`), "utf8"))),
-      ),
+      hottest(taken, requests, map),
+      "",
+      hottestOfServer(taken, map),
     ].join("\n"),
   );
 }

@@ -31,6 +31,8 @@ export const WORKLOADS = {
     traffic: (domain) => ({ kind: "joins", domain }),
     oneDomain: true,
     placePerRound: true,
+    // The birth of a domain is another workload.
+    wakeUp: 1,
   },
   renewals: {
     name: "renewals, one domain",

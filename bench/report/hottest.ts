@@ -43,6 +43,38 @@ export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: nu
   return markdownTable(["function", "self µs/request", "with callees"], rows);
 }
 
+/**
+ * The functions of the server that a profile spent most time in, as shares of the busy time: each with what it called in
+ * libraries and in the runtime.
+ */
+export function hottestOfServer(profile: CpuProfile, map: SourceMap): string {
+  const { nodes, samples, timeDeltas } = profile;
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const ownerOf = new Map<number, string>();
+  const walk = (id: number, owner: string) => {
+    const node = byId.get(id);
+    if (!node) return;
+    const place = placeOf(node.callFrame, map);
+    const mine = /\bsrc\/(server|domain)\//.test(place) ? place.replace(/^.*?src\//, "src/") : owner;
+    ownerOf.set(id, mine);
+    for (const child of node.children ?? []) walk(child, mine);
+  };
+  if (nodes[0]) walk(nodes[0].id, "outside the server's code");
+  const idle = new Set(nodes.filter(({ callFrame }) => IDLE.includes(callFrame.functionName)).map(({ id }) => id));
+  const shares = new Map<string, number>();
+  samples.forEach((id, index) => {
+    if (idle.has(id)) return;
+    const owner = ownerOf.get(id) ?? "";
+    shares.set(owner, (shares.get(owner) ?? 0) + (timeDeltas[index] ?? 0));
+  });
+  const busy = busyMicroseconds(profile);
+  const rows = [...shares]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, SHOWN)
+    .map(([place, time]) => [place, `${figure((100 * time) / busy)} %`]);
+  return markdownTable(["function, with the libraries it calls", "busy time"], rows);
+}
+
 /** Where a function was written, if it is the Worker's own, or else where it runs from. */
 function placeOf(frame: CpuProfile["nodes"][number]["callFrame"], map: SourceMap): string {
   const { url, lineNumber, columnNumber } = frame;
