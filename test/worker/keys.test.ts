@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { base64url, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from "jose";
-import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import type { Command } from "../../src/domain/decide.ts";
+import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import { type Config, configOf } from "../../src/server/config.ts";
-import { DomainWriter } from "../../src/server/object/domain-writer.ts";
-import { Keyring } from "../../src/server/object/keyring.ts";
-import { DomainStore } from "../../src/server/object/storage/domain-store.ts";
+import { unwrapPrivateKey, wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
+import { DomainObject } from "../../src/server/object/domain-object.ts";
+import { Keyring, type SpareKey } from "../../src/server/object/keyring.ts";
+import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import {
   configure,
   deregister,
@@ -17,45 +17,48 @@ import {
   register,
   reply,
   rows,
+  stored,
 } from "./client.ts";
-import { gist, joins, leaves, NO_TALLIES, request } from "./writers.ts";
+import { evict, execute, executeAsBatch, gist, joins, leaves, operators, setEnvironment } from "./objects.ts";
 
 const CONFIG = configOf(env);
-const KEK = CONFIG.keyEncryptionKeys[0] as JWK;
+const KEK = CONFIG.keyEncryptionKeys[0];
+
+// Wraps keys anew where it finds that it has to: here they stay as they are.
+beforeEach(() => {
+  vi.spyOn(DomainObject.prototype, "alarm").mockResolvedValue();
+});
+afterEach(() => vi.restoreAllMocks());
 
 function newKek(kid = `kek-${newGuid()}`): JWK {
   return { kty: "oct", alg: "A256GCM", kid, k: base64url.encode(crypto.getRandomValues(new Uint8Array(32))) };
 }
 
-/** A writer of a domain as its object would have one, under a configuration of its own. */
-function newWriter(domain: string, config: Partial<Config> = {}): DomainWriter {
-  return new DomainWriter(domain, new DomainStore(env.DB), new Keyring(domain, { ...CONFIG, ...config }), NO_TALLIES);
-}
+/** An environment with these secrets, and otherwise the tests' own. */
+type Secrets = Readonly<{ keyEncryptionKeys?: readonly JWK[]; domainAuthorityKeys?: readonly JWK[] }>;
 
-/** Takes commands through a writer as one group, and gives what came of each. */
-async function outcomes(writer: DomainWriter, ...commands: Command[]) {
-  return (await writer.change(commands.map((command) => request(command)))).map(gist);
-}
-
-/** A registration of a device that holds the credentials up to a version. */
-function joinsAfter(afterKeyVersion: number, machineGuid = newGuid()): Command {
+function environmentOf({ keyEncryptionKeys, domainAuthorityKeys }: Secrets): object {
   return {
-    type: "register",
-    requestId: newGuid(),
-    machineGuid,
-    auth: { kind: "none" },
-    proof: null,
-    sealed: false,
-    afterKeyVersion,
+    ...(keyEncryptionKeys ? { KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: keyEncryptionKeys }) } : {}),
+    ...(domainAuthorityKeys ? { DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: domainAuthorityKeys }) } : {}),
   };
 }
 
-/** A domain at key version 2 with one member. The server's own object has not seen its keys yet. */
-async function newDomainWithMember(config: Partial<Config> = {}) {
+/** Has a domain's object begin anew with these secrets. It has seen none of the keys yet. */
+async function restart(domain: string, secrets: Secrets = {}): Promise<void> {
+  await evict(domain);
+  await setEnvironment(domain, environmentOf(secrets));
+}
+
+/** A domain at key version 2 with one member, made with these secrets. Its object now has the tests' own. */
+async function newDomainWithMember(secrets: Secrets = {}) {
   const domain = newDomain();
   const [member, left] = [newGuid(), newGuid()];
-  const writer = newWriter(domain, config);
-  for (const command of [joins(member), joins(left), leaves(left), joins(member)]) await outcomes(writer, command);
+  await setEnvironment(domain, environmentOf(secrets));
+  for (const command of [joins(member), joins(left), leaves(left), joins(member)]) {
+    expect((await execute(domain, command)).granted).toBe(true);
+  }
+  await restart(domain);
   return { domain, member };
 }
 
@@ -65,9 +68,8 @@ async function wrappedKeys(domain: string): Promise<string[]> {
 }
 
 async function putKey(domain: string, keyVersion: number, column: "wrapped_private_jwk" | "public_jwk", text: unknown) {
-  const update = env.DB.prepare(`update domain_keys set ${column} = ? where domain = ? and key_version = ?`);
-  const { meta } = await update.bind(text, domain, keyVersion).run();
-  expect(meta.changes).toBe(1);
+  const update = `update domain_keys set ${column} = ? where key_version = ? returning key_version`;
+  expect(await stored(domain, update, text as string, keyVersion)).toHaveLength(1);
 }
 
 function decoded(part: string | undefined): string {
@@ -98,11 +100,13 @@ describe("a private key at rest", () => {
     }
   });
 
-  it("is nowhere in the database in plain", async () => {
+  it("is nowhere in storage in plain", async () => {
     const domain = newDomain();
     const { body } = await register(domain, newGuid());
     const { d } = body.credentials[0].privateKey;
-    const everything = JSON.stringify(await rows(domain));
+    const tables = ["domain_requests", "copy_outbox", "progress"];
+    const others = await Promise.all(tables.map((table) => stored(domain, `select * from ${table}`)));
+    const everything = JSON.stringify([await rows(domain), others]);
     expect(everything).toContain(body.credentials[0].privateKey.x);
     expect(everything).not.toContain(d);
     expect(everything).not.toMatch(/\\"d\\"/);
@@ -127,7 +131,7 @@ describe("a private key that does not open", () => {
   const logged = () => (errors?.mock.calls.flat() ?? []) as string[];
 
   /** What is wrong with a domain, how it comes about, and what the operator is told. */
-  const FAULTS: [string, (domain: string) => Promise<void>, RegExp, Partial<Config>?][] = [
+  const FAULTS: [string, (domain: string) => Promise<void>, RegExp, Secrets?][] = [
     [
       "because the rows of two versions are swapped",
       async (domain) => {
@@ -210,9 +214,9 @@ describe("a private key that does not open", () => {
     ],
   ];
 
-  describe.each(FAULTS)("%s", (_, breakIt, reason, config) => {
+  describe.each(FAULTS)("%s", (_, breakIt, reason, secrets) => {
     async function newBrokenDomain() {
-      const made = await newDomainWithMember(config);
+      const made = await newDomainWithMember(secrets);
       await breakIt(made.domain);
       errors = vi.spyOn(console, "error").mockImplementation(() => {});
       return made;
@@ -232,7 +236,7 @@ describe("a private key that does not open", () => {
       for (const line of logged()) {
         expect(JSON.parse(line).error).toMatch(/^KeyWrappingError: /);
         expect(JSON.parse(line).error).toMatch(reason);
-        for (const { k } of [KEK, ...(config?.keyEncryptionKeys ?? [])]) expect(line).not.toContain(k);
+        for (const { k } of [KEK, ...(secrets?.keyEncryptionKeys ?? [])]) expect(line).not.toContain(k);
         expect(line).not.toContain(member);
       }
     });
@@ -270,42 +274,137 @@ describe("a private key that does not open", () => {
     expect(keyVersions(await register(domain, member))).toEqual([1, 2]);
   });
 
-  it("concerns the requests that need it alone, even within one group", async () => {
+  it("concerns the requests that need it alone, even within one batch", async () => {
     const { domain, member } = await newDomainWithMember();
     const newcomer = newGuid();
+    await execute(domain, operators({ type: "retire", upTo: 1 }));
+    expect((await register(domain, member)).status).toBe(200);
     await putKey(domain, 1, "wrapped_private_jwk", "garbage");
-    const results = await outcomes(
-      newWriter(domain),
+    errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    // When the joins are decided, the batch has brought the first key back.
+    const [, ...outcomes] = await executeAsBatch(
+      domain,
+      operators({ type: "settings", mode: "merge", patch: { maxMembership: 9 } }),
+      operators({ type: "retire", upTo: 0 }),
       joins(newGuid()),
-      joinsAfter(1, newcomer),
+      joins(newcomer, { afterKeyVersion: 1 }),
       leaves(member),
       joins(newGuid()),
-      joinsAfter(2, newcomer),
     );
-    expect(results).toEqual([
-      expect.stringContaining("KeyWrappingError"),
+    expect(outcomes.map(gist)).toMatchObject([
+      { retiredUpTo: 0 },
+      "INTERNAL_ERROR",
       { newMember: true, credentialsAfter: 1, keyVersion: 2 },
       { deregistered: true },
-      expect.stringContaining("KeyWrappingError"),
-      { newMember: false, credentialsAfter: 2, keyVersion: 3 },
+      "INTERNAL_ERROR",
     ]);
-    expect((await rows(domain)).members.map((row) => row.machine_guid)).toEqual([newcomer]);
+    const { members, log } = await rows(domain);
+    expect(members.map((row) => row.machine_guid)).toEqual([newcomer]);
+    expect(JSON.parse(log.at(-1)?.changes as string).map(({ type }: { type: string }) => type)).toEqual([
+      "keys-retired",
+      "device-joined",
+      "device-left",
+    ]);
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
   it("concerns the requests that need it alone, even if one takes the place that another must give up", async () => {
     const { domain, member } = await newDomainWithMember();
-    await configure(domain, { maxMembership: 2 });
+    await execute(domain, operators({ type: "retire", upTo: 1 }));
+    expect((await register(domain, member)).status).toBe(200);
     await putKey(domain, 1, "wrapped_private_jwk", "garbage");
+    errors = vi.spyOn(console, "error").mockImplementation(() => {});
     // The first would fill the domain; since it cannot be answered, the second finds room, and needs the key as well.
-    const results = await outcomes(newWriter(domain), joins(newGuid()), joins(newGuid()), leaves(member));
-    expect(results).toEqual([
-      expect.stringContaining("KeyWrappingError"),
-      expect.stringContaining("KeyWrappingError"),
+    const [, ...outcomes] = await executeAsBatch(
+      domain,
+      operators({ type: "settings", mode: "merge", patch: { maxMembership: 2 } }),
+      operators({ type: "retire", upTo: 0 }),
+      joins(newGuid()),
+      joins(newGuid()),
+      leaves(member),
+    );
+    expect(outcomes.map(gist)).toMatchObject([
+      { retiredUpTo: 0 },
+      "INTERNAL_ERROR",
+      "INTERNAL_ERROR",
       { deregistered: true },
     ]);
     expect((await rows(domain)).members).toEqual([]);
     expect(await invariantViolations(domain)).toEqual([]);
+  });
+
+  it("fails none of hundreds of renewals at the same time that do not need it", async () => {
+    const { domain, member } = await newDomainWithMember();
+    const others = Array.from({ length: 200 }, newGuid);
+    await Promise.all(others.map((guid) => register(domain, guid, { afterKeyVersion: 2 })));
+    await restart(domain);
+    await putKey(domain, 1, "wrapped_private_jwk", "garbage");
+    errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    const renewals = [...others, ...others, ...others].map((guid, index) => {
+      const needsIt = index % 6 === 0;
+      return { needsIt, answer: register(domain, needsIt ? member : guid, { afterKeyVersion: needsIt ? 0 : 1 }) };
+    });
+    for (const { needsIt, answer } of renewals) {
+      const reply = await answer;
+      expect(reply.status).toBe(needsIt ? 500 : 200);
+      if (!needsIt) expect(keyVersions(reply)).toEqual([2]);
+    }
+    expect(logged()).toHaveLength(100);
+    expect(await invariantViolations(domain)).toEqual([]);
+  });
+});
+
+describe("an object that begins anew", () => {
+  /** Puts so many key versions before those of a domain that are there, none of which opens. */
+  async function putBefore(domain: string, count: number): Promise<void> {
+    const keys = (await rows(domain)).keys;
+    await stored(domain, "delete from domain_keys");
+    await stored(
+      domain,
+      `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < ?)
+        insert into domain_keys select n, '{}', 'garbage', 'a-key', 0 from numbers`,
+      count,
+    );
+    for (const { key_version, ...key } of keys) {
+      const wrapped = key.wrapped_private_jwk as string;
+      const [place, version] = [{ domain, keyVersion: key_version as number }, (key_version as number) + count];
+      const privateJwk = await unwrapPrivateKey(wrapped, place, [KEK]);
+      const moved = await wrapPrivateKey(privateJwk, { domain, keyVersion: version }, [KEK]);
+      await stored(
+        domain,
+        "insert into domain_keys values (?, ?, ?, ?, 0)",
+        version,
+        key.public_jwk as string,
+        moved,
+        KEK.kid as string,
+      );
+    }
+    const set = "key_version = key_version + ?1, retired_up_to = ?1";
+    await stored(domain, `update domain_server_info set ${set}`, count);
+    await restart(domain);
+  }
+
+  it("answers renewals and joins without loading the keys that are retired, of which it has thousands", async () => {
+    const { domain, member } = await newDomainWithMember();
+    await putBefore(domain, 9_998);
+    const read = vi.spyOn(DomainStorage.prototype, "keys");
+    const opened = vi.spyOn(Keyring.prototype, "open");
+    expect(keyVersions(await register(domain, member))).toEqual([9_999, 10_000]);
+    expect(keyVersions(await register(domain, newGuid()))).toEqual([9_999, 10_000]);
+    expect(keyVersions(await register(domain, member, { afterKeyVersion: 9_999 }))).toEqual([10_000]);
+    const loaded = read.mock.results.flatMap(({ value }) => value as { keyVersion: number }[]);
+    expect(loaded.map(({ keyVersion }) => keyVersion)).toEqual([9_999, 10_000]);
+    expect(opened).toHaveBeenCalledTimes(1);
+    expect((await deregister(domain, member)).status).toBe(200);
+    expect((await register(domain, newGuid())).body.keyVersion).toBe(10_001);
+  });
+
+  it("reads no key at all for a device that holds them, or for one that leaves", async () => {
+    const { domain, member } = await newDomainWithMember();
+    const read = vi.spyOn(DomainStorage.prototype, "keys");
+    expect((await register(domain, member, { afterKeyVersion: 2 })).body.credentials).toEqual([]);
+    expect((await deregister(domain, member)).status).toBe(200);
+    expect(read).not.toHaveBeenCalled();
   });
 });
 
@@ -315,38 +414,40 @@ describe("a new key-encryption key put in front", () => {
   it("wraps what is made from then on, while the old one still opens what it wrapped", async () => {
     const { domain, member } = await newDomainWithMember({ keyEncryptionKeys: [old] });
     const before = await wrappedKeys(domain);
-    const rotated = newWriter(domain, { keyEncryptionKeys: [fresh, old] });
-    await outcomes(rotated, leaves(member));
-    const [result] = await rotated.change([request(joins(member))]);
-    expect(result).toMatchObject({ credentials: [{ keyVersion: 1 }, { keyVersion: 2 }, { keyVersion: 3 }] });
+    await restart(domain, { keyEncryptionKeys: [fresh, old] });
+    await deregister(domain, member);
+    expect(keyVersions(await register(domain, member))).toEqual([1, 2, 3]);
 
     const after = await wrappedKeys(domain);
     expect(after.slice(0, 2)).toEqual(before);
     expect(after.map((wrapped) => decodeProtectedHeader(wrapped).kid)).toEqual(["old", "old", "fresh"]);
+    expect((await rows(domain)).keys.map((row) => row.key_encryption_kid)).toEqual(["old", "old", "fresh"]);
   });
 
   it("opens the same private keys as before", async () => {
     const { domain, member } = await newDomainWithMember({ keyEncryptionKeys: [old] });
-    const privateKeys = async (keyEncryptionKeys: JWK[]) => {
-      const [result] = await newWriter(domain, { keyEncryptionKeys }).change([request(joins(member))]);
-      return result && "credentials" in result ? result.credentials.map(({ privateKey }) => privateKey) : [];
+    const privateKeys = async (...keyEncryptionKeys: JWK[]) => {
+      await restart(domain, { keyEncryptionKeys });
+      const { body } = await register(domain, member);
+      return body.credentials.map(({ privateKey }: { privateKey: JWK }) => privateKey);
     };
-    const before = await privateKeys([old]);
-    expect(before.map(({ kid }) => kid)).toEqual([`${domain}/1`, `${domain}/2`]);
-    expect(await privateKeys([fresh, old])).toEqual(before);
+    const before = await privateKeys(old);
+    expect(before).toHaveLength(2);
+    expect(await privateKeys(fresh, old)).toEqual(before);
   });
 
   it("does not replace the old one: without it, only what came later opens", async () => {
     const { domain, member } = await newDomainWithMember({ keyEncryptionKeys: [old] });
-    const rotated = newWriter(domain, { keyEncryptionKeys: [fresh, old] });
-    await outcomes(rotated, leaves(member), joinsAfter(0, member));
-    const [all, latest] = await outcomes(
-      newWriter(domain, { keyEncryptionKeys: [fresh] }),
-      joins(member),
-      joinsAfter(2, member),
-    );
-    expect(all).toMatch(/KeyWrappingError: key [12] of domain \S+ was wrapped with "old"/);
-    expect(latest).toEqual({ newMember: false, credentialsAfter: 2, keyVersion: 3 });
+    await restart(domain, { keyEncryptionKeys: [fresh, old] });
+    await deregister(domain, member);
+    expect((await register(domain, member)).body.keyVersion).toBe(3);
+    await restart(domain, { keyEncryptionKeys: [fresh] });
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    expect((await register(domain, member)).status).toBe(500);
+    expect(errors.mock.calls.join()).toMatch(/KeyWrappingError: key [12] of domain \S+ was wrapped with \\"old\\"/);
+    const latest = await register(domain, member, { afterKeyVersion: 2 });
+    expect(latest.body).toMatchObject({ newMember: false, keyVersion: 3 });
+    expect(keyVersions(latest)).toEqual([3]);
   });
 });
 
@@ -421,11 +522,14 @@ describe("a domain token", () => {
 
     /** Gives the token of a new domain's first key at a time of the test's choosing. */
     async function newTokens(config: Partial<Config> = {}) {
-      const keyring = new Keyring(newDomain(), { ...CONFIG, ...config });
-      keyring.adopt(await keyring.make([1]));
+      const keyring = new Keyring({ name: newDomain() } as DomainStorage, { ...CONFIG, ...config });
+      await keyring.prepare(1);
+      keyring.addCommitted([keyring.spare(1) as SpareKey]);
+      const range = { after: 0, upTo: 1 };
       return async (now: number, issuer = ORIGIN) => {
-        const [credential] = await keyring.credentials({ after: 0, upTo: 1 }, issuer, now, []);
-        return credential as { token: string; expiresAt: number };
+        const text = keyring.freshCredentials(range, issuer, now) ?? (await keyring.credentials(range, issuer, now));
+        const [{ token, expiresAt }] = JSON.parse(text);
+        return { token: token as string, expiresAt: Date.parse(expiresAt) };
       };
     }
 
@@ -458,9 +562,11 @@ describe("a domain token", () => {
   it("is signed with the first of the authority's keys", async () => {
     const first = { ...(CONFIG.domainAuthorityKeys[0] as JWK), kid: "first" };
     const { domain, member } = await newDomainWithMember();
-    const writer = newWriter(domain, { domainAuthorityKeys: [first, ...CONFIG.domainAuthorityKeys] });
-    const [result] = await writer.change([request(joins(member))]);
-    const tokens = result && "credentials" in result ? result.credentials.map(({ token }) => token) : [];
-    expect(tokens.map((token) => decodeProtectedHeader(token).kid)).toEqual(["first", "first"]);
+    await restart(domain, { domainAuthorityKeys: [first, ...CONFIG.domainAuthorityKeys] });
+    const { credentials } = (await register(domain, member)).body;
+    expect(credentials.map(({ token }: { token: string }) => decodeProtectedHeader(token).kid)).toEqual([
+      "first",
+      "first",
+    ]);
   });
 });

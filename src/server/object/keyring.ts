@@ -32,8 +32,8 @@ export class Keyring {
   readonly #open = new Map<number, OpenKey>();
   readonly #spares = new Map<number, SpareKey>();
   readonly #making = new Map<number, Promise<void>>();
-  /** The credentials of a range as JSON, and until when they are fresh. */
-  readonly #texts = new Map<string, { text: string; freshUntil: number }>();
+  /** The credentials of a range as JSON, and between which times they are fresh. */
+  readonly #texts = new Map<string, { text: string; freshAfter: number; freshUntil: number }>();
 
   constructor(storage: DomainStorage, config: KeyringConfig) {
     this.#storage = storage;
@@ -108,7 +108,7 @@ export class Keyring {
   /** The credentials of a range as JSON text, if they were made a short while ago; else null. */
   freshCredentials(range: VersionRange, issuer: string, now: number): string | null {
     const known = this.#texts.get(textId(range, issuer));
-    return known && now < known.freshUntil ? known.text : null;
+    return known && now > known.freshAfter && now < known.freshUntil ? known.text : null;
   }
 
   /**
@@ -138,13 +138,15 @@ export class Keyring {
           expiresAt: new Date(expiresAt).toISOString(),
           privateKey: key.privateJwk,
         };
-        return { credential, freshUntil: issuedAt + reuse };
+        return { credential, issuedAt };
       }),
     );
     const text = JSON.stringify(credentials.map(({ credential }) => credential));
-    const freshUntil = Math.min(now + reuse, ...credentials.map((each) => each.freshUntil));
+    const times = [now, ...credentials.map(({ issuedAt }) => issuedAt)];
+    // A clock that was set back must not leave tokens of the future in use.
+    const [freshAfter, freshUntil] = [Math.max(...times) - reuse, Math.min(...times) + reuse];
     if (this.#texts.size >= MAX_TEXTS) this.#texts.clear();
-    this.#texts.set(textId(range, issuer), { text, freshUntil });
+    this.#texts.set(textId(range, issuer), { text, freshAfter, freshUntil });
     return text;
   }
 
