@@ -1,4 +1,15 @@
-import type { Activity, Ban, KeyVersion, LogEntry, Member, Overview, Page, Settings } from "./admin-types.ts";
+import type {
+  Activity,
+  Ban,
+  CopyLag,
+  DomainRow,
+  KeyVersion,
+  LogEntry,
+  Member,
+  Overview,
+  Page,
+  Settings,
+} from "./admin-types.ts";
 import { AdminError, refusalOf } from "./failures.ts";
 
 /** When a rollover happens. */
@@ -21,8 +32,16 @@ export class AdminApi {
   }
 
   /** The domains whose names begin with a prefix, by name. */
-  domains(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<Page<Overview>> {
+  domains(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<Page<DomainRow>> {
     return this.#list("domains", `/admin/domains${query({ prefix, cursor })}`, signal);
+  }
+
+  /** How far the database is behind the domains; null if that is not known. */
+  async copyLag(signal?: AbortSignal): Promise<CopyLag | null> {
+    // A server that is not well says so with a status of its own, and with the same body.
+    const response = await fetch("/health", { signal: signal ?? null });
+    const { copy = null } = (await response.json()) as { copy?: CopyLag | null };
+    return copy;
   }
 
   domain(domain: string, signal?: AbortSignal): Promise<Overview> {

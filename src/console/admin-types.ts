@@ -7,8 +7,8 @@ export type Settings = Readonly<{
   deviceKeyRequired: boolean;
 }>;
 
-/** What an operator sees of a domain at a glance. Times are ISO 8601, in UTC. */
-export type Overview = Settings &
+/** A domain as lists have it. Times are ISO 8601, in UTC. */
+export type DomainRow = Settings &
   Readonly<{
     domain: string;
     /** 0 before the first key. */
@@ -20,6 +20,12 @@ export type Overview = Settings &
     updatedAt: string;
   }>;
 
+/** A domain at a glance, with how far the database is behind it. */
+export type Overview = DomainRow & Readonly<{ copiedRevision: number; copySecondsBehind: number }>;
+
+/** How far the database is behind all domains. */
+export type CopyLag = Readonly<{ domains: number; seconds: number }>;
+
 /** A device that is a member; `handle` is what to call it in requests, `deviceId` what the log calls it. */
 export type Member = Readonly<{
   handle: string;
@@ -28,8 +34,8 @@ export type Member = Readonly<{
   machineGuid: string;
   joinedAt: string;
   hasDeviceKey: boolean;
-  /** A day; null if none is on record. */
-  lastRenewedOn: string | null;
+  /** A day. */
+  lastRenewedOn: string;
 }>;
 
 /** A device that may not come back. */
@@ -53,6 +59,10 @@ export type Change = Readonly<{
   by?: string;
   reason?: string;
   keyVersion?: number;
+  upTo?: number;
+  keyEncryptionKid?: string;
+  keys?: number;
+  memberCount?: number;
   settings?: Partial<Settings>;
   previous?: Partial<Settings>;
 }>;
@@ -62,7 +72,7 @@ export type LogEntry = Readonly<{
   revision: number;
   committedAt: string;
   changes: readonly Change[];
-  hash: string | null;
+  hash: string;
 }>;
 
 /** How many devices came and went on a day of the server's calendar. */

@@ -15,6 +15,9 @@ const SENTENCES: Readonly<
   "request-used": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} got its keys by a signed request</> },
   "rollover-required": { tone: "key", say: () => "A rollover was asked for" },
   "key-made": { tone: "key", say: ({ keyVersion }) => <>Key {keyVersion} was made</> },
+  "keys-retired": { tone: "key", say: retirementSentence },
+  "keys-rewrapped": { tone: "key", say: rewrappingSentence },
+  "domain-taken-over": { tone: "plain", say: takeOverSentence },
   "settings-changed": { tone: "plain", say: settingsSentence },
 };
 
@@ -37,6 +40,23 @@ export function ChangeSentence({ change }: { change: Change }) {
 
 function device(deviceId: string | undefined): ComponentChildren {
   return <code>{deviceId ?? "a device"}</code>;
+}
+
+function retirementSentence({ upTo }: Change): ComponentChildren {
+  return upTo === 0 ? "No keys are retired any more" : <>Keys up to {upTo} were retired</>;
+}
+
+function rewrappingSentence({ keys, keyEncryptionKid }: Change): ComponentChildren {
+  return (
+    <>
+      {keys === 1 ? "1 key was" : `${keys} keys were`} wrapped with <code>{keyEncryptionKid}</code>
+    </>
+  );
+}
+
+function takeOverSentence({ memberCount, keyVersion }: Change): ComponentChildren {
+  const members = memberCount === 1 ? "1 member" : `${memberCount} members`;
+  return `The domain was taken over from the database, with ${members} and key version ${keyVersion}`;
 }
 
 const NAMES: Readonly<Record<keyof Settings, string>> = {

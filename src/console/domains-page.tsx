@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
-import type { Overview } from "./admin-types.ts";
+import type { DomainRow } from "./admin-types.ts";
 import { useConsole } from "./context.ts";
+import { ListLag } from "./database-lag.tsx";
 import { Dialog } from "./dialog.tsx";
 import { usePages } from "./loading.ts";
 import { Button, Field, Heading, PagedList } from "./parts.tsx";
@@ -46,27 +47,28 @@ export function DomainsPage({ prefix }: { prefix: string }) {
           <Button type="submit">Search</Button>
         </form>
       </search>
+      <ListLag />
       <PagedList
         list={list}
         label="Domains"
         empty={
-          prefix === "" ? "There are no domains yet. The first device that joins one makes it." : "No name begins so."
+          prefix === "" ? "There are no domains yet. The first device that joins one makes it." : "No matching domains."
         }
-        item={(overview) => <Row key={overview.domain} {...overview} />}
+        item={(row) => <Row key={row.domain} {...row} />}
       />
       {creating && <NewDomain suggestion={prefix} onClose={() => setCreating(false)} />}
     </>
   );
 }
 
-function Row(overview: Overview) {
-  const { domain, memberCount, maxMembership, updatedAt } = overview;
+function Row(row: DomainRow) {
+  const { domain, memberCount, maxMembership, updatedAt } = row;
   return (
     <li class="row domain-row">
       <a class="row-title name" href={hashOf({ page: "domain", domain, view: "overview" })}>
         {domain}
       </a>
-      <Standing {...overview} />
+      <Standing {...row} />
       <span>
         <strong>{memberCount}</strong>
         {maxMembership === null ? "" : ` of ${maxMembership}`} {memberCount === 1 ? "member" : "members"}

@@ -36,11 +36,9 @@ function Entry({ revision, committedAt, changes, hash }: LogEntry) {
     <article class="entry" aria-label={`Revision ${revision}`}>
       <p class="entry-head">
         <span class="revision">{revision}</span> <Time at={committedAt} part="clock" />
-        {hash !== null && (
-          <code class="hash" title={hash}>
-            {hash.slice(0, 10)}
-          </code>
-        )}
+        <code class="hash" title={hash}>
+          {hash.slice(0, 10)}
+        </code>
       </p>
       <ul class="changes">
         {changes.map((change, index) => (

@@ -120,11 +120,9 @@ function MemberRow({ member, onEvict, onBan }: { member: Member; onEvict: () => 
         <span>
           joined <Time at={joinedAt} />
         </span>
-        {lastRenewedOn !== null && (
-          <span>
-            renewed <Day day={lastRenewedOn} />
-          </span>
-        )}
+        <span>
+          renewed <Day day={lastRenewedOn} />
+        </span>
         <span>{hasDeviceKey ? "signs its requests" : "does not sign"}</span>
       </div>
       <div class="row-actions">

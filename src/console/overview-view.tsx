@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { ActivityChart } from "./activity-chart.tsx";
+import { DomainLag } from "./database-lag.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { Time } from "./times.tsx";
 
@@ -21,7 +22,7 @@ export function OverviewView({ overview }: DomainViewProps) {
       </dl>
       <ActivityChart domain={domain} revision={revision} />
       <p class="muted">
-        Created <Time at={createdAt} />.
+        Created <Time at={createdAt} />. <DomainLag {...overview} />
       </p>
     </>
   );

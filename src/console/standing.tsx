@@ -1,7 +1,7 @@
-import type { Overview } from "./admin-types.ts";
+import type { DomainRow } from "./admin-types.ts";
 
 /** What is special about a domain at the moment, as a row of labels. */
-export function Standing(props: Overview) {
+export function Standing(props: DomainRow) {
   const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
   return (
     <ul class="labels" aria-label="Standing">

@@ -137,7 +137,64 @@ describe("the console", () => {
     await tab.hasItems("Domains", 1);
     await tab.page.getByLabel("Name begins with").fill(`${domain.name}x`);
     await tab.press("Search");
-    await tab.shows("No name begins so.");
+    await tab.shows("No matching domains.");
+  });
+
+  test("says how far the database is behind, where that matters", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/overview`);
+    await tab.shows("The database has revision 1, the newest.");
+    await tab.page.route(`**/admin/domains/${domain.name}`, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ json: { ...(await response.json()), copiedRevision: 0, copySecondsBehind: 75 } });
+    });
+    await tab.page.reload();
+    await tab.shows("The database has revision 0 and is 75 seconds behind.");
+
+    let copy: object | null = { domains: 1, seconds: 0.2 };
+    await tab.page.route("**/health", (route) => route.fulfill({ status: 503, json: { status: "failing", copy } }));
+    await tab.page.getByRole("link", { name: "Domains", exact: true }).click();
+    await reloadList();
+    expect(await tab.page.getByText("may be old").count()).toBe(0);
+    copy = { domains: 3, seconds: 90.4 };
+    await reloadList();
+    await tab.shows("This list may be old: the database is 90 seconds behind.");
+    copy = null;
+    await reloadList();
+    await tab.shows("it is not known how far the database is behind");
+
+    async function reloadList() {
+      const asked = tab.page.waitForResponse("**/health");
+      await tab.page.reload();
+      await asked;
+      await tab.page.getByRole("list", { name: "Domains" }).waitFor();
+      await tab.settled();
+    }
+  });
+
+  test("tells what happens to the keys of a domain, and where it came from", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/overview`);
+    const settings = { authenticationRequired: false, authNamespace: null, maxMembership: null };
+    const changes = [
+      { type: "domain-taken-over", settings, keyVersion: 4, retiredUpTo: 0, memberCount: 12 },
+      { type: "keys-rewrapped", keyEncryptionKid: "kek-2", keys: 4 },
+      { type: "keys-retired", by: "admin-token", upTo: 3, previous: 0 },
+      { type: "keys-retired", by: "admin-token", upTo: 0, previous: 3 },
+    ];
+    await tab.page.route(`**/admin/domains/${domain.name}/log*`, (route) => {
+      const entry = { revision: 1, committedAt: "2026-11-23T16:33:59.000Z", hash: "47DEQpj8HBSa-_TIm", changes };
+      return route.fulfill({ json: { entries: [entry], nextCursor: null } });
+    });
+    await tab.view("Log");
+    for (const sentence of [
+      "The domain was taken over from the database, with 12 members and key version 4",
+      "4 keys were wrapped with kek-2",
+      "Keys up to 3 were retired by admin-token",
+      "No keys are retired any more by admin-token",
+    ]) {
+      await tab.shows(sentence);
+    }
   });
 
   test("does not replace a domain that exists by a new one", async ({ domain, openConsole }) => {

@@ -1,0 +1,32 @@
+import type { Overview } from "./admin-types.ts";
+import { useConsole } from "./context.ts";
+import { useLoaded } from "./loading.ts";
+
+/** A list is worth a warning that is older than this, in seconds: what is just being written is not. */
+const NOTICEABLE_SECONDS = 1;
+
+/** How far the database is behind a domain, as a sentence. */
+export function DomainLag({ revision, copiedRevision, copySecondsBehind }: Overview) {
+  if (copiedRevision >= revision) return <>The database has revision {copiedRevision}, the newest.</>;
+  return (
+    <>
+      The database has revision {copiedRevision} and is {secondsText(copySecondsBehind)} behind.
+    </>
+  );
+}
+
+/** Says that lists across domains may be old, while the database is behind. */
+export function ListLag() {
+  const { api } = useConsole();
+  const { value, failure, busy } = useLoaded((signal) => api.copyLag(signal), [api]);
+  if (busy || failure) return null;
+  if (value === null)
+    return <p class="notice">This list may be old: it is not known how far the database is behind.</p>;
+  if (value.seconds < NOTICEABLE_SECONDS) return null;
+  return <p class="notice">This list may be old: the database is {secondsText(value.seconds)} behind.</p>;
+}
+
+function secondsText(seconds: number): string {
+  const whole = Math.round(seconds);
+  return whole === 1 ? "1 second" : `${whole.toLocaleString()} seconds`;
+}
