@@ -1,9 +1,11 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../src/domain/types.ts";
 import { createApp } from "../../src/server/app.ts";
 import { mintToken } from "../support/issuers.ts";
 import { asAdmin, newDomain, newGuid, ORIGIN, reply, rows } from "./client.ts";
-import { gist, joins, newQueue, request } from "./writers.ts";
+import { faultyDatabase } from "./faulty-database.ts";
+import { gist, joins, objectOf, setEnvironment } from "./objects.ts";
 
 /** Asks an application in an environment of its own; its Durable Objects are those of all. */
 async function askWith(
@@ -115,25 +117,42 @@ describe("the creation of domains", () => {
 });
 
 describe("the creation of domains by one client", () => {
-  it("is counted when it happens, once for each, and joining what exists is not", async () => {
-    const asked: string[] = [];
-    const mayCreate = async (creator: string) => asked.push(creator) <= 1;
-    const by = (creator: string | null) => ({ ...request(joins(newGuid())), creator });
-    const [one, other] = [newDomain(), newDomain()];
-    const queue = newQueue(one, env.DB, mayCreate);
-    const first = await Promise.all([by("192.0.2.1"), by("192.0.2.1")].map((each) => queue.submit(each)));
-    expect(first.map(gist)).toEqual([
-      expect.objectContaining({ newMember: true }),
-      expect.objectContaining({ newMember: true }),
-    ]);
-    expect(asked).toEqual(["192.0.2.1"]);
+  /** Joins on behalf of a client, in a domain whose creations are counted. */
+  const joinBy = async (domain: string, creator: string | null) =>
+    gist((await objectOf(domain).execute(joins(newGuid()), { issuer: ORIGIN, creator })) as Outcome<object>);
+  const IN = expect.objectContaining({ newMember: true });
 
-    const refused = newQueue(other, env.DB, mayCreate);
-    expect(gist(await refused.submit(by("192.0.2.1")))).toBe("RATE_LIMITED");
+  it("is counted when it happens, once for each, and joining what exists is not", async () => {
+    const { counts, limit } = limitOf(1);
+    // It is asked over the network.
+    const CREATION_LIMIT = { limit: (by: { key: string }) => scheduler.wait(5).then(() => limit(by)) };
+    const [one, other, crowd] = [newDomain(), newDomain(), 20];
+    const everybody = Promise.withResolvers<void>();
+    let [waiting, answer] = [0, null as Promise<unknown> | null];
+    // All learn at the same moment that there is no such domain.
+    const DB = faultyDatabase(env.DB, async (_, run) => {
+      if (++waiting === crowd) everybody.resolve();
+      await everybody.promise;
+      answer ??= run();
+      return answer;
+    });
+    await setEnvironment(one, { CREATION_LIMIT, DB });
+    await setEnvironment(other, { CREATION_LIMIT });
+    const first = await Promise.all(Array.from({ length: crowd }, () => joinBy(one, "192.0.2.1")));
+    expect(first).toEqual(first.map(() => IN));
+    expect([...counts]).toEqual([["192.0.2.1", 1]]);
+
+    expect(await joinBy(other, "192.0.2.1")).toBe("RATE_LIMITED");
     expect((await rows(other)).info).toBeUndefined();
-    expect(gist(await refused.submit(by(null)))).toMatchObject({ newMember: true });
-    expect(gist(await refused.submit(by("192.0.2.1")))).toMatchObject({ newMember: true });
-    expect(asked).toHaveLength(2);
+    expect(await joinBy(other, null)).toEqual(IN);
+    expect(await joinBy(other, "192.0.2.1")).toEqual(IN);
+    expect([...counts]).toEqual([["192.0.2.1", 2]]);
+  });
+
+  it("is let through while its limit cannot be asked", async () => {
+    const domain = newDomain();
+    await setEnvironment(domain, { CREATION_LIMIT: { limit: () => Promise.reject(new Error("away")) } });
+    expect(await joinBy(domain, "192.0.2.1")).toEqual(IN);
   });
 });
 

@@ -50,6 +50,8 @@ export class DomainObject extends DurableObject<Env> {
   readonly #storage: DomainStorage;
   #parts: (Parts & { commands: DomainCommands; keyring: Keyring; takeOver: TakeOver }) | undefined;
   #absentUntil = 0;
+  /** Which callers may create the domain, as far as that was asked. */
+  readonly #mayCreate = new Map<string, Promise<boolean>>();
   /** The take-over under way: when a request is answered that waits for it, and when it has ended. */
   #takingOver: Readonly<{ answer: Promise<void>; end: Promise<void> }> | null = null;
   /** When the alarm goes off, as far as this instance has set it, in milliseconds since the epoch. */
@@ -226,13 +228,12 @@ export class DomainObject extends DurableObject<Env> {
   async #limited(command: Command, creator: string | null): Promise<Command> {
     const { CREATION_LIMIT } = this.env as Partial<Env>;
     if (command.type !== "register" || creator === null || command.creationRefusal || !CREATION_LIMIT) return command;
-    try {
-      const { success } = await CREATION_LIMIT.limit({ key: creator });
-      return success ? command : { ...command, creationRefusal: "RATE_LIMITED" };
-    } catch (error) {
-      log("warn", "a rate limit could not be asked", errorFields(error));
-      return command;
-    }
+    // Many may ask at once for a domain that is not there yet: its creation counts once.
+    const asked = this.#mayCreate.get(creator) ?? mayCreate(CREATION_LIMIT, creator);
+    this.#mayCreate.set(creator, asked);
+    if (await asked) return command;
+    this.#mayCreate.delete(creator);
+    return { ...command, creationRefusal: "RATE_LIMITED" };
   }
 
   /** The refusal for a failure; its cause goes to the log alone. */
@@ -251,4 +252,14 @@ export class DomainObject extends DurableObject<Env> {
 function takingOver(): Outcome<never> {
   const reason = "the domain is being taken over from the database";
   return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
+}
+
+/** Whether a caller may create one more domain; it may if the limit cannot be asked. */
+async function mayCreate(limit: RateLimit, creator: string): Promise<boolean> {
+  try {
+    return (await limit.limit({ key: creator })).success;
+  } catch (error) {
+    log("warn", "a rate limit could not be asked", errorFields(error));
+    return true;
+  }
 }
