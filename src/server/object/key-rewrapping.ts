@@ -47,8 +47,7 @@ export async function rewrapKeys(
         log("error", "a domain key does not open", { fault: result });
     }
     const done = results.filter((result): result is Rewrapped => typeof result !== "string");
-    if (done.length > 0) write(storage, done, kid, committed);
-    rewrapped += done.length;
+    rewrapped += write(storage, done, kid, committed);
     after = keys.at(-1)?.keyVersion ?? after;
     if (keys.length < KEYS_AT_A_TIME) break;
   }
@@ -70,12 +69,17 @@ async function rewrap(domain: string, key: WrappedKey, keys: readonly [JWK, ...J
   }
 }
 
-function write(storage: DomainStorage, all: readonly Rewrapped[], kid: string, committed: (now: number) => void): void {
+/** Writes new wrappings in one commit. @returns how many: those that no other run wrote meanwhile */
+function write(
+  storage: DomainStorage,
+  all: readonly Rewrapped[],
+  kid: string,
+  committed: (now: number) => void,
+): number {
   const now = Date.now();
-  storage.transaction(() => {
-    // Another run may have come to some of them meanwhile.
+  return storage.transaction(() => {
     const keys = all.filter(({ key }) => storage.keys(key.keyVersion - 1, key.keyVersion)[0]?.keyEncryptionKid !== kid);
-    if (keys.length === 0) return;
+    if (keys.length === 0) return 0;
     for (const { key, wrapped } of keys) {
       storage.sql.exec(
         "update domain_keys set wrapped_private_jwk = ?, key_encryption_kid = ? where key_version = ?",
@@ -88,7 +92,8 @@ function write(storage: DomainStorage, all: readonly Rewrapped[], kid: string, c
     const state = { ...before, revision: before.revision + 1 };
     const event = { type: "keys-rewrapped", keyEncryptionKid: kid, keys: keys.length } as const;
     const versions = keys.map(({ key }) => key.keyVersion);
-    storage.commit(before, { state, events: [event], records: new Map() }, [], now, versions);
+    storage.commit(before, { state, events: [event], records: new Map() }, [], now, { rewrapped: versions });
     committed(now);
+    return keys.length;
   });
 }
