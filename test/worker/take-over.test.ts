@@ -96,6 +96,26 @@ describe("an empty object whose domain the database knows", () => {
     expect(first.status).toBe(201);
   });
 
+  it("keeps when it was created, and takes keys that are missing for retired", async () => {
+    const [domain, guid] = [newDomain(), newGuid()];
+    await imported(domain, [guid]);
+    await env.DB.prepare("update domain_server_info set created_at = 1700000000000 where domain = ?")
+      .bind(domain)
+      .run();
+    // Any wrapped key does: it is retired, or not asked for.
+    await env.DB.prepare(
+      `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, key_encryption_kid)
+        values (?1, 1, '{}', 'one', 'kek'), (?1, 4, '{}', 'four', 'kek')`,
+    )
+      .bind(domain)
+      .run();
+    const { body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
+    expect(body).toMatchObject({ createdAt: "2023-11-14T22:13:20.000Z", keyVersion: 4, retiredUpTo: 3 });
+    const renewal = await register(domain, guid, { afterKeyVersion: 4 });
+    expect([renewal.status, renewal.body.keyVersion, renewal.body.credentials.length]).toEqual([200, 5, 1]);
+    await expectCopied(domain);
+  });
+
   it("is refused retryably while the database cannot say whether it knows the domain", async () => {
     const domain = newDomain();
     await imported(domain, []);

@@ -75,26 +75,29 @@ export class TakeOver {
     const info = await findDomain(this.#database, this.#storage.name);
     if (!info) throw new Error("the domain went from the database while it was taken over");
     const { sql } = this.#storage;
-    const { memberCount, keyVersion } = sql
-      .exec<{ memberCount: number; keyVersion: number }>(
+    const { memberCount, keyVersion, missing } = sql
+      .exec<{ memberCount: number; keyVersion: number; missing: number }>(
         `select (select count(*) from domain_membership) as memberCount,
-          (select coalesce(max(key_version), 0) from domain_keys) as keyVersion`,
+          (select coalesce(max(key_version), 0) from domain_keys) as keyVersion,
+          (select coalesce(max(key_version) - 1, 0) from domain_keys as key
+            where not exists (select 1 from domain_keys where key_version = key.key_version - 1)) as missing`,
       )
       .one();
-    const { revision, head, retiredUpTo } = info;
+    const { revision, head, createdAt } = info;
+    // Keys that did not come along count as retired, and so do those below them.
+    const retiredUpTo = Math.max(info.retiredUpTo, missing);
     const taken = { settings: settingsOf(info), keyVersion, retiredUpTo, memberCount };
+    const change = {
+      state: { ...NEWBORN, ...taken, revision: revision + 1 },
+      events: [{ type: "domain-taken-over", ...taken }] as const,
+      records: new Map(),
+    };
     const now = Date.now();
     this.#storage.transaction(() => {
       sql.exec("delete from take_over");
       // D1 has all of it but this last commit.
       this.#storage.note({ copiedRevision: revision, copiedHead: head, comparedAt: now });
-      const state = { ...NEWBORN, ...taken, revision: revision + 1 };
-      this.#storage.commit(
-        NEWBORN,
-        { state, events: [{ type: "domain-taken-over", ...taken }], records: new Map() },
-        [],
-        now,
-      );
+      this.#storage.commit(NEWBORN, change, [], now, { createdAt });
       this.#committed(now);
     });
     log("info", "a domain was taken over from the database", { domain: info.domain, memberCount, keyVersion });

@@ -176,14 +176,14 @@ export class DomainStorage {
    * @param before the state the change was decided on
    * @param newKeys the keys that its events say are made
    * @param now milliseconds since the Unix epoch
-   * @param rewrapped the versions of keys that were wrapped anew
+   * @param more the versions of keys that were wrapped anew; when a domain that is taken over was created
    */
   commit(
     before: DomainState,
     change: Change,
     newKeys: readonly Omit<StoredKey, "createdAt">[],
     now: number,
-    rewrapped: readonly number[] = [],
+    { rewrapped = [], createdAt = now }: Readonly<{ rewrapped?: readonly number[]; createdAt?: number }> = {},
   ): void {
     const { state, events, records } = change;
     const members = difference(before.members, state.members);
@@ -232,7 +232,7 @@ export class DomainStorage {
       retiredUpTo,
       revision,
       head,
-      createdAt: this.row?.createdAt ?? now,
+      createdAt: this.row?.createdAt ?? createdAt,
       updatedAt: now,
     };
     writeOnlyRow(this.sql, domainServerInfo, row);
