@@ -6,6 +6,8 @@ import { errorFields, log } from "./log.ts";
 import type { RewrapRun } from "./object/key-rewrapping.ts";
 
 const DOMAINS_AT_A_TIME = 50;
+/** The most domains that are looked at: those whose keys do not open must not keep the others waiting. */
+const MAX_LOOKED_AT = 20_000;
 /** The most domains of one hour; the next one goes on with those that are left. */
 const MAX_DOMAINS = 5_000;
 
@@ -16,13 +18,18 @@ export async function maintain(env: Env): Promise<void> {
     log(locked > 0 ? "error" : "info", "domain keys were wrapped anew", { rewrapped, locked });
 }
 
-/** Has so many domains wrap their keys with the present key-encryption key, whatever becomes of each. */
+/**
+ * Has domains wrap their keys with the present key-encryption key, whatever becomes of each.
+ *
+ * @param maxDomains ends the run once so many of them have wrapped something
+ */
 export async function rewrapDomains(env: Env, maxDomains: number): Promise<RewrapRun> {
   const requestId = newRequestId();
   const kid = configOf(env).keyEncryptionKeys[0].kid as string;
-  let [rewrapped, locked, after, seen] = [0, 0, "", 0];
-  while (seen < maxDomains) {
-    const domains = await domainsToRewrap(env.DB, kid, after, Math.min(DOMAINS_AT_A_TIME, maxDomains - seen));
+  let [rewrapped, locked, after, done] = [0, 0, "", 0];
+  for (let lookedAt = 0; done < maxDomains && lookedAt < MAX_LOOKED_AT; lookedAt += DOMAINS_AT_A_TIME) {
+    const limit = Math.min(DOMAINS_AT_A_TIME, maxDomains - done);
+    const domains = await domainsToRewrap(env.DB, kid, after, limit);
     const runs = await Promise.allSettled(
       domains.map((domain) => callObject(env, domain, (object) => object.rewrapKeys(requestId))),
     );
@@ -31,12 +38,13 @@ export async function rewrapDomains(env: Env, maxDomains: number): Promise<Rewra
         run.status === "rejected" ? errorFields(run.reason) : run.value.granted ? null : run.value.refusal;
       if (failure) log("error", "wrapping keys anew failed", { domain: domains[index], ...failure });
       if (run.status === "rejected" || !run.value.granted) continue;
-      rewrapped += run.value.grant?.value.rewrapped ?? 0;
-      locked += run.value.grant?.value.locked ?? 0;
+      const result = run.value.grant?.value ?? { rewrapped: 0, locked: 0 };
+      rewrapped += result.rewrapped;
+      locked += result.locked;
+      if (result.rewrapped > 0) done++;
     }
-    seen += domains.length;
     after = domains.at(-1) ?? after;
-    if (domains.length < DOMAINS_AT_A_TIME) break;
+    if (domains.length < limit) break;
   }
   return { rewrapped, locked };
 }

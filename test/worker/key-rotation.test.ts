@@ -323,6 +323,17 @@ describe("the hourly job", () => {
     expect(logged().join()).toContain(`"message":"wrapping keys anew failed","domain":"${broken}"`);
   });
 
+  it("reaches the others past domains whose keys do not open", async () => {
+    withoutAlarms();
+    errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    const [lost, old, fresh] = [newKek(), newKek(), newKek()];
+    const locked = [await newDomainWithKeys(1, [lost]), await newDomainWithKeys(1, [lost])];
+    const last = await newDomainWithKeys(1, [old]);
+    for (const domain of [...locked, last]) await restart(domain, fresh, old);
+    expect(await rewrapDomains({ ...env, ...withKeys(fresh, old) }, 1)).toEqual({ rewrapped: 1, locked: 2 });
+    expect(await openedWith(last, fresh)).toEqual(new Set([fresh.kid]));
+  });
+
   it("takes as many pages as it needs, no domain twice, and no more domains than it is told to", async () => {
     const [old, fresh] = [newKek("old"), newKek("fresh")];
     const names = Array.from({ length: 120 }, (_, index) => `page-${String(index).padStart(3, "0")}`);
