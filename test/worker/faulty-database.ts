@@ -1,3 +1,6 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+
 /** What a test makes of one call to the database: `run` is the call itself. */
 export type Interference = (sql: readonly string[], run: () => Promise<unknown>) => Promise<unknown>;
 
@@ -37,7 +40,50 @@ export function faultyDatabase(database: D1Database, interfere: Interference): D
 
 const realOf = new WeakMap<object, D1PreparedStatement>();
 
-/** Whether a call is a commit: its first statement takes a revision. */
-export function isCommit(sql: readonly string[]): boolean {
-  return sql[0]?.trimStart().startsWith('insert into "domain_log"') ?? false;
+/** What may go wrong with a call to the database: each leaves it done or not, and says so or not. */
+export const FAULTS = {
+  "fails before": async () => {
+    throw new Error(CONNECTION_LOST);
+  },
+  "fails after": async (run) => {
+    await run();
+    throw new Error(CONNECTION_LOST);
+  },
+  hangs: async (_run, released) => {
+    await released;
+    throw new Error(CONNECTION_LOST);
+  },
+  "hangs after": async (run, released) => {
+    await run();
+    await released;
+    throw new Error(CONNECTION_LOST);
+  },
+  "is overloaded": async () => {
+    throw new Error("D1_ERROR: D1 DB is overloaded. Too many requests queued.");
+  },
+} as const satisfies Record<string, (run: () => Promise<unknown>, released: Promise<void>) => Promise<never>>;
+
+export type Fault = keyof typeof FAULTS;
+export const ALL_FAULTS = Object.keys(FAULTS) as Fault[];
+
+/** A database that does as `plan` says, call by call, until it is mended; nothing goes wrong where it says nothing. */
+export function unluckyDatabase(plan: (call: number) => Fault | undefined) {
+  const { promise: released, resolve } = Promise.withResolvers<void>();
+  const luck = { calls: 0, isMended: false };
+  const database = faultyDatabase(env.DB, (_, run) => {
+    const fault = luck.isMended ? undefined : plan(luck.calls++);
+    return fault ? FAULTS[fault](run, released) : run();
+  });
+  const mend = () => {
+    luck.isMended = true;
+    resolve();
+  };
+  return { database, luck, mend };
+}
+
+/** Has the database writer use a database; without one, the real one. */
+export function setWriterDatabase(DB: D1Database = env.DB): Promise<void> {
+  return runInDurableObject(env.DATABASE_WRITER.getByName("DB"), (writer) => {
+    Object.defineProperty(writer, "env", { value: { ...env, DB }, configurable: true });
+  });
 }
