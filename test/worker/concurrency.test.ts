@@ -1,8 +1,10 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
-import { faultyDatabase } from "./faulty-database.ts";
-import { joins, newQueue, request } from "./writers.ts";
+import { expectCopied } from "./copied.ts";
+import { faultyDatabase, setWriterDatabase } from "./faulty-database.ts";
+import { executeAsBatch, joins } from "./objects.ts";
 
 const guids = (count: number) => Array.from({ length: count }, newGuid);
 const statuses = (answers: readonly { status: number }[], status: number) =>
@@ -20,6 +22,7 @@ describe("200 requests at once", () => {
     expect(keys).toHaveLength(1);
     expect(log.length).toBeLessThan(20);
     expect(await invariantViolations(domain)).toEqual([]);
+    await expectCopied(domain);
   });
 
   it("from one machine: one membership and one 201", async () => {
@@ -30,6 +33,7 @@ describe("200 requests at once", () => {
     expect(statuses(answers, 200)).toBe(199);
     expect((await rows(domain)).members).toHaveLength(1);
     expect(await invariantViolations(domain)).toEqual([]);
+    await expectCopied(domain);
   });
 
   it("from 200 machines to a domain with a maximum of 50: 50 get in, 150 do not", async () => {
@@ -40,6 +44,7 @@ describe("200 requests at once", () => {
     expect(answers.filter(({ body }) => body.code === 502)).toHaveLength(150);
     expect((await rows(domain)).members).toHaveLength(50);
     expect(await invariantViolations(domain)).toEqual([]);
+    await expectCopied(domain);
   });
 
   it("to leave, from one machine: one 200, the others denied", async () => {
@@ -50,32 +55,64 @@ describe("200 requests at once", () => {
     expect(statuses(answers, 200)).toBe(1);
     expect(statuses(answers, 403)).toBe(199);
     expect(await invariantViolations(domain)).toEqual([]);
+    await expectCopied(domain);
   });
 });
 
-describe("a group", () => {
-  it("takes the same number of statements however many devices are in it", async () => {
-    const domain = newDomain();
-    await register(domain, newGuid());
-    const one = await statementsOf(domain, 1);
-    const many = await statementsOf(domain, 500);
+describe("a batch", () => {
+  it("takes as many statements however many devices are in it, in the object and in the database", async () => {
+    const [one, many] = [await statementsOf(1), await statementsOf(500)];
     expect(many).toEqual(one);
+    expect(one.object).toBeGreaterThan(3);
+    expect(one.database).toBeGreaterThan(3);
   });
 });
 
-/** The statements that `count` machines take to join together, call by call. */
-async function statementsOf(domain: string, count: number): Promise<number[]> {
-  const calls: number[] = [];
-  const watched = faultyDatabase(env.DB, (sql, run) => {
-    calls.push(sql.length);
-    return run();
+/** The statements that it takes to commit a batch of so many joins, and to copy it. */
+async function statementsOf(count: number) {
+  const domain = newDomain();
+  await register(domain, newGuid());
+  await expectCopied(domain);
+  const [committed, copied] = [watchCommits(), [] as number[]];
+  await setWriterDatabase(
+    faultyDatabase(env.DB, (sql, run) => {
+      copied.push(sql.length);
+      return run();
+    }),
+  );
+  // The first one goes alone, the others gather behind it.
+  await executeAsBatch(domain, joins(newGuid()), ...guids(count).map((guid) => joins(guid)));
+  await expectCopied(domain);
+  vi.restoreAllMocks();
+  await setWriterDatabase();
+  expect((await rows(domain)).log).toHaveLength(3);
+  expect(committed).toHaveLength(2);
+  return { object: committed[1], database: copied.at(-1) };
+}
+
+/** How many statements each commit from now on takes, from its load on. */
+function watchCommits(): readonly number[] {
+  const commits: number[] = [];
+  const { transaction, commit } = DomainStorage.prototype;
+  const { get } = Object.getOwnPropertyDescriptor(DomainStorage.prototype, "sql") as { get(): SqlStorage };
+  let [statements, isCommit] = [0, false];
+  vi.spyOn(DomainStorage.prototype, "sql", "get").mockImplementation(function (this: DomainStorage) {
+    statements++;
+    return get.call(this);
   });
-  const queue = newQueue(domain, watched);
-  // The first one opens the queue and goes alone; what counts is the group that gathers behind it.
-  const first = queue.submit(request(joins(newGuid())));
-  const rest = guids(count).map((guid) => queue.submit(request(joins(guid))));
-  await first;
-  calls.length = 0;
-  await Promise.all(rest);
-  return calls;
+  vi.spyOn(DomainStorage.prototype, "commit").mockImplementation(function (this: DomainStorage, ...args) {
+    isCommit = true;
+    return commit.apply(this, args);
+  });
+  vi.spyOn(DomainStorage.prototype, "transaction").mockImplementation(function (
+    this: DomainStorage,
+    work: () => unknown,
+  ) {
+    const before = statements;
+    const result = transaction.call(this, work);
+    if (isCommit) commits.push(statements - before);
+    isCommit = false;
+    return result;
+  } as typeof transaction);
+  return commits;
 }

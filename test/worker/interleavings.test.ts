@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
+import { expectCopied } from "./copied.ts";
 
 const DEVICES = 8;
 const MAXIMUM = 5;
@@ -53,6 +54,7 @@ describe("joins and leaves interleaved at random", () => {
           expect(members).toHaveLength(joined - left);
           if (leavers.length > 0 && granted.length === 0) expect(info?.key_rollover_required).toBe(1);
         }
+        await expectCopied(domain);
       }),
       { numRuns: 40 },
     );
