@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { fillPlaceholders, type SQL, sql } from "drizzle-orm";
 import { SQLiteAsyncDialect } from "drizzle-orm/sqlite-core";
 import {
   type Change,
@@ -11,10 +11,47 @@ import {
 } from "./copied-tables.ts";
 import { domainServerInfo as info } from "./schema.ts";
 
-// Each list is one parameter, as JSON: D1 allows no more than 100 of them, and the number of statements stays the same
-// however many domains and rows there are.
+// Each list is one parameter, as JSON: D1 allows no more than 100 of them, and the number of statements does not grow
+// with the domains and rows. The texts are made once.
 
 const INFO_COLUMNS = Object.entries(info).map(([member, { name }]) => [member as keyof DomainRow, name] as const);
+
+const value = sql.placeholder;
+const identifier = (name: string) => sql`${sql.identifier(name)}`;
+
+/** Whether a row's domain has a part that applies; `parts` is an array of domain, base and revision of each. */
+const PART_APPLIES = sql`row.value ->> 0 in (
+  select part.value ->> 0 from json_each(${value("parts")}) as part left join ${info} on ${info.domain} = part.value ->> 0
+  where coalesce(${info.revision}, 0) >= part.value ->> 1 and coalesce(${info.revision}, 0) < part.value ->> 2)`;
+
+/** Whether a domain is being written anew, under an id. */
+const IS_REWRITING = sql`exists (
+  select 1 from ${info} where ${info.domain} = ${value("domain")} and ${info.head} = ${value("id")})`;
+
+/** The statements for each table; `rows` is an array of domain and columns of each row. */
+const statementsOf = (table: CopiedTable) => {
+  const { name, columns } = COPIED_TABLES[table];
+  const [at, key] = [identifier(name), identifier(columns[0])];
+  return {
+    upsert: compiled(insert(name, ["domain", ...columns], 2, PART_APPLIES)),
+    remove: compiled(sql`delete from ${at} where (domain, ${key}) in (
+      select row.value ->> 0, row.value ->> 1 from json_each(${value("rows")}) as row where ${PART_APPLIES})`),
+    upsertPage: compiled(insert(name, ["domain", ...columns], 2, IS_REWRITING)),
+    /** Removes the rows between two keys, null for no end, that are not among those given. */
+    clearPage: compiled(sql`delete from ${at} where domain = ${value("domain")} and ${key} > ${value("after")}
+      and (${value("upTo")} is null or ${key} <= ${value("upTo")})
+      and ${key} not in (select value ->> 1 from json_each(${value("rows")})) and ${IS_REWRITING}`),
+  };
+};
+
+const dialect = new SQLiteAsyncDialect();
+
+const FIND = compiled(sql`select ${info.domain}, ${info.revision}, ${info.head} from ${info}
+  where ${info.domain} in (select value ->> 0 from json_each(${value("parts")}))`);
+const UPSERT_INFO = compiled(insertInfo(PART_APPLIES));
+const BEGIN_REWRITE = compiled(insertInfo(sql`true`));
+const END_REWRITE = compiled(insertInfo(IS_REWRITING));
+const TABLES = { members: statementsOf("members"), keys: statementsOf("keys"), bans: statementsOf("bans") };
 
 /**
  * Writes the changes of several domains in one transaction. A domain's part applies only if D1 has a revision from its
@@ -24,117 +61,68 @@ const INFO_COLUMNS = Object.entries(info).map(([member, { name }]) => [member as
  */
 export async function writeChanges(database: D1Database, changes: readonly Change[]): Promise<readonly Found[]> {
   const parts = JSON.stringify(changes.map(({ info, base }) => [info.domain, base, info.revision]));
-  const applies = sql`row.value ->> 0 in (
-    select part.value ->> 0 from json_each(${parts}) as part left join ${info} on ${info.domain} = part.value ->> 0
-    where coalesce(${info.revision}, 0) >= part.value ->> 1 and coalesce(${info.revision}, 0) < part.value ->> 2)`;
-  const rowsOf = (rows: (change: Change) => readonly unknown[][]) =>
-    changes.flatMap((change) => rows(change).map((row) => [change.info.domain, ...row]));
-  const [found] = await batch(database, [
-    sql`select ${info.domain}, ${info.revision}, ${info.head} from ${info}
-      where ${info.domain} in (select value ->> 0 from json_each(${parts}))`,
+  const written = (statement: Compiled, rowsOf: (change: Change) => readonly (readonly unknown[])[]) => {
+    const rows = changes.flatMap((change) => rowsOf(change).map((row) => [change.info.domain, ...row]));
+    return rows.length === 0 ? [] : [statement(database, { parts, rows: JSON.stringify(rows) })];
+  };
+  const [found] = await database.batch<{ domain: string; revision: number; head: string | null }>([
+    FIND(database, { parts }),
     ...TABLE_ORDER.flatMap((table) => [
-      remove(
-        table,
-        rowsOf(({ removed }) => removed[table].map((key) => [key])),
-        applies,
-      ),
-      upsert(
-        table,
-        rowsOf(({ rows }) => [...rows[table]]),
-        applies,
-      ),
+      ...written(TABLES[table].remove, ({ removed }) => removed[table].map((key) => [key])),
+      ...written(TABLES[table].upsert, ({ rows }) => rows[table]),
     ]),
     // Last, because it is by this row that the others tell whether their part applies.
-    upsertInfo(
-      changes.map(({ info }) => info),
-      applies,
-    ),
+    UPSERT_INFO(database, { parts, rows: infoRows(changes.map(({ info }) => info)) }),
   ]);
-  const rows = (found?.results ?? []) as { domain: string; revision: number; head: string | null }[];
-  const byDomain = new Map(rows.map(({ domain, ...rest }) => [domain, rest]));
+  const byDomain = new Map(found?.results.map(({ domain, ...rest }) => [domain, rest]));
   return changes.map(({ info }) => byDomain.get(info.domain) ?? null);
 }
 
 /** Marks a domain as one that is written anew: its pages apply as long as `head` is this id. */
 export async function beginRewrite(database: D1Database, row: DomainRow, id: string): Promise<void> {
-  await batch(database, [upsertInfo([{ ...row, revision: 0, head: id }], sql`true`)]);
+  await BEGIN_REWRITE(database, { rows: infoRows([{ ...row, revision: 0, head: id }]) }).run();
 }
 
 /** Replaces the rows of a page by those that are given. */
-export async function writePage(database: D1Database, page: Page): Promise<void> {
-  const { domain, id, table, after, upTo, rows } = page;
-  const { name, columns } = COPIED_TABLES[table];
-  const key = sql.identifier(columns[0]);
-  const applies = isRewriting(domain, id);
-  await batch(database, [
-    sql`delete from ${sql.identifier(name)} where domain = ${domain} and ${key} > ${after}
-      and ${upTo === null ? sql`true` : sql`${key} <= ${upTo}`}
-      and ${key} not in (select value ->> 0 from json_each(${JSON.stringify(rows)})) and ${applies}`,
-    upsert(
-      table,
-      rows.map((row) => [domain, ...row]),
-      applies,
-    ),
-  ]);
+export async function writePage(database: D1Database, { table, rows, ...page }: Page): Promise<void> {
+  const values = { ...page, rows: JSON.stringify(rows.map((row) => [page.domain, ...row])) };
+  await database.batch([TABLES[table].clearPage(database, values), TABLES[table].upsertPage(database, values)]);
 }
 
 /** Ends a rewriting. @returns whether it was still the one with this id */
 export async function endRewrite(database: D1Database, row: DomainRow, id: string): Promise<boolean> {
-  const [result] = await batch(database, [upsertInfo([row], isRewriting(row.domain, id))]);
-  return (result?.meta.changes ?? 0) > 0;
+  const { meta } = await END_REWRITE(database, { rows: infoRows([row]), domain: row.domain, id }).run();
+  return meta.changes > 0;
 }
 
-function isRewriting(domain: string, id: string): SQL {
-  return sql`exists (select 1 from ${info} where ${info.domain} = ${domain} and ${info.head} = ${id})`;
+function infoRows(rows: readonly DomainRow[]): string {
+  return JSON.stringify(rows.map((row) => INFO_COLUMNS.map(([member]) => row[member])));
 }
 
-function upsertInfo(rows: readonly DomainRow[], applies: SQL): SQL {
-  const values = rows.map((row) => INFO_COLUMNS.map(([member]) => row[member]));
+function insertInfo(applies: SQL): SQL {
   return insert(
     "domain_server_info",
     INFO_COLUMNS.map(([, column]) => column),
     1,
-    values,
     applies,
   );
 }
 
-function upsert(table: CopiedTable, rows: readonly (readonly unknown[])[], applies: SQL): SQL {
-  const { name, columns } = COPIED_TABLES[table];
-  return insert(name, ["domain", ...columns], 2, rows, applies);
-}
-
-/** Inserts rows or, where there is one with the same first columns, replaces it. */
-function insert(
-  table: string,
-  columns: readonly string[],
-  keyLength: number,
-  rows: readonly (readonly unknown[])[],
-  applies: SQL,
-): SQL {
+/** Inserts `rows` or, where there is one with the same first columns, replaces it. */
+function insert(table: string, columns: readonly string[], keyLength: number, applies: SQL): SQL {
   const listed = (parts: readonly SQL[]) => sql.join([...parts], sql`, `);
-  const names = columns.map((name) => sql`${sql.identifier(name)}`);
+  const names = columns.map(identifier);
   const values = columns.map((_, index) => sql`row.value ->> ${sql.raw(String(index))}`);
-  return sql`insert into ${sql.identifier(table)} (${listed(names)})
-    select ${listed(values)} from json_each(${JSON.stringify(rows)}) as row where ${applies}
+  return sql`insert into ${identifier(table)} (${listed(names)})
+    select ${listed(values)} from json_each(${value("rows")}) as row where ${applies}
     on conflict (${listed(names.slice(0, keyLength))}) do update set
     ${listed(names.slice(keyLength).map((name) => sql`${name} = excluded.${name}`))}`;
 }
 
-function remove(table: CopiedTable, rows: readonly (readonly unknown[])[], applies: SQL): SQL {
-  const { name, columns } = COPIED_TABLES[table];
-  return sql`delete from ${sql.identifier(name)} where (domain, ${sql.identifier(columns[0])}) in (
-    select row.value ->> 0, row.value ->> 1 from json_each(${JSON.stringify(rows)}) as row where ${applies})`;
-}
+/** A statement with its values, by name. */
+type Compiled = (database: D1Database, values: Readonly<Record<string, unknown>>) => D1PreparedStatement;
 
-const dialect = new SQLiteAsyncDialect();
-
-/** Runs statements in one transaction. Drizzle's own `batch` takes no raw statements with parameters. */
-function batch(database: D1Database, statements: readonly SQL[]): Promise<D1Result[]> {
-  return database.batch(
-    statements.map((statement) => {
-      const { sql, params } = dialect.sqlToQuery(statement);
-      return database.prepare(sql).bind(...params);
-    }),
-  );
+function compiled(statement: SQL): Compiled {
+  const { sql: text, params } = dialect.sqlToQuery(statement);
+  return (database, values) => database.prepare(text).bind(...fillPlaceholders(params, values));
 }

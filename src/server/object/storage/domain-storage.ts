@@ -5,22 +5,27 @@ import type { Command } from "../../../domain/commands.ts";
 import type { BatchDecision } from "../../../domain/decide.ts";
 import { canonicalJson, type LogEntry } from "../../../domain/log-entry.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
-import { type DeviceProof, type DomainSettings, type DomainState, NEWBORN } from "../../../domain/types.ts";
+import {
+  type DeviceProof,
+  type DomainSettings,
+  type DomainState,
+  type Membership,
+  NEWBORN,
+} from "../../../domain/types.ts";
 import { loggedChanges, logHash } from "../../crypto/log-hashes.ts";
-import { domainServerInfo, progress } from "./schema.ts";
 import {
   APPEND_TO_LOG,
   APPEND_TO_OUTBOX,
   type BanRow,
   type DomainRow,
-  type MemberRow,
+  type KnownRow,
   type ProgressRow,
   READ_BANS,
   READ_DOMAIN,
   READ_KEYS,
-  READ_MEMBERS,
+  READ_KNOWN,
+  READ_KNOWN_OF_ONE,
   READ_PROGRESS,
-  READ_RECORDS,
   READ_SIGNED_LEAVES,
   REMOVE_BANS,
   REMOVE_MEMBERS,
@@ -30,13 +35,14 @@ import {
   WRITE_MEMBERS,
   WRITE_RECORDS,
   WRITE_SIGNED_LEAVES,
-  writeOnlyRow,
+  writeDomain,
+  writeProgress,
 } from "./statements.ts";
 
 /** The part of a batch decision that is written. */
 export type Change = Pick<BatchDecision, "state" | "events" | "records">;
 
-type RecordRow = Omit<RequestRecord, "grant"> & { id: string; outcome: string };
+type SignedLeave = { machineGuid: string; signedAt: number };
 
 /** The progress of a domain that nobody has copied yet. */
 const NO_PROGRESS: ProgressRow = {
@@ -112,7 +118,7 @@ export class DomainStorage {
   /** Notes progress. */
   note(news: Partial<ProgressRow>): void {
     const next = { ...this.progress, ...news };
-    writeOnlyRow(this.sql, progress, next);
+    writeProgress(this.sql, next);
     this.#progress = next;
   }
 
@@ -145,20 +151,28 @@ export class DomainStorage {
       if (command.type === "register" && command.proof) proofs.push(command.proof);
     }
     const machineGuids = JSON.stringify([...guids]);
-    const members = guids.size === 0 ? [] : this.sql.exec<MemberRow>(READ_MEMBERS, machineGuids);
-    const records = this.sql.exec<RecordRow>(READ_RECORDS, JSON.stringify(ids));
-    const signedLeaves =
-      proofs.length === 0
-        ? []
-        : this.sql.exec<{ machineGuid: string; signedAt: number }>(READ_SIGNED_LEAVES, machineGuids);
+    const cursor =
+      commands.length === 1
+        ? this.sql.exec(READ_KNOWN_OF_ONE, [...guids][0] ?? "", ids[0] ?? "", ids[1] ?? "")
+        : this.sql.exec(READ_KNOWN, machineGuids, JSON.stringify(ids));
+    const members = new Map<string, Membership>();
+    const records = new Map<string, RequestRecord>();
+    for (const known of cursor.raw<KnownRow>()) {
+      if (known[0] === "member") {
+        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn] = known;
+        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn });
+      } else {
+        const [, id, command, machineGuid, outcome] = known;
+        records.set(id, { command: command as Command["type"], machineGuid, grant: JSON.parse(outcome) });
+      }
+    }
+    const signedLeaves = proofs.length === 0 ? [] : this.sql.exec<SignedLeave>(READ_SIGNED_LEAVES, machineGuids);
     const thumbprints = JSON.stringify(proofs.map(({ thumbprint }) => thumbprint));
     const bans = this.#hasBans ? this.sql.exec<BanRow>(READ_BANS, machineGuids, thumbprints) : [];
     return {
       ...stateOf(row),
-      members: new Map([...members].map(({ machineGuid, ...member }) => [machineGuid, member])),
-      records: new Map(
-        [...records].map(({ id, outcome, ...record }) => [id, { ...record, grant: JSON.parse(outcome) }]),
-      ),
+      members,
+      records,
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
       bans: new Map([...bans].map(({ machineGuid, bannedBy: by, ...ban }) => [machineGuid, { ...ban, by }])),
     };
@@ -235,7 +249,7 @@ export class DomainStorage {
       createdAt: this.row?.createdAt ?? createdAt,
       updatedAt: now,
     };
-    writeOnlyRow(this.sql, domainServerInfo, row);
+    writeDomain(this.sql, row);
     const keys = {
       members: [...members.removed, ...members.written.map(([guid]) => guid)],
       keys: [...rewrapped, ...newKeys.map(({ keyVersion }) => keyVersion)],

@@ -1,6 +1,6 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import { domainBans, domainKeys, domainMembership, domainServerInfo, progress } from "./schema.ts";
+import { domainBans, domainKeys, type domainMembership, domainServerInfo, progress } from "./schema.ts";
 
 // The statements of every commit, as texts that are made once. A list is one parameter, as JSON; `VALUES` are the columns
 // of its rows.
@@ -23,17 +23,36 @@ const select = (table: SQLiteTable) =>
 const VALUES = (count: number) => Array.from({ length: count }, (_, index) => `value ->> ${index}`).join();
 const LISTED = "(select value from json_each(?))";
 
-/** Writes the only row of a table. */
-export function writeOnlyRow(sql: SqlStorage, table: SQLiteTable, row: Readonly<Record<string, Value>>): void {
+/** A function that writes the only row of a table. */
+const onlyRowWriter = (table: SQLiteTable) => {
   const columns = columnsOf(table);
+  const names = columns.map(([name]) => name as string);
   const text = `insert or replace into ${getTableName(table)} (${columns.map(([, column]) => column)})
     values (${columns.map(() => "?")})`;
-  sql.exec(text, ...columns.map(([name]) => row[name as string] ?? null));
-}
+  return (sql: SqlStorage, row: Readonly<Record<string, Value>>) =>
+    sql.exec(text, ...names.map((name) => row[name] ?? null));
+};
+
+export const writeDomain = onlyRowWriter(domainServerInfo);
+export const writeProgress = onlyRowWriter(progress);
 
 export const READ_DOMAIN = select(domainServerInfo);
 export const READ_PROGRESS = select(progress);
-export const READ_MEMBERS = `${select(domainMembership)} where machine_guid in ${LISTED}`;
+
+/** A row of what is known of devices and requests: a member, or the record of a request. */
+export type KnownRow =
+  | ["member", string, string | null, number, number | null, number]
+  | ["record", string, string, string | null, string, null];
+
+const known = (machineGuids: string, ids: string) => `
+  select 'member', machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on
+  from domain_membership where machine_guid in ${machineGuids}
+  union all
+  select 'record', id, command, machine_guid, outcome, null from domain_requests where id in ${ids}`;
+/** The member and the records of many commands, and those of one, which has a machine GUID and two ids at most. */
+export const READ_KNOWN = known(LISTED, LISTED);
+export const READ_KNOWN_OF_ONE = known("(?)", "(?, ?)");
+
 export const WRITE_MEMBERS = `
   insert or replace into domain_membership (machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on)
   select ${VALUES(5)} from json_each(?)`;
@@ -53,8 +72,6 @@ export const WRITE_KEYS = `
   insert into domain_keys (key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at)
   select ${VALUES(5)} from json_each(?)`;
 
-export const READ_RECORDS = `
-  select id, command, machine_guid as machineGuid, outcome from domain_requests where id in ${LISTED}`;
 export const WRITE_RECORDS = `
   insert or ignore into domain_requests (id, command, machine_guid, outcome, recorded_at)
   select ${VALUES(5)} from json_each(?)`;
