@@ -63,8 +63,8 @@ describe("a batch", () => {
   it("takes as many statements however many devices are in it, in the object and in the database", async () => {
     const [one, many] = [await statementsOf(1), await statementsOf(500)];
     expect(many).toEqual(one);
-    expect(one.object).toBeGreaterThan(3);
-    expect(one.database).toBeGreaterThan(3);
+    expect(one.object).toBeGreaterThan(1);
+    expect(one.database).toBeGreaterThan(1);
   });
 });
 
@@ -97,8 +97,12 @@ function watchCommits(): readonly number[] {
   const { get } = Object.getOwnPropertyDescriptor(DomainStorage.prototype, "sql") as { get(): SqlStorage };
   let [statements, isCommit] = [0, false];
   vi.spyOn(DomainStorage.prototype, "sql", "get").mockImplementation(function (this: DomainStorage) {
-    statements++;
-    return get.call(this);
+    const sql = get.call(this);
+    const exec: SqlStorage["exec"] = (...statement) => {
+      statements++;
+      return sql.exec(...statement);
+    };
+    return new Proxy(sql, { get: (_, name) => (name === "exec" ? exec : Reflect.get(sql, name)) });
   });
   vi.spyOn(DomainStorage.prototype, "commit").mockImplementation(function (this: DomainStorage, ...args) {
     isCommit = true;
