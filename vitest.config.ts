@@ -77,4 +77,6 @@ const model = {
   },
 };
 
-export default defineConfig({ test: { projects: [unit, worker, afterDatabase, literal, e2e, model], silent: "passed-only" } });
+export default defineConfig({
+  test: { projects: [unit, worker, afterDatabase, literal, e2e, model], silent: "passed-only" },
+});
