@@ -7,15 +7,35 @@ import { buildWorker } from "../../bench/bundles.ts";
 /** The servers that are tried: the real one, variants of it that must be as good, and what is broken on purpose. */
 export const SERVERS = {
   real: "test/model/variants/watched.ts",
-  twoWriters: "test/model/variants/two-writers.ts",
-  noQueue: "test/model/broken/no-queue.ts",
-  noFence: "test/model/broken/no-fence.ts",
+  lateParts: "test/model/variants/late-parts.ts",
+  faultyDatabase: "test/model/variants/faulty-database.ts",
+  slowCommits: "test/model/variants/slow-commits.ts",
+  lateCommits: "test/model/variants/late-commits.ts",
   previewDeletes: "test/model/broken/preview-deletes.ts",
+  previewWrites: "test/model/broken/preview-writes.ts",
   limitOffByOne: "test/model/broken/limit-off-by-one.ts",
   rolloverForgotten: "test/model/broken/rollover-forgotten.ts",
-  lateCommits: "test/model/variants/late-commits.ts",
-  slowDatabase: "test/model/variants/slow-database.ts",
+  staleCommits: "test/model/broken/stale-commits.ts",
+  repeatsDone: "test/model/broken/repeats-done.ts",
+  latePartsApplied: "test/model/broken/late-parts.ts",
+  copyMissesLeaves: "test/model/broken/copy-misses-leaves.ts",
 } as const;
+
+/** The servers that are broken on purpose, each in the words of a sentence. */
+export const BROKEN = {
+  staleCommits: "with an await in its transaction",
+  repeatsDone: "that carries out a repeated request once more",
+  previewDeletes: "whose previews take the device out",
+  previewWrites: "whose previews leave a trace",
+  limitOffByOne: "that is full one device early",
+  rolloverForgotten: "that forgets the rollover",
+} as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
+
+/** Those of which only the copy is broken. */
+export const BROKEN_COPIES = {
+  latePartsApplied: "whose copy takes late parts",
+  copyMissesLeaves: "whose copy keeps devices that left",
+} as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
 
 /** One of the servers. */
 export type ServerName = keyof typeof SERVERS;
@@ -44,6 +64,7 @@ async function bundled(entry: string): Promise<string> {
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
+    loader: { ".sql": "text" },
   });
   return outputFiles[0]?.text ?? "";
 }

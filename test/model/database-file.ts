@@ -1,89 +1,48 @@
-import { createHash } from "node:crypto";
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import type { LogChange } from "../../src/domain/log-entry.ts";
+import { type Row, SqliteFile } from "./sqlite-file.ts";
 
-/** A row as SQLite gives it. */
-export type Row = Readonly<Record<string, SQLOutputValue>>;
-
-/** What the log says of one commit. */
-export type LogRow = Readonly<{ domain: string; revision: number; changes: readonly LogChange[] }>;
-
-/** Everything the database holds of a domain. */
-export type DomainRows = Readonly<{
+/** What D1 and an object have alike of a domain. */
+export type CopiedRows = Readonly<{
   info: Row | null;
   members: readonly Row[];
   keys: readonly Row[];
   bans: readonly Row[];
-  log: readonly LogRow[];
 }>;
 
-/** The tables, but for what is counted of requests that change nothing. */
-const TABLES = {
-  domain_server_info: "*",
-  domain_membership: "domain, machine_guid, device_key_thumbprint, joined_at, signed_at",
-  domain_keys: "*",
-  domain_bans: "*",
-  domain_requests: "*",
-  domain_log: "*",
-};
+/** The columns that D1 and an object have alike, but for the domain's name. */
+export const COPIED_COLUMNS = {
+  domain_server_info: `authentication_required, auth_namespace, max_membership, device_key_required,
+    key_rollover_required, member_count, retired_up_to, revision, head, created_at, updated_at`,
+  domain_membership: "machine_guid, device_key_thumbprint, joined_at, signed_at",
+  domain_keys: "key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at",
+  domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
+} as const;
 
-/** The database of a running server, read from its file: no part of the server has a say in what is found there. */
+/** D1, the copy of all domains, read from its file. */
 export class DatabaseFile {
-  readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #file: SqliteFile;
 
   constructor(path: string) {
-    this.#database = new DatabaseSync(path, { readOnly: true });
+    this.#file = new SqliteFile(path);
   }
 
-  /** A domain. */
-  domain(domain: string): DomainRows {
-    const of = (table: string, order: string) =>
-      this.#all(`select * from ${table} where domain = ? order by ${order}`, domain);
-    return {
-      info: of("domain_server_info", "domain")[0] ?? null,
-      members: of("domain_membership", "machine_guid"),
-      keys: of("domain_keys", "key_version"),
-      bans: of("domain_bans", "machine_guid"),
-      log: of("domain_log", "revision").map(logRow),
-    };
+  /** The copy of a domain. */
+  domain(domain: string): CopiedRows {
+    const of = (table: keyof typeof COPIED_COLUMNS) =>
+      this.#file.all(`select ${COPIED_COLUMNS[table]} from ${table} where domain = ? order by 1`, domain);
+    return this.#file.atOnce(() => ({
+      info: of("domain_server_info")[0] ?? null,
+      members: of("domain_membership"),
+      keys: of("domain_keys"),
+      bans: of("domain_bans"),
+    }));
   }
 
-  /** The names of all domains. */
+  /** The names of all domains that D1 knows. */
   domains(): readonly string[] {
-    return this.#all("select domain from domain_server_info order by domain").map(({ domain }) => String(domain));
-  }
-
-  /** How many commits there are. */
-  commits(): number {
-    return Number(this.#all("select count(*) as commits from domain_log")[0]?.commits);
-  }
-
-  /** The commits of a time, in milliseconds since the Unix epoch, and later. */
-  log(from: number): readonly LogRow[] {
-    return this.#all("select * from domain_log where committed_at >= ?", from).map(logRow);
-  }
-
-  /** A hash over everything that requests can change. */
-  fingerprint(): string {
-    const hash = createHash("sha256");
-    for (const [table, columns] of Object.entries(TABLES)) {
-      for (const row of this.#all(`select ${columns} from ${table}`)) hash.update(JSON.stringify(row));
-    }
-    return hash.digest("base64url");
+    return this.#file.all("select domain from domain_server_info order by domain").map(({ domain }) => String(domain));
   }
 
   close(): void {
-    this.#database.close();
+    this.#file.close();
   }
-
-  #all(sql: string, ...values: (string | number)[]): readonly Row[] {
-    const statement = this.#statements.get(sql) ?? this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement.all(...values);
-  }
-}
-
-function logRow({ domain, revision, changes }: Row): LogRow {
-  return { domain: String(domain), revision: Number(revision), changes: JSON.parse(String(changes)) };
 }

@@ -1,10 +1,15 @@
 import type { JWK } from "jose";
 import { mintToken, TEST_NAMESPACES } from "../support/issuers.ts";
-import type { Connection, RawAnswer } from "./connection.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import { type Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
+import { type DoorOutcome, doorAnswer, doorCommand } from "./door-commands.ts";
+import type { DoorRequest } from "./door-requests.ts";
 import { DEVICES } from "./plans.ts";
-import type { Answer, Ask, Overview, TokenKind } from "./requests.ts";
+import type { Answer, Ask, Overview, Repeat, TokenKind } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
 
+/** How often a request that is repeated is sent at once. */
+const TIMES_AT_ONCE = 2;
 const TOKEN_SECONDS = 24 * 60 * 60;
 const JSON_BODY = { "content-type": "application/json" };
 
@@ -35,22 +40,63 @@ export class DomainClient {
   readonly credentials = new Map<string, Credential>();
   readonly #operator: Readonly<Record<string, string>>;
   readonly #tokens: Tokens;
+  readonly #server: ModelServer;
+  /** The ids of requests that are repeated, by their numbers. */
+  readonly #requestIds = new Map<number, string>();
 
-  constructor(domain: string, { adminToken }: ModelServer, tokens: Tokens) {
+  constructor(domain: string, server: ModelServer, tokens: Tokens) {
     this.domain = domain;
-    this.#operator = { authorization: `Bearer ${adminToken}` };
+    this.#operator = { authorization: `Bearer ${server.adminToken}` };
     this.#tokens = tokens;
+    this.#server = server;
   }
 
-  /** Asks over a connection. @throws ConnectionLostError */
-  async ask(connection: Connection, ask: Ask): Promise<Reply> {
-    const raw = await this.#send(connection, ask);
-    const requestId = raw.headers["x-request-id"] ?? null;
+  /** Asks over a connection. @returns what came back, of each time it was sent */
+  async ask({ front, door }: ClientConnection, ask: Ask): Promise<readonly Reply[]> {
+    if (ask.ask === "repeat") return this.#repeat(door, ask);
+    if (ask.ask === "lose") {
+      if (ask.how === "evict") await this.#server.evict(this.domain);
+      else await orLost(this.#throughDoor(door, { domain: this.domain, lose: true }));
+      return [];
+    }
+    const raw = await orLost(this.#send(front, ask));
+    const requestId = raw?.headers["x-request-id"] ?? null;
     // The server says itself that it does not know, or did not try.
-    return { requestId, answer: raw.status === 503 ? null : this.#read(ask, raw) };
+    return [{ requestId, answer: raw === null || raw.status === 503 ? null : this.#read(ask, raw) }];
   }
 
-  #send(connection: Connection, ask: Ask): Promise<RawAnswer> {
+  async #repeat(door: Connection, { request, of }: Repeat): Promise<readonly Reply[]> {
+    const requestId = this.#requestIds.get(request) ?? newRequestId();
+    this.#requestIds.set(request, requestId);
+    const names = {
+      requestId,
+      machineGuid: "device" in of ? (this.machineGuids[of.device] as string) : "",
+      idempotencyKey: (key: number) => this.#idempotencyKey(key),
+    };
+    const context = { issuer: this.#server.origin };
+    const asked = { domain: this.domain, command: doorCommand(of, names), context, times: TIMES_AT_ONCE };
+    const raw = await orLost(this.#throughDoor(door, asked));
+    const outcomes: readonly DoorOutcome[] = raw === null ? Array(TIMES_AT_ONCE).fill(null) : JSON.parse(raw.body);
+    return outcomes.map((outcome) => {
+      const answer = doorAnswer(of, outcome, (credentials) => this.#keep(credentials));
+      return { requestId, answer: answer?.status === 503 ? null : answer };
+    });
+  }
+
+  #throughDoor(door: Connection, asked: DoorRequest): Promise<RawAnswer> {
+    return door.ask("POST", "/", JSON_BODY, JSON.stringify(asked));
+  }
+
+  #idempotencyKey(key: number): string {
+    return `${this.domain}/${key}`;
+  }
+
+  #keep(credentials: readonly Credential[]): number[] {
+    for (const credential of credentials) this.credentials.set(credential.token, credential);
+    return credentials.map(({ keyVersion }) => keyVersion);
+  }
+
+  #send(connection: Connection, ask: Exclude<Ask, { ask: "repeat" | "lose" }>): Promise<RawAnswer> {
     const device = `/domains/${this.domain}`;
     const admin = `/admin/domains/${this.domain}`;
     const body = (method: string, path: string, headers: object, content: object) =>
@@ -62,7 +108,7 @@ export class DomainClient {
         return body("POST", `${device}/register`, this.#token(ask.token), content);
       }
       case "deregister": {
-        const key = ask.key === null ? {} : { "idempotency-key": `${this.domain}/${ask.key}` };
+        const key = ask.key === null ? {} : { "idempotency-key": this.#idempotencyKey(ask.key) };
         const content = { machineGuid: this.machineGuids[ask.device], preview: ask.preview };
         return body("POST", `${device}/deregister`, { ...this.#token(ask.token), ...key }, content);
       }
@@ -98,9 +144,7 @@ export class DomainClient {
     if (status >= 300) return { status, error: content.error };
     switch (ask.ask) {
       case "register": {
-        const returned: readonly Credential[] = content.credentials;
-        for (const credential of returned) this.credentials.set(credential.token, credential);
-        const credentials = returned.map(({ keyVersion }) => keyVersion);
+        const credentials = this.#keep(content.credentials);
         return { status, newMember: content.newMember, keyVersion: content.keyVersion, credentials };
       }
       case "deregister":
@@ -124,6 +168,22 @@ export class DomainClient {
         return { status, overview: overviewOf(content) };
     }
   }
+}
+
+/** What came back; null if the connection ended before. */
+async function orLost(answer: Promise<RawAnswer>): Promise<RawAnswer | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ConnectionLostError) return null;
+    throw error;
+  }
+}
+
+/** A UUID of version 7, which begins with the time. */
+function newRequestId(): string {
+  const time = Date.now().toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`;
 }
 
 function overviewOf(content: Overview): Overview {

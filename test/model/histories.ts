@@ -1,35 +1,42 @@
 import fc from "fast-check";
-import { Connection } from "./connection.ts";
+import { connect } from "./client-connection.ts";
+import { uncopied } from "./copies.ts";
 import { DomainClient, newTokens } from "./domain-client.ts";
 import { inexplicable, record } from "./history.ts";
 import { broken } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";
-import { CLIENTS, plans } from "./plans.ts";
+import { CLIENTS, type Plan, plans } from "./plans.ts";
 import type { ModelServer } from "./server.ts";
 
 /** How many domains are at work at once. */
 const DOMAINS_AT_ONCE = 16;
 
 /**
- * Sends random requests for many domains, those of each from 8 clients at once, and holds what was answered and what is
- * in the database then against the model and the invariants. Ends at the first domain of which they do not hold.
+ * Sends random requests for many domains, those of each from 8 clients at once, and holds what was answered and what the
+ * objects have then against the model and the invariants. Ends at the first domain of which they do not hold. In the end
+ * D1 must come to have what the objects have.
  *
  * @param seed the same one, the same requests; how they meet at the server is another matter
  */
-export async function tryHistories(server: ModelServer, histories: number, seed: number): Promise<Outcome> {
+export async function tryHistories(
+  server: ModelServer,
+  histories: number,
+  seed: number,
+  arbitrary: fc.Arbitrary<Plan> = plans,
+): Promise<Outcome> {
   const tokens = await newTokens(server);
   const broke: string[] = [];
   let tried = 0;
   let asked = 0;
   const oneAfterTheOther = async (index: number) => {
-    const connections = Array.from({ length: CLIENTS }, () => new Connection(server.origin));
+    const connections = connect(server, CLIENTS);
     const numRuns = Math.ceil((histories - index) / DOMAINS_AT_ONCE);
-    const property = fc.asyncProperty(plans, async (plan) => {
+    const property = fc.asyncProperty(arbitrary, async (plan) => {
       if (broke.length > 0) return;
       const client = new DomainClient(`d${index}-${tried++}-${seed}`, server, tokens);
       const history = await record(client, plan, connections);
       asked += history.calls.length;
-      const faults = broken(history, server.database);
+      const faults = broken(history, server.objects);
       // What broke an invariant need not be explained, which may take long if it cannot be.
       broke.push(...(faults.length > 0 ? faults : [inexplicable(history) ?? []].flat()));
     });
@@ -38,5 +45,6 @@ export async function tryHistories(server: ModelServer, histories: number, seed:
     for (const connection of connections) connection.close();
   };
   await Promise.all(Array.from({ length: DOMAINS_AT_ONCE }, (_, index) => oneAfterTheOther(index)));
+  if (broke.length === 0) broke.push(...(await uncopied(server)));
   return { tried, broke, figures: `${asked} requests, seed ${seed}` };
 }

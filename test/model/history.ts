@@ -1,4 +1,4 @@
-import { type Connection, ConnectionLostError } from "./connection.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import type { DomainClient } from "./domain-client.ts";
 import { checkLinearizability, type Operation } from "./linearizability.ts";
 import type { Plan } from "./plans.ts";
@@ -19,44 +19,55 @@ export type Call = Readonly<{
 const LOOKS: readonly Ask[] = [{ ask: "overview" }, { ask: "members" }];
 
 /** What the clients of one domain asked, and what they were told. */
-export type History = Readonly<{ client: DomainClient; calls: readonly Call[] }>;
+export type History = Readonly<{
+  client: DomainClient;
+  calls: readonly Call[];
+  /** Whether its object may have been lost meanwhile. */
+  hasLosses: boolean;
+}>;
 
-/**
- * Has each client of a plan ask its things, one after the other, and all clients at once; then one of them has a look.
- *
- * @param ready called before each request, which waits for it
- */
+/** What to do besides asking what is planned. */
+type Recording = Readonly<{
+  /** What to ask before all else, one thing after the other. */
+  first?: readonly Ask[];
+  /** Called after that, and waited for. */
+  begun?: () => Promise<void>;
+  /** Called before each request, and waited for. */
+  ready?: () => Promise<void>;
+}>;
+
+/** Has each client of a plan ask its things, one after the other, and all clients at once; then one of them has a look. */
 export async function record(
   client: DomainClient,
   plan: Plan,
-  connections: readonly Connection[],
-  ready: () => Promise<void> = async () => {},
+  connections: readonly ClientConnection[],
+  { first = [], begun, ready }: Recording = {},
 ): Promise<History> {
   let moment = 0;
   const calls: Call[] = [];
-  const asking = async (connection: Connection, ask: Ask) => {
-    await ready();
+  const asking = async (connection: ClientConnection, ask: Ask) => {
+    await ready?.();
     const calledAt = moment++;
-    const { requestId, answer } = await client.ask(connection, ask).catch((error) => {
-      if (error instanceof ConnectionLostError) return { requestId: null, answer: null };
-      throw error;
-    });
-    calls.push({ ask, calledAt, answeredAt: answer && moment++, answer, requestId });
+    for (const { requestId, answer } of await client.ask(connection, ask)) {
+      calls.push({ ask, calledAt, answeredAt: answer && moment++, answer, requestId });
+    }
   };
+  for (const ask of first) await asking(connections[0] as ClientConnection, ask);
+  await begun?.();
   await Promise.all(
     plan.map(async (asks, index) => {
-      for (const ask of asks) await asking(connections[index] as Connection, ask);
+      for (const ask of asks) await asking(connections[index] as ClientConnection, ask);
     }),
   );
-  for (const ask of LOOKS) await asking(connections[0] as Connection, ask);
-  return { client, calls };
+  for (const ask of LOOKS) await asking(connections[0] as ClientConnection, ask);
+  return { client, calls, hasLosses: plan.flat().some(({ ask }) => ask === "lose") };
 }
 
 /** Why no order of its requests explains a history; null if there is one. */
-export function inexplicable({ client, calls }: History): string | null {
+export function inexplicable({ client, calls, hasLosses }: History): string | null {
   const operations = calls.map(
     ({ ask, answer, calledAt, answeredAt }): Operation<ReferenceDomain> => ({
-      steps: stepsOf(ask, answer),
+      steps: stepsOf(ask, answer, hasLosses),
       calledAt,
       answeredAt,
     }),

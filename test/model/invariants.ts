@@ -1,7 +1,9 @@
 import type { LogChange } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
-import type { DatabaseFile, DomainRows, Row } from "./database-file.ts";
 import type { Call, History } from "./history.ts";
+import type { DomainRows, ObjectFiles } from "./object-files.ts";
+import type { Answer, Change } from "./requests.ts";
+import type { Row } from "./sqlite-file.ts";
 
 /** What of a domain's rows contradicts itself. It must hold of every domain, whatever was asked of it. */
 export function contradictions(rows: DomainRows): readonly string[] {
@@ -15,6 +17,8 @@ export function contradictions(rows: DomainRows): readonly string[] {
   demand(isDense(keys.map((key) => Number(key.key_version))), "key versions are not 1, 2, 3 …");
   demand(isDense(log.map(({ revision }) => revision)), "revisions are not 1, 2, 3 …");
   demand(info.revision === log.length, `revision ${info.revision}, and ${log.length} entries of the log`);
+  demand(info.head === log.at(-1)?.hash, `the head ${info.head}, and ${log.at(-1)?.hash} at the end of the log`);
+  demand(info.key_version === keys.length, `key version ${info.key_version}, and ${keys.length} keys`);
   demand(info.member_count === members.length, `${info.member_count} members counted, and ${members.length} rows`);
 
   const present = {
@@ -78,8 +82,8 @@ function misdeeds(changes: readonly LogChange[]): readonly string[] {
 }
 
 /** What of a domain's rows contradicts what its clients were told. */
-export function broken({ client, calls }: History, database: DatabaseFile): readonly string[] {
-  const rows = database.domain(client.domain);
+export function broken({ client, calls }: History, objects: ObjectFiles): readonly string[] {
+  const rows = objects.domain(client.domain);
   return [...contradictions(rows), ...unasked(calls, rows), ...stale(calls)].map((each) => `${client.domain}: ${each}`);
 }
 
@@ -90,44 +94,68 @@ function unasked(calls: readonly Call[], { log }: DomainRows): readonly string[]
   for (const { requestId, type } of changes) {
     if (typeof requestId === "string") typesOf.set(requestId, [...(typesOf.get(requestId) ?? []), type]);
   }
-  const known = new Map(calls.flatMap((call) => (call.requestId && call.answer ? [[call.requestId, call]] : [])));
+  // A request that is repeated is several calls with one id: what it did must be right for one of them.
+  const known = new Map<string, Call[]>();
+  for (const call of calls) {
+    if (call.requestId) known.set(call.requestId, [...(known.get(call.requestId) ?? []), call]);
+  }
   const found: string[] = [];
-  for (const { requestId, ask, answer } of known.values()) {
-    const did = typesOf.get(requestId as string)?.join() ?? "";
-    const might = rightfulChanges(ask, answer as NonNullable<typeof answer>);
-    if (!might.includes(did)) found.push(`${JSON.stringify(ask)} -> ${JSON.stringify(answer)} did "${did}"`);
+  for (const [requestId, same] of known) {
+    const did = typesOf.get(requestId)?.join() ?? "";
+    const might = same.flatMap(({ ask, answer }) => rightfulChanges(ask, answer));
+    const told = same.map(({ ask, answer }) => `${JSON.stringify(ask)} -> ${JSON.stringify(answer)}`);
+    if (!might.includes(did)) found.push(`${told} did "${did}"`);
   }
   const strangers = [...typesOf.keys()].filter((requestId) => !known.has(requestId)).length;
-  const unknown = calls.filter(({ answer }) => answer === null).length;
+  const unknown = calls.filter(({ requestId }) => requestId === null).length;
   if (strangers > unknown) found.push(`${strangers} requests in the log that nobody sent`);
-  const keys = calls.flatMap(({ ask }) => (ask.ask === "deregister" && ask.key !== null ? [ask.key] : []));
-  for (const key of new Set(keys)) {
-    const leaves = [...known.values()].filter(({ ask }) => ask.ask === "deregister" && ask.key === key);
-    const done = leaves.filter(({ requestId }) => typesOf.get(requestId as string)?.includes("device-left"));
-    if (done.length > 1) found.push(`${done.length} leaves under the idempotency key ${key}`);
+  const leaves = new Map<string, Set<string>>();
+  for (const { ask, requestId } of calls) {
+    const change = changeOf(ask);
+    if (change?.ask !== "deregister" || change.key === null || requestId === null) continue;
+    if (!typesOf.get(requestId)?.includes("device-left")) continue;
+    const scope = `${change.key} of device ${change.device}`;
+    leaves.set(scope, (leaves.get(scope) ?? new Set()).add(requestId));
   }
+  for (const [scope, { size }] of leaves) if (size > 1) found.push(`${size} leaves under the idempotency key ${scope}`);
   return found;
 }
 
+/** What a call may ask to be changed; null for one that changes nothing. */
+function changeOf(ask: Call["ask"]): Change | null {
+  switch (ask.ask) {
+    case "repeat":
+      return ask.of;
+    case "overview":
+    case "members":
+    case "keys":
+    case "lose":
+      return null;
+    default:
+      return ask;
+  }
+}
+
 /** What a request with this answer may have changed, as the log puts it; "" for nothing. */
-function rightfulChanges(
-  ask: Call["ask"],
-  { status, error, newMember }: NonNullable<Call["answer"]>,
-): readonly string[] {
+function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly string[] {
+  const change = changeOf(ask);
+  if (change === null) return [""];
+  if (answer === null) return [...rightfulChanges(ask, { status: 200, newMember: true }), ""];
+  const { status, error, newMember } = answer;
   const lifted = ask.ask === "ban" && error === "NOT_FOUND";
   if (status >= 300 && !lifted) return [""];
-  switch (ask.ask) {
+  switch (change.ask) {
     case "register":
       return newMember ? ["device-joined"] : [""];
     case "deregister":
-      if (ask.preview) return [""];
+      if (change.preview) return [""];
       // Without a key nothing is a repetition.
-      return ask.key === null ? ["device-left"] : ["device-left", ""];
+      return change.key === null ? ["device-left"] : ["device-left", ""];
     case "replace-settings":
     case "merge-settings":
       return ["settings-changed", ""];
     case "rollover":
-      return ask.when === "now" ? ["key-made"] : ["rollover-required", ""];
+      return change.when === "now" ? ["key-made"] : ["rollover-required", ""];
     case "retire":
       return ["keys-retired", ""];
     case "evict":
@@ -136,8 +164,6 @@ function rightfulChanges(
       return ["device-evicted,device-banned", "device-banned", ""];
     case "unban":
       return ["device-unbanned"];
-    default:
-      return [""];
   }
 }
 

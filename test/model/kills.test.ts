@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { tryInterruptedCopies } from "./interrupted-copies.ts";
 import { tryKills } from "./kills.ts";
 import { ModelServer } from "./server.ts";
 
 const KILLS = 20;
+const INTERRUPTED_COPIES = 8;
 const SEED = Number(process.env.SEED ?? 1);
 
 describe("the server, killed under load and started again", () => {
@@ -23,5 +25,21 @@ describe("the server, killed under load and started again", () => {
   it("logs no secrets", () => {
     expect(server.log.lines).toBeGreaterThan(0);
     expect(server.log.secrets).toEqual([]);
+  });
+});
+
+describe("the server, killed between a commit and its copy, and started again", () => {
+  let server: ModelServer;
+
+  beforeAll(async () => {
+    server = await ModelServer.start(inject("code").faultyDatabase);
+  });
+
+  afterAll(() => server.stop());
+
+  it(`copies what it acknowledged though nobody asks, ${INTERRUPTED_COPIES} times over`, async () => {
+    const { tried, broke } = await tryInterruptedCopies(server, INTERRUPTED_COPIES, SEED);
+    expect(broke).toEqual([]);
+    expect(tried).toBe(INTERRUPTED_COPIES);
   });
 });

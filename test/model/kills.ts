@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
 import { seededRandom } from "../support/seeded-random.ts";
-import { Connection } from "./connection.ts";
+import { connect } from "./client-connection.ts";
+import { uncopied } from "./copies.ts";
 import { worthless } from "./credentials.ts";
 import { DomainClient, newTokens, type Tokens } from "./domain-client.ts";
 import { inexplicable, record } from "./history.ts";
@@ -23,7 +24,7 @@ const RETRIES = 5;
 /**
  * Kills the server again and again under load, and starts it again on what is on the disk. What was acknowledged must be
  * there, what was not must be there in whole or not at all, every credential must be worth as much as before, and
- * devices that use the client library must come to what they are to be.
+ * devices that use the client library must come to what they are to be. In the end D1 must have it all.
  */
 export async function tryKills(server: ModelServer, kills: number, seed: number): Promise<Outcome> {
   const tokens = await newTokens(server);
@@ -39,9 +40,10 @@ export async function tryKills(server: ModelServer, kills: number, seed: number)
   }
   // What a kill did not take, the kills after it must not take either.
   for (const client of clients) broke.push(...(await worthless(server, client)));
-  for (const domain of server.database.domains()) {
-    broke.push(...contradictions(server.database.domain(domain)).map((each) => `${domain}: ${each}`));
+  for (const domain of server.objects.domains()) {
+    broke.push(...contradictions(server.objects.domain(domain)).map((each) => `${domain}: ${each}`));
   }
+  if (broke.length === 0) broke.push(...(await uncopied(server)));
   return { tried, broke, figures: `${asked} requests, ${lost} of them without an answer, seed ${seed}` };
 }
 
@@ -67,9 +69,9 @@ async function killOnce(server: ModelServer, tokens: Tokens, seed: string) {
   const living = Array.from({ length: DEVICES_AT_ONCE }, (_, index) => live(server, url, index, over.promise));
   const histories = await Promise.all(
     clients.map(async (client) => {
-      const connections = Array.from({ length: CLIENTS }, () => new Connection(server.origin));
+      const connections = connect(server, CLIENTS);
       const [plan] = fc.sample(plans, { numRuns: 1, seed: random.below(2 ** 31) });
-      const history = await record(client, plan as NonNullable<typeof plan>, connections, ready);
+      const history = await record(client, plan as NonNullable<typeof plan>, connections, { ready });
       for (const connection of connections) connection.close();
       return history;
     }),
@@ -78,7 +80,7 @@ async function killOnce(server: ModelServer, tokens: Tokens, seed: string) {
   const broke: string[] = [];
   for (const survivor of await Promise.all(living)) broke.push(...(await unfit(survivor, url)));
   for (const history of histories) {
-    broke.push(...broken(history, server.database), ...[inexplicable(history) ?? []].flat());
+    broke.push(...broken(history, server.objects), ...[inexplicable(history) ?? []].flat());
     broke.push(...(await worthless(server, history.client)));
   }
   const lost = histories.flatMap(({ calls }) => calls).filter(({ answer }) => answer === null).length;

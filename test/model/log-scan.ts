@@ -1,5 +1,5 @@
-/** A UUID that is nothing but the name of a request or of a commit. */
-const REQUEST_ID = /"(requestId|commitId)":"[0-9a-f-]{36}"/g;
+/** A UUID that is nothing but the name of a request. */
+const REQUEST_ID = /"requestId":"[0-9a-f-]{36}"/g;
 
 /** What must never be logged. */
 const SECRETS: readonly (readonly [what: string, sign: RegExp])[] = [

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { tryOverload } from "./overload.ts";
 import { ModelServer } from "./server.ts";
 
-const SERVERS = ["real", "slowDatabase"] as const;
+const SERVERS = ["real", "slowCommits"] as const;
 
 describe.each(SERVERS)("the server (%s), asked for five times what it serves", (name) => {
   let server: ModelServer;
@@ -16,7 +16,7 @@ describe.each(SERVERS)("the server (%s), asked for five times what it serves", (
   it("completes what it takes on, refuses the rest for now, and does nothing else", async () => {
     const { tried, broke } = await tryOverload(server, 2, {
       connections: 4_000,
-      queued: name === "slowDatabase",
+      queued: name === "slowCommits",
       timed: false,
     });
     expect(broke).toEqual([]);

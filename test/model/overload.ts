@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { peakMemoryBytes, resetPeakMemory } from "../../bench/processes.ts";
 import { Connection, type RawAnswer } from "./connection.ts";
+import { uncopied } from "./copies.ts";
 import { contradictions } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";
 import type { ModelServer } from "./server.ts";
@@ -38,7 +39,7 @@ type Limits = Readonly<{
  * nearly the rate of before and in bearable time; what it does not it must refuse at once; its memory must not grow, and
  * it must be as before soon after.
  *
- * @param server one whose database is what limits it, so that the excess comes as far as the queue; one process that is
+ * @param server one whose disk is what limits it, so that the excess comes as far as the queue; one process that is
  *   front and object at once may be limited by its front instead, and then leaves the excess at its sockets
  */
 export async function tryOverload(server: ModelServer, seconds: number, limits: Limits): Promise<Outcome> {
@@ -65,8 +66,8 @@ export async function tryOverload(server: ModelServer, seconds: number, limits: 
   const share = perSecond / usual.perSecond;
   const [grant, refusal] = [crowd.grants.most(), crowd.refusals.most()];
   const broke = [...others];
-  const { members, ...rows } = server.database.domain(DOMAIN);
-  broke.push(...contradictions({ members, ...rows }));
+  const { members, ...rows } = server.objects.domain(DOMAIN);
+  broke.push(...contradictions({ members, ...rows }), ...(await uncopied(server)));
   const joined = accepted + usual.joined + again.joined;
   if (members.length !== joined)
     broke.push(`${joined} joins were acknowledged, and there are ${members.length} members`);
@@ -90,7 +91,7 @@ export async function tryOverload(server: ModelServer, seconds: number, limits: 
 }
 
 /**
- * Has a crowd of devices join one domain at once while the database takes its time: what the queue has no room for must
+ * Has a crowd of devices join one domain at once while the disk takes its time: what the queue has no room for must
  * be refused at once with 503 and Retry-After, and all the rest must complete.
  *
  * @param server one whose commits are late
@@ -101,8 +102,8 @@ export async function tryCrowd(server: ModelServer): Promise<Outcome> {
   await crowd.settled();
   const { accepted, refused, others } = crowd;
   const broke = [...others];
-  const { members, ...rows } = server.database.domain(DOMAIN);
-  broke.push(...contradictions({ members, ...rows }));
+  const { members, ...rows } = server.objects.domain(DOMAIN);
+  broke.push(...contradictions({ members, ...rows }), ...(await uncopied(server)));
   if (members.length !== accepted) broke.push(`${accepted} acknowledged, and ${members.length} members`);
   if (refused === 0) broke.push("nothing was refused: that was no crowd");
   const figures = `${accepted} accepted, ${refused} refused with 503 and Retry-After`;

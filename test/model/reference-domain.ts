@@ -1,5 +1,5 @@
 import type { Step } from "./linearizability.ts";
-import type { Answer, Ask, Overview, SettingsSent, TokenKind } from "./requests.ts";
+import type { Answer, Ask, Change, Overview, Repeat, SettingsSent, TokenKind } from "./requests.ts";
 
 /**
  * A domain as the reference logic describes it, written down once more and as plainly as can be: it shares no code with
@@ -18,8 +18,10 @@ export type ReferenceDomain = Readonly<{
   members: readonly number[];
   /** Device numbers with the reasons, in rising order. */
   bans: readonly (readonly [number, string])[];
-  /** Which device left under which idempotency key, in rising order of keys. */
+  /** Which device left under which idempotency key: each device has keys of its own. In rising order. */
   leaves: readonly (readonly [number, number])[];
+  /** How requests with an id were answered that changed something, in rising order of their numbers. */
+  records: readonly (readonly [number, Answer])[];
 }>;
 
 const UNKNOWN: ReferenceDomain = {
@@ -34,6 +36,7 @@ const UNKNOWN: ReferenceDomain = {
   members: [],
   bans: [],
   leaves: [],
+  records: [],
 };
 
 /** Where every domain begins, and by what one tells its states apart. */
@@ -47,8 +50,12 @@ type Outcome = Readonly<{ after: ReferenceDomain; answer: Answer }>;
 /**
  * What a request was, step by step, given its answer; null for one whose answer never came. Where the server looks
  * again to answer, others may have changed the domain since: that look is a step of its own.
+ *
+ * @param hasLosses whether the domain's object may have been lost in between: then the server repeats a registration,
+ *   which says of a later moment which of its keys are retired
  */
-export function stepsOf(ask: Ask, answer: Answer | null): readonly Step<ReferenceDomain>[] {
+export function stepsOf(ask: Ask, answer: Answer | null, hasLosses = false): readonly Step<ReferenceDomain>[] {
+  if (ask.ask === "lose") return [];
   if (answer === null) return [(domain) => carryOut(domain, ask).after];
   const succeeded = answer.status < 300;
   const { overview, reason, ...rest } = answer;
@@ -74,8 +81,8 @@ export function stepsOf(ask: Ask, answer: Answer | null): readonly Step<Referenc
     }
     case "overview":
       return [looked(answer)];
-    case "members":
-      return succeeded ? [(domain) => (domain.exists ? domain : null), carriedOut] : [carriedOut];
+    case "register":
+      return succeeded && hasLosses ? registeredThenLooked(ask, answer) : [carriedOut];
     default:
       return [carriedOut];
   }
@@ -85,12 +92,50 @@ function looked(answer: Answer): Step<ReferenceDomain> {
   return (domain) => (same(carryOut(domain, { ask: "overview" }).answer, answer) ? domain : null);
 }
 
+function registeredThenLooked(
+  ask: Extract<Change, { ask: "register" }>,
+  { credentials, ...granted }: Answer,
+): readonly Step<ReferenceDomain>[] {
+  const registered: Step<ReferenceDomain> = (domain) => {
+    const { answer, after } = carryOut(domain, ask);
+    const { credentials: _, ...rest } = answer;
+    return same(rest, granted) ? after : null;
+  };
+  return [registered, (domain) => (same(handedOut(domain, ask, granted), credentials) ? domain : null)];
+}
+
+/** The key versions that a registration is answered with. */
+function handedOut(
+  { retiredUpTo }: ReferenceDomain,
+  { afterKeyVersion }: Extract<Change, { ask: "register" }>,
+  { keyVersion = 0 }: Pick<Answer, "keyVersion">,
+): number[] {
+  return upTo(keyVersion).filter((version) => version > Math.max(afterKeyVersion ?? 0, retiredUpTo));
+}
+
+/** What becomes of a request with an id: if it changed something before, it is answered as then and changes nothing. */
+function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome {
+  const record = new Map(domain.records).get(request);
+  if (record === undefined) {
+    const { after, answer } = carryOut(domain, of);
+    const isChange = REFERENCE_STATES.nameOf(after) !== REFERENCE_STATES.nameOf(domain);
+    const records = isChange ? pairsInOrder([...domain.records, [request, answer] as const]) : domain.records;
+    return { after: { ...after, records }, answer };
+  }
+  if (of.ask !== "register") return { after: domain, answer: record };
+  // The device was removed since: it has to ask anew.
+  if (!domain.members.includes(of.device)) return { after: domain, answer: { status: 503 } };
+  return { after: domain, answer: { ...record, credentials: handedOut(domain, of, record) } };
+}
+
 /** What the reference logic makes of a request. */
-function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
+function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): Outcome {
   const refuse = (status: number, error: string): Outcome => ({ after: domain, answer: { status, error } });
   const answer = (answer: Answer, after = domain): Outcome => ({ after, answer });
   const noDomain = refuse(404, "DOMAIN_NOT_FOUND");
   switch (ask.ask) {
+    case "repeat":
+      return carryOutOnce(domain, ask);
     case "register": {
       if (!authenticated(domain, ask.token)) return refuse(401, "DOM_AUTHENTICATION_REQUIRED");
       if (domain.deviceKeyRequired) return refuse(401, "DEVICE_KEY_REQUIRED");
@@ -99,8 +144,7 @@ function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
       const isFull = domain.maxMembership !== null && domain.members.length >= domain.maxMembership;
       if (newMember && isFull) return refuse(409, "DOM_LIMIT_REACHED");
       const keyVersion = domain.rolloverRequired ? domain.keyVersion + 1 : domain.keyVersion;
-      const held = Math.max(ask.afterKeyVersion ?? 0, domain.retiredUpTo);
-      const credentials = upTo(keyVersion).filter((version) => version > held);
+      const credentials = handedOut(domain, ask, { keyVersion });
       const members = newMember ? inOrder([...domain.members, ask.device]) : domain.members;
       return answer(
         { status: newMember ? 201 : 200, newMember, keyVersion, credentials },
@@ -109,15 +153,13 @@ function carryOut(domain: ReferenceDomain, ask: Ask): Outcome {
     }
     case "deregister": {
       if (!authenticated(domain, ask.token)) return refuse(401, "DOM_AUTHENTICATION_REQUIRED");
-      const before = ask.key === null ? undefined : new Map(domain.leaves).get(ask.key);
-      if (before !== undefined) {
-        const again = before === ask.device && !ask.preview;
-        return again ? answer({ status: 200, deregistered: true }) : refuse(422, "IDEMPOTENCY_KEY_REUSED");
+      if (domain.leaves.some(([key, device]) => key === ask.key && device === ask.device)) {
+        return ask.preview ? refuse(422, "IDEMPOTENCY_KEY_REUSED") : answer({ status: 200, deregistered: true });
       }
       if (domain.deviceKeyRequired) return refuse(401, "DEVICE_KEY_REQUIRED");
       if (!domain.members.includes(ask.device)) return refuse(403, "DEREG_DENIED");
       if (ask.preview) return answer({ status: 200, deregistered: false });
-      const leaves = ask.key === null ? domain.leaves : pairsInOrder([...domain.leaves, [ask.key, ask.device]]);
+      const leaves = ask.key === null ? domain.leaves : leavesInOrder([...domain.leaves, [ask.key, ask.device]]);
       return answer({ status: 200, deregistered: true }, { ...without(domain, ask.device), leaves });
     }
     case "replace-settings":
@@ -218,6 +260,10 @@ function inOrder(numbers: readonly number[]): number[] {
 
 function pairsInOrder<T>(pairs: readonly (readonly [number, T])[]): (readonly [number, T])[] {
   return pairs.toSorted(([a], [b]) => a - b);
+}
+
+function leavesInOrder(leaves: ReferenceDomain["leaves"]): ReferenceDomain["leaves"] {
+  return leaves.toSorted(([a, first], [b, second]) => a - b || first - second);
 }
 
 /** Whether two answers say the same, whatever order they say it in. */

@@ -9,9 +9,11 @@ import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
 import { freePort } from "../support/server.ts";
 import { DatabaseFile } from "./database-file.ts";
 import { LogScan } from "./log-scan.ts";
+import { ObjectFiles } from "./object-files.ts";
 
 const HOST = "127.0.0.1";
 const NAME = "model";
+const DOMAIN_CLASS = "DomainObject";
 
 /**
  * A built Worker in a workerd of its own, with its Durable Objects and its D1 in a folder, and nothing in between. It
@@ -19,6 +21,10 @@ const NAME = "model";
  */
 export class ModelServer {
   readonly origin: string;
+  /** Where tests come at its objects past the Worker; see `variants/door.ts`. */
+  readonly door: string;
+  /** What the domains' objects hold, read from their files past the server. */
+  readonly objects: ObjectFiles;
   readonly adminToken: string;
   readonly issuers: TestIssuers;
   /** What it logs is gone through here. */
@@ -37,13 +43,15 @@ export class ModelServer {
     code: string,
     folder: string,
     secrets: Record<string, string>,
-    port: number,
+    [port, doorPort]: readonly [number, number],
     issuers: TestIssuers,
   ) {
     this.#code = code;
     this.#folder = folder;
     this.#secrets = secrets;
     this.origin = `http://${HOST}:${port}`;
+    this.door = `http://${HOST}:${doorPort}`;
+    this.objects = new ObjectFiles(join(folder, "do", `${NAME}-${DOMAIN_CLASS}`));
     this.adminToken = secrets.ADMIN_TOKEN as string;
     this.issuers = issuers;
     this.log = new LogScan(this.adminToken);
@@ -52,8 +60,13 @@ export class ModelServer {
   /** Starts a built Worker on an empty database. */
   static async start(code: string): Promise<ModelServer> {
     const folder = mkdtempSync(join(tmpdir(), "device-domains-model-"));
-    const [secrets, port, issuers] = await Promise.all([newSecrets(), freePort(), newTestIssuers()]);
-    const server = new ModelServer(code, folder, secrets, port, issuers);
+    const [secrets, port, doorPort, issuers] = await Promise.all([
+      newSecrets(),
+      freePort(),
+      freePort(),
+      newTestIssuers(),
+    ]);
+    const server = new ModelServer(code, folder, secrets, [port, doorPort], issuers);
     try {
       await server.#run();
       const d1 = await server.#miniflare.getD1Database("DB");
@@ -91,6 +104,15 @@ export class ModelServer {
     process.kill(this.#pid, "SIGKILL");
   }
 
+  /** Throws away the memory of a domain's object, if it has any. */
+  async evict(domain: string): Promise<void> {
+    try {
+      await this.#miniflare.unsafeEvictDurableObject(NAME, DOMAIN_CLASS, { name: domain });
+    } catch (error) {
+      if (!/not currently running/.test(String(error))) throw error;
+    }
+  }
+
   /** Starts it again after a kill. */
   async restart(): Promise<void> {
     await this.#miniflare.dispose();
@@ -113,6 +135,7 @@ export class ModelServer {
         modules: true,
         script: this.#code,
         compatibilityDate: compatibilityDate(),
+        compatibilityFlags: ["nodejs_compat"],
         bindings: {
           ...this.#secrets,
           DOMAIN_SERVER_URL: this.origin,
@@ -120,10 +143,16 @@ export class ModelServer {
           DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
         },
         d1Databases: { DB: NAME },
-        durableObjects: { DOMAIN_OBJECT: { className: "DomainObject", useSQLite: true } },
+        durableObjects: {
+          DOMAIN_OBJECT: { className: DOMAIN_CLASS, useSQLite: true },
+          DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
+        },
         resourcePersistencePath: this.#folder,
         // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
-        unsafeDirectSockets: [{ host: HOST, port: Number(new URL(this.origin).port) }],
+        unsafeDirectSockets: [
+          { host: HOST, port: Number(new URL(this.origin).port) },
+          { host: HOST, port: Number(new URL(this.door).port), entrypoint: "Door" },
+        ],
         handleStructuredLogs: ({ level, message }) => this.log.take(level, message),
         host: HOST,
         port: 0,

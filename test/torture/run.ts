@@ -1,12 +1,15 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke; then the document stays as it is.
 import { parseArgs } from "node:util";
-import { build, SERVERS, type ServerName } from "../model/builds.ts";
+import { BROKEN, BROKEN_COPIES, build, SERVERS, type ServerName } from "../model/builds.ts";
+import { DATABASE_FAULTS, tryDatabaseFault } from "../model/database-faults.ts";
 import { tryHistories } from "../model/histories.ts";
 import { tryInputs } from "../model/inputs.ts";
+import { tryInterruptedCopies } from "../model/interrupted-copies.ts";
 import { tryKills } from "../model/kills.ts";
 import type { Outcome } from "../model/outcome.ts";
 import { tryCrowd, tryOverload } from "../model/overload.ts";
+import { plansWithLosses } from "../model/plans.ts";
 import { ModelServer } from "../model/server.ts";
 import { type Row, table, writeTable } from "./table.ts";
 
@@ -38,6 +41,10 @@ const timed = overloadSeconds >= 200;
 
 /** The most histories of a server that is broken on purpose: it is caught long before. */
 const HISTORIES_OF_BROKEN = 320;
+/** What is wrong with a copy shows when all histories are over. */
+const HISTORIES_OF_BROKEN_COPY = 64;
+/** How many domains are at work at once while something is wrong with D1. */
+const HISTORIES_AT_ONCE = 32;
 
 const begin = performance.now();
 say("building the servers");
@@ -46,23 +53,45 @@ const rows: Row[] = [];
 const scanned = { lines: 0, secrets: [] as string[] };
 
 await part("histories of 30 requests from 8 clients", "real", (server) => tryHistories(server, histories, seed));
-await part("the same with two writers for each domain", "twoWriters", (server) =>
+await part(
+  "the same, with the domain's object lost now and then",
+  "real",
+  (server) => tryHistories(server, Math.ceil(histories / 5), seed, plansWithLosses),
+  false,
+);
+await part("the same, with parts of the copy late and repeated", "lateParts", (server) =>
   tryHistories(server, Math.ceil(histories / 20), seed),
 );
-await caught("a server without queue and fence", "noQueue");
-await caught("a server with two writers and no fence", "noFence");
-await caught("a server whose previews take devices out", "previewDeletes");
-await caught("a server that is full one device early", "limitOffByOne");
-await caught("a server that forgets rollovers", "rolloverForgotten");
+for (const [name, what] of Object.entries(BROKEN)) {
+  await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN);
+}
+for (const [name, what] of Object.entries(BROKEN_COPIES)) {
+  await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN_COPY);
+}
+for (const fault of DATABASE_FAULTS) {
+  await part(
+    `histories while D1 is ${fault}`,
+    "faultyDatabase",
+    (server) =>
+      inRounds(Math.ceil(histories / 20), (count, round) => tryDatabaseFault(server, fault, count, seed + round)),
+    false,
+  );
+}
 await part("kills under load", "real", (server) => tryKills(server, kills, seed), false);
+await part(
+  "kills between a commit and its copy",
+  "faultyDatabase",
+  (server) => tryInterruptedCopies(server, kills, seed),
+  false,
+);
 await part("requests that are wrong", "real", (server) => tryInputs(server, inputs, seed));
-await part("joins at five times what the database takes", "slowDatabase", (server) =>
+await part("joins at five times what the disk takes", "slowCommits", (server) =>
   tryOverload(server, overloadSeconds, { connections: 4_000, queued: true, timed }),
 );
 await part("joins at five times what the process takes", "real", (server) =>
   tryOverload(server, overloadSeconds, { connections: 1_000, queued: false, timed }),
 );
-await part("joins at once, with a late database", "lateCommits", tryCrowd);
+await part("joins at once, with a late disk", "lateCommits", tryCrowd);
 rows.push({ what: "log lines searched for secrets", tried: scanned.lines, broke: scanned.secrets, figures: "" });
 
 const text = table(rows);
@@ -98,10 +127,22 @@ async function part(
   }
 }
 
+/** Tries something so many times, some at once, until it breaks. */
+async function inRounds(count: number, run: (count: number, round: number) => Promise<Outcome>): Promise<Outcome> {
+  let [tried, round] = [0, 0];
+  const broke: string[] = [];
+  for (; tried < count && broke.length === 0; round++) {
+    const outcome = await run(Math.min(HISTORIES_AT_ONCE, count - tried), round);
+    tried += outcome.tried;
+    broke.push(...outcome.broke);
+  }
+  return { tried, broke, figures: `${round} rounds, seeds from ${seed}` };
+}
+
 /** Has a server that is broken on purpose be caught: what breaks is that it is not. */
-function caught(what: string, name: ServerName): Promise<void> {
+function caught(what: string, name: ServerName, histories: number): Promise<void> {
   const trying = async (server: ModelServer) => {
-    const { tried, broke } = await tryHistories(server, HISTORIES_OF_BROKEN, seed);
+    const { tried, broke } = await tryHistories(server, histories, seed);
     return { tried, broke: broke.length > 0 ? [] : ["was not caught"], figures: "caught" };
   };
   return part(what, name, trying, false);

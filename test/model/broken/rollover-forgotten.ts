@@ -1,17 +1,13 @@
 // The server that forgets, with the commit of a leave, that a rollover is due.
-import { DomainObject as Coordinator } from "../../../src/server/index.ts";
-import { rewrittenEnvironment } from "./rewritten-environment.ts";
+import { DomainStorage } from "../../../src/server/object/storage/domain-storage.ts";
 
-export { default } from "../../../src/server/index.ts";
+export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
 
-const forgetful = (sql: string) => sql.replace(/("key_rollover_required" = )\?(?=,| where)/, "$1(? and 0)");
+const { commit } = DomainStorage.prototype;
 
-/** The Durable Object on a forgetful database. */
-export class DomainObject extends Coordinator {
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(
-      ctx,
-      rewrittenEnvironment(env, (sql) => (sql.startsWith("update") ? forgetful(sql) : sql)),
-    );
-  }
-}
+DomainStorage.prototype.commit = function (before, change, ...rest) {
+  const { state, events } = change;
+  const forgets = events.some(({ type }) => type === "device-left");
+  const kept = forgets ? { ...change, state: { ...state, keyRolloverRequired: before.keyRolloverRequired } } : change;
+  return commit.call(this, before, kept, ...rest);
+};

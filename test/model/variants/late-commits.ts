@@ -1,14 +1,10 @@
-// The server on a database that takes its time over every commit: its queue fills up.
-import { onDelayedDatabase } from "./delayed-database.ts";
+// The server on a disk that is late with every commit: an object's queue fills up.
+import { onSlowDisk } from "./slow-disk.ts";
 
-export { default } from "../../../src/server/index.ts";
+export { DatabaseWriter, Door, default } from "./watched.ts";
 
-/** Less than the server waits for an answer, and longer than it takes a crowd to arrive. */
+/** Longer than it takes a crowd to arrive. */
 const LATE_MILLISECONDS = 6_000;
 
-/** The Durable Object on a late database. */
-export const DomainObject = onDelayedDatabase(async (run) => {
-  const results = await run();
-  await scheduler.wait(LATE_MILLISECONDS);
-  return results;
-});
+/** A domain's object on a late disk. */
+export const DomainObject = onSlowDisk(() => scheduler.wait(LATE_MILLISECONDS));

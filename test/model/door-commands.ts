@@ -1,0 +1,115 @@
+import type { Command } from "../../src/domain/commands.ts";
+import type { DomainError } from "../../src/domain/errors.ts";
+import type { AuthEvidence, Outcome } from "../../src/domain/types.ts";
+import type { Credential } from "./domain-client.ts";
+import type { Answer, Change, SettingsSent, TokenKind } from "./requests.ts";
+
+/** What came of a command; null if nobody knows. */
+export type DoorOutcome = Outcome<Readonly<Record<string, unknown>>> | null;
+
+/** What a change goes by in a domain. */
+type Names = Readonly<{ requestId: string; machineGuid: string; idempotencyKey: (key: number) => string }>;
+
+const BY = "the model";
+
+/** The statuses of refusals, by their errors. */
+const STATUSES: Partial<Record<DomainError, number>> = {
+  DOM_AUTHENTICATION_REQUIRED: 401,
+  DOM_LIMIT_REACHED: 409,
+  DEREG_DENIED: 403,
+  INVALID_REQUEST: 400,
+  DEVICE_KEY_REQUIRED: 401,
+  DEVICE_BANNED: 403,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  DOMAIN_NOT_FOUND: 404,
+  NOT_FOUND: 404,
+  OVERLOADED: 503,
+  TEMPORARILY_UNAVAILABLE: 503,
+};
+
+/** A change as the Worker hands it to the domain's object. */
+export function doorCommand(change: Change, { requestId, machineGuid, idempotencyKey }: Names): Command {
+  switch (change.ask) {
+    case "register": {
+      const { afterKeyVersion, token } = change;
+      const auth = evidence(token);
+      const rest = { proof: null, creationRefusal: null, sealed: false };
+      return { type: "register", requestId, machineGuid, auth, afterKeyVersion: afterKeyVersion ?? 0, ...rest };
+    }
+    case "deregister": {
+      const { preview, key, token } = change;
+      const auth = evidence(token);
+      const keyed = { idempotencyKey: key === null ? null : idempotencyKey(key) };
+      return { type: "deregister", requestId, machineGuid, auth, preview, proof: null, ...keyed };
+    }
+    case "replace-settings":
+    case "merge-settings": {
+      const mode = change.ask === "replace-settings" ? "replace" : "merge";
+      return { type: "settings", requestId, by: BY, mode, patch: patchOf(change.settings) };
+    }
+    case "rollover":
+      return { type: "rollover", requestId, by: BY, when: change.when };
+    case "retire":
+      return { type: "retire", requestId, by: BY, upTo: change.upTo };
+    case "ban":
+      return { type: "ban", requestId, by: BY, machineGuid, reason: change.reason };
+    case "evict":
+    case "unban":
+      return { type: change.ask, requestId, by: BY, machineGuid };
+  }
+}
+
+/**
+ * What an outcome says, in the words of the model.
+ *
+ * @param keep takes the credentials in, and says their versions
+ */
+export function doorAnswer(
+  { ask }: Change,
+  outcome: DoorOutcome,
+  keep: (credentials: readonly Credential[]) => number[],
+): Answer | null {
+  if (outcome === null) return null;
+  if (!outcome.granted) {
+    const { error } = outcome.refusal;
+    return { status: STATUSES[error] ?? 500, error };
+  }
+  const { created, newMember, keyVersion, credentials, deregistered, evicted, banned } = outcome.grant as Grant;
+  switch (ask) {
+    case "register":
+      return { status: newMember ? 201 : 200, newMember, keyVersion, credentials: keep(JSON.parse(credentials)) };
+    case "deregister":
+      return { status: 200, deregistered };
+    case "evict":
+      return { status: 200, evicted };
+    case "unban":
+      return { status: 200, banned };
+    default:
+      return { status: created ? 201 : 200 };
+  }
+}
+
+type Grant = Readonly<{
+  created?: boolean;
+  newMember: boolean;
+  keyVersion: number;
+  credentials: string;
+  deregistered: boolean;
+  evicted: boolean;
+  banned: boolean;
+}>;
+
+function evidence(token: TokenKind): AuthEvidence {
+  if (token === "none") return { kind: "none" };
+  if (token === "forged") return { kind: "invalid", reason: "forged" };
+  return { kind: "verified", namespace: token, keyThumbprint: null };
+}
+
+/** Settings without those that are not given, and with the default for each null that a setting cannot be. */
+function patchOf({ authenticationRequired, deviceKeyRequired, ...rest }: SettingsSent) {
+  return {
+    ...rest,
+    ...(authenticationRequired === undefined ? {} : { authenticationRequired: authenticationRequired ?? false }),
+    ...(deviceKeyRequired === undefined ? {} : { deviceKeyRequired: deviceKeyRequired ?? false }),
+  };
+}

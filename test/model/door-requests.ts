@@ -1,0 +1,14 @@
+import type { Command } from "../../src/domain/commands.ts";
+
+/** What the door to a server's objects is asked for; see `variants/door.ts`. */
+export type DoorRequest =
+  /** To lose the object of a domain. */
+  | Readonly<{ domain: string; lose: true }>
+  /** To have it carry out a command, several times at once. */
+  | Readonly<{ domain: string; command: Command; context: Readonly<{ issuer: string }>; times: number }>;
+
+/** What D1 does with a query: is well, takes its time, fails before or after it did everything, or never answers. */
+export type DatabaseMode = "well" | "slow" | "failing" | "failing-after" | "hanging";
+
+/** What the door of a server with a faulty database is asked for besides. */
+export type DatabaseRequest = Readonly<{ database: DatabaseMode }>;

@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { LogChange } from "../../src/domain/log-entry.ts";
+import { COPIED_COLUMNS, type CopiedRows } from "./database-file.ts";
+import { type Row, SqliteFile } from "./sqlite-file.ts";
+
+/** What the log says of one commit. */
+export type LogRow = Readonly<{ domain: string; revision: number; hash: string; changes: readonly LogChange[] }>;
+
+/** Everything that an object holds of its domain, but for usage statistics and the progress of its own work. */
+export type DomainRows = Readonly<{
+  info: Row | null;
+  members: readonly Row[];
+  keys: readonly Row[];
+  bans: readonly Row[];
+  log: readonly LogRow[];
+}>;
+
+/**
+ * The tables that requests change, but for what is counted of those that change nothing, and for the records of request
+ * ids: each of these comes with an entry of the log, and goes after some minutes.
+ */
+const CHANGED_BY_REQUESTS = [
+  "select * from domain_server_info",
+  "select machine_guid, device_key_thumbprint, joined_at, signed_at from domain_membership",
+  "select * from domain_keys",
+  "select * from domain_bans",
+  "select * from domain_requests where length(id) > 36",
+  "select * from domain_signed_leaves",
+  "select * from domain_log",
+];
+
+/** The files of the domains' objects: the truth. */
+export class ObjectFiles {
+  readonly #folder: string;
+  /** The file of each domain whose file was looked for, or found on the way. */
+  readonly #paths = new Map<string, string>();
+  /** The hash of a file's rows, and by what to see that the file changed. */
+  readonly #hashes = new Map<string, { version: string; hash: string }>();
+
+  /** @param folder of the objects of one class */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** What the object of a domain holds; nothing if there is no such domain. */
+  domain(domain: string): DomainRows {
+    const rows = this.#read(domain, (file) => ({ ...rowsOf(file, "*"), log: logOf(file, domain) }));
+    return rows ?? { info: null, members: [], keys: [], bans: [], log: [] };
+  }
+
+  /** What of it D1 has to have. */
+  copied(domain: string): CopiedRows {
+    return this.#read(domain, (file) => rowsOf(file)) ?? { info: null, members: [], keys: [], bans: [] };
+  }
+
+  /** The names of all domains. */
+  domains(): readonly string[] {
+    this.#find();
+    return [...this.#paths.keys()].sort();
+  }
+
+  /** The commits of a domain from a time on, in milliseconds since the Unix epoch. */
+  log(domain: string, from: number): readonly LogRow[] {
+    return this.#read(domain, (file) => logOf(file, domain, "where committed_at >= ?", from)) ?? [];
+  }
+
+  /** A hash over everything that requests can change. */
+  fingerprint(): string {
+    const hash = createHash("sha256");
+    for (const domain of this.domains()) hash.update(domain).update(this.#hashOf(domain));
+    return hash.digest("base64url");
+  }
+
+  #hashOf(domain: string): string {
+    const path = this.#paths.get(domain) as string;
+    const version = [path, `${path}-wal`]
+      .map((each) => statSync(each, { throwIfNoEntry: false }))
+      .map((stat) => `${stat?.mtimeMs} ${stat?.size}`)
+      .join();
+    const known = this.#hashes.get(domain);
+    if (known?.version === version) return known.hash;
+    const hash = createHash("sha256");
+    this.#read(domain, (file) => {
+      for (const sql of CHANGED_BY_REQUESTS) hash.update(JSON.stringify(file.all(sql)));
+    });
+    const fresh = { version, hash: hash.digest("base64url") };
+    this.#hashes.set(domain, fresh);
+    return fresh.hash;
+  }
+
+  #read<T>(domain: string, read: (file: SqliteFile) => T): T | null {
+    if (!this.#paths.has(domain)) this.#find();
+    const path = this.#paths.get(domain);
+    if (path === undefined) return null;
+    return opened(path, (file) => file.atOnce(() => read(file)));
+  }
+
+  /** Finds files of domains not known so far. One that has no domain in it yet is looked at again the next time. */
+  #find(): void {
+    if (!existsSync(this.#folder)) return;
+    const known = new Set(this.#paths.values());
+    for (const name of readdirSync(this.#folder)) {
+      const path = join(this.#folder, name);
+      if (!name.endsWith(".sqlite") || name === "metadata.sqlite" || known.has(path)) continue;
+      const domain = opened(path, domainIn);
+      if (domain !== null) this.#paths.set(domain, path);
+    }
+  }
+}
+
+function opened<T>(path: string, read: (file: SqliteFile) => T): T {
+  const file = new SqliteFile(path);
+  try {
+    return read(file);
+  } finally {
+    file.close();
+  }
+}
+
+function domainIn(file: SqliteFile): string | null {
+  const [table] = file.all("select 1 from sqlite_master where name = 'domain_server_info'");
+  const [row] = table ? file.all("select domain from domain_server_info") : [];
+  return row ? String(row.domain) : null;
+}
+
+/** @param columns which ones; those that D1 has too if left out */
+function rowsOf(file: SqliteFile, columns?: "*"): CopiedRows {
+  const of = (table: keyof typeof COPIED_COLUMNS, key: string) =>
+    file.all(`select ${columns ?? COPIED_COLUMNS[table]} from ${table} order by ${key}`);
+  return {
+    info: of("domain_server_info", "domain")[0] ?? null,
+    members: of("domain_membership", "machine_guid"),
+    keys: of("domain_keys", "key_version"),
+    bans: of("domain_bans", "machine_guid"),
+  };
+}
+
+function logOf(file: SqliteFile, domain: string, condition = "", ...values: number[]): readonly LogRow[] {
+  return file
+    .all(`select revision, changes, hash from domain_log ${condition} order by revision`, ...values)
+    .map(({ revision, changes, hash }) => ({
+      domain,
+      revision: Number(revision),
+      hash: String(hash),
+      changes: JSON.parse(String(changes)),
+    }));
+}
