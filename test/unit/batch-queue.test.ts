@@ -177,6 +177,33 @@ describe("a full batch queue", () => {
     expect(add(1)).toBe(0);
   });
 
+  it.each([2, 5])("accepts no more than a slow disk makes durable in time, asked for %i times that", async (times) => {
+    const MILLISECONDS_PER_ITEM = 4;
+    /** When the disk is done with what it was given. */
+    let free = 0;
+    let committed: readonly number[] = [];
+    const waits: number[] = [];
+    const queue = new BatchQueue<number>(
+      (items) => {
+        committed = items;
+      },
+      async () => {
+        const items = committed;
+        free = Math.max(free, Date.now()) + items.length * MILLISECONDS_PER_ITEM;
+        await new Promise((resolve) => setTimeout(resolve, free - Date.now()));
+        for (const since of items) waits.push(Date.now() - since);
+      },
+    );
+    const DURATION_MILLISECONDS = 20_000;
+    for (let arrived = 0; arrived < DURATION_MILLISECONDS / MILLISECONDS_PER_ITEM; arrived++) {
+      for (let time = 0; time < times; time++) queue.add(Date.now(), 1);
+      await pass(MILLISECONDS_PER_ITEM);
+    }
+    // The first come before there is a sign that they are too many.
+    expect(Math.max(...waits)).toBeLessThan(1.25 * MAX_COMMIT_MILLISECONDS);
+    expect(waits.length).toBeGreaterThan((0.85 * DURATION_MILLISECONDS) / MILLISECONDS_PER_ITEM);
+  });
+
   it("accepts again after a commit that failed", async () => {
     const { add, pending, batches } = heldQueue();
     expect(add(MAX_ITEMS)).toBe(MAX_ITEMS);

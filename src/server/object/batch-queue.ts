@@ -7,6 +7,8 @@ export const MAX_ITEMS = 4_000;
 export const MAX_BYTES = 32 * 1024 * 1024;
 /** Nothing more is accepted while a commit takes longer than this to become durable. */
 export const MAX_COMMIT_MILLISECONDS = 2_000;
+/** While a commit takes longer than this, no more is accepted than became durable in the last two seconds. */
+const SLOW_COMMIT_MILLISECONDS = 250;
 /** A batch of this size tells that the next one is worth waiting for. */
 const CROWD = 4;
 /** How long a batch lingers for others, and for how many at most. */
@@ -31,6 +33,9 @@ export class BatchQueue<Item> {
   #expected = 1;
   /** When each commit began that is not durable yet, in milliseconds since the epoch. */
   readonly #commits = new Set<{ since: number }>();
+  /** The items that lately became durable, commit by commit, and how many they are. */
+  readonly #lately: { at: number; items: number }[] = [];
+  #itemsLately = 0;
   /** All items that wait or are not durable. */
   #items = 0;
   #bytes = 0;
@@ -56,9 +61,19 @@ export class BatchQueue<Item> {
     return true;
   }
 
+  /** Whether another item would wait too long, by how the commits before it are doing. */
   #isStalled(): boolean {
     const [oldest] = this.#commits;
-    return oldest !== undefined && Date.now() - oldest.since > MAX_COMMIT_MILLISECONDS;
+    if (oldest === undefined) return false;
+    const age = Date.now() - oldest.since;
+    if (age <= SLOW_COMMIT_MILLISECONDS) return false;
+    this.#forgetOld();
+    return age > MAX_COMMIT_MILLISECONDS || this.#items >= Math.max(MAX_EXPECTED, this.#itemsLately);
+  }
+
+  #forgetOld(): void {
+    const since = Date.now() - MAX_COMMIT_MILLISECONDS;
+    while (this.#lately[0] && this.#lately[0].at < since) this.#itemsLately -= this.#lately.shift()?.items ?? 0;
   }
 
   #flush(): void {
@@ -73,6 +88,9 @@ export class BatchQueue<Item> {
     const done = () => {
       this.#commits.delete(commit);
       this.#items -= batch.length;
+      this.#lately.push({ at: Date.now(), items: batch.length });
+      this.#itemsLately += batch.length;
+      this.#forgetOld();
       for (const { bytes } of batch) this.#bytes -= bytes;
       if (this.#waiting.length >= this.#expected) this.#flush();
     };
