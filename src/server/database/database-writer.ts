@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Outcome } from "../../domain/types.ts";
+import { configOf } from "../config.ts";
 import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
 import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
@@ -10,8 +11,8 @@ const MAX_CHANGES = 1_000;
 const MAX_LENGTH = 500_000;
 /** A write that fails in passing is repeated, since every write is idempotent by its revision. */
 const TRIES = 3;
-/** The pause after a write: twice as long as it took, within these bounds. */
-const SHORTEST_PAUSE_MILLISECONDS = 25;
+/** The pause after a write: twice as long as it took, within these bounds. Where devices wait for D1, it may be short. */
+const SHORTEST_PAUSE_MILLISECONDS = { object: 200, database: 10 };
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 
 /** How far D1 is behind the objects, as far as they have handed over. */
@@ -30,12 +31,14 @@ type Waiting = Readonly<{
 
 /**
  * Writes the changes of all domains to a D1 database: one object for each database. It gathers what many domains hand it
- * while a write is under way, and writes it together. A lone change goes at once. It keeps nothing: who hands a change over
+ * while a write or the pause after it is under way, and writes it together. A lone change goes at once. It keeps nothing: who hands a change over
  * keeps it until D1 has acknowledged it.
  */
 export class DatabaseWriter extends DurableObject<Env> {
   #waiting: Waiting[] = [];
   #writing = false;
+  /** Before this time the next write does not begin, in milliseconds since the epoch. */
+  #notBefore = 0;
   #failingSince: number | null = null;
 
   /** Writes a change. @returns what D1 had of the domain before */
@@ -74,9 +77,12 @@ export class DatabaseWriter extends DurableObject<Env> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
       const began = Date.now();
+      if (began < this.#notBefore) await scheduler.wait(this.#notBefore - began);
+      const started = Date.now();
       await this.#writeSome(this.#take());
-      const pause = Math.min(LONGEST_PAUSE_MILLISECONDS, 2 * (Date.now() - began));
-      if (this.#waiting.length > 0) await scheduler.wait(Math.max(SHORTEST_PAUSE_MILLISECONDS, pause));
+      const ended = Date.now();
+      const pause = Math.max(SHORTEST_PAUSE_MILLISECONDS[configOf(this.env).answerAfter], 2 * (ended - started));
+      this.#notBefore = ended + Math.min(LONGEST_PAUSE_MILLISECONDS, pause);
     }
     this.#writing = false;
   }

@@ -67,8 +67,9 @@ export class DomainCommands {
         this.#note(command, decision.outcome, state);
         return decision.outcome;
       }
-      if (!this.#storage.hasTables) await this.#storage.migrate();
+      const migrated = this.#storage.hasTables ? null : this.#storage.migrate();
       const outcome = await this.#enqueue(command);
+      await migrated;
       if (outcome) return outcome;
     }
     return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "other commands came in between every time" }).outcome;

@@ -231,9 +231,9 @@ export class DomainObject extends DurableObject<Env> {
     // Many may ask at once for a domain that is not there yet: its creation counts once.
     const asked = this.#mayCreate.get(creator) ?? mayCreate(CREATION_LIMIT, creator);
     this.#mayCreate.set(creator, asked);
-    if (await asked) return command;
+    const allowed = await asked;
     this.#mayCreate.delete(creator);
-    return { ...command, creationRefusal: "RATE_LIMITED" };
+    return allowed ? command : { ...command, creationRefusal: "RATE_LIMITED" };
   }
 
   /** The refusal for a failure; its cause goes to the log alone. */

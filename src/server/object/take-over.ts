@@ -19,6 +19,7 @@ export class TakeOver {
   readonly #storage: DomainStorage;
   readonly #database: D1Database;
   readonly #committed: (now: number) => void;
+  #asked: Promise<boolean> | null = null;
 
   /** @param committed called in the transaction that ends it */
   constructor(storage: DomainStorage, database: D1Database, committed: (now: number) => void) {
@@ -32,9 +33,14 @@ export class TakeOver {
     return this.#storage.hasTables && this.#storage.row === null && this.#place !== null;
   }
 
-  /** Whether D1 knows the domain. @throws what D1 throws */
-  async isDue(): Promise<boolean> {
-    return (await findDomain(this.#database, this.#storage.name)) !== null;
+  /** Whether D1 knows the domain; asked once for all who want to know at the same time. @throws what D1 throws */
+  isDue(): Promise<boolean> {
+    this.#asked ??= findDomain(this.#database, this.#storage.name)
+      .then((found) => found !== null)
+      .finally(() => {
+        this.#asked = null;
+      });
+    return this.#asked;
   }
 
   /**

@@ -92,10 +92,11 @@ export class DomainStorage {
     return this.#hasTables;
   }
 
-  /** Makes the tables, or brings them up to date. */
-  async migrate(): Promise<void> {
-    await migrate(drizzle(this.storage), migrations);
+  /** Makes the tables, or brings them up to date: at once, so that what follows in the same turn is one commit with it. */
+  migrate(): Promise<void> {
+    const done = migrate(drizzle(this.storage), migrations);
     this.#hasTables = true;
+    return done;
   }
 
   /** The row of the domain; null if there is none. */
