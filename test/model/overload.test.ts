@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { tryOverload } from "./overload.ts";
+import { tryCrowd, tryOverload } from "./overload.ts";
 import { ModelServer } from "./server.ts";
 
 const SERVERS = ["real", "slowCommits"] as const;
@@ -25,5 +25,21 @@ describe.each(SERVERS)("the server (%s), asked for five times what it serves", (
 
   it("logs neither secrets nor failures", () => {
     expect([server.log.secrets, server.log.failures]).toEqual([[], []]);
+  });
+});
+
+describe("the server, its disk late, asked for twice what its queue holds", () => {
+  let server: ModelServer;
+
+  beforeAll(async () => {
+    server = await ModelServer.start(inject("code").lateCommits);
+  });
+
+  afterAll(() => server.stop());
+
+  it("refuses at once what its queue has no room for, and completes the rest", async () => {
+    const { tried, broke } = await tryCrowd(server);
+    expect(broke).toEqual([]);
+    expect(tried).toBeGreaterThan(0);
   });
 });
