@@ -76,8 +76,9 @@ export class DatabaseWriter extends DurableObject<Env> {
   async #writeAll(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
-      const began = Date.now();
-      if (began < this.#notBefore) await scheduler.wait(this.#notBefore - began);
+      // No longer than the longest, in case the clock was set back.
+      const rest = Math.min(LONGEST_PAUSE_MILLISECONDS, this.#notBefore - Date.now());
+      if (rest > 0) await scheduler.wait(rest);
       const started = Date.now();
       await this.#writeSome(this.#take());
       const ended = Date.now();

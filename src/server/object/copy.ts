@@ -54,12 +54,17 @@ export class Copy {
 
   /** Notes, in the transaction of a commit, that D1 lacks something: the alarm sees to it whatever happens. */
   expect(now: number): void {
-    this.#wakeBy(Math.max(now + GRACE_MILLISECONDS, this.#pausedUntil));
+    this.#wakeBy(this.#isPaused(now) ? this.#pausedUntil : now + GRACE_MILLISECONDS);
   }
 
   /** Begins to hand over what D1 lacks, unless the last attempt failed a moment ago. */
   announce(): void {
-    if (Date.now() >= this.#pausedUntil) this.run().catch(() => {});
+    if (!this.#isPaused(Date.now())) this.run().catch(() => {});
+  }
+
+  /** Whether the last attempt failed a moment ago. One that seems to lie far ahead is from before the clock was set back. */
+  #isPaused(now: number): boolean {
+    return now < this.#pausedUntil && this.#pausedUntil - now <= LONGEST_PAUSE_MILLISECONDS;
   }
 
   /** Hands over all that D1 lacks. @throws what the writer throws; then the alarm tries again */
