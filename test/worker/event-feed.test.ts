@@ -142,4 +142,27 @@ describe("a feed of events", () => {
     expect(sent.some(({ data }) => data.changes === null && data.changeCount > 60)).toBe(true);
     expect(sent.at(-1)?.data.changes).toEqual([expect.objectContaining({ type: "device-joined" })]);
   });
+
+  it("tells of a commit without its changes if the queue does not take them, and goes on", async () => {
+    const [domain, { EVENTS, sent, state }] = [newDomain(), newQueue()];
+    const picky = {
+      sendBatch: async (messages: Iterable<{ body: DomainChanged }>) => {
+        const all = [...messages];
+        if (JSON.stringify(all).includes("poison")) throw new Error("a message is refused");
+        return EVENTS.sendBatch(all);
+      },
+    };
+    await setEnvironment(domain, { EVENTS: picky });
+    state.away = true;
+    const guid = newGuid();
+    await register(domain, guid);
+    const ban = operators({ type: "ban", machineGuid: newGuid(), reason: "poison" });
+    await objectOf(domain).execute(ban, { issuer: "https://domains.example" });
+    await register(domain, newGuid());
+    state.away = false;
+    await runAlarm(domain);
+    await vi.waitFor(() => expect(revisions(sent)).toEqual([1, 2, 3]));
+    expect(sent.map(({ data }) => data.changes === null)).toEqual([false, true, false]);
+    expect(sent[1]?.data.changeCount).toBe(1);
+  });
 });

@@ -9,8 +9,9 @@ import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
 /** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
 const MAX_CHANGES = 1_000;
 const MAX_LENGTH = 500_000;
-/** A write that fails in passing is repeated, since every write is idempotent by its revision. */
+/** A write that fails in passing is repeated, since every write is idempotent by its revision; not if it took this long. */
 const TRIES = 3;
+const LONG_MILLISECONDS = 2_000;
 /** The pause after a write: twice as long as it took, within these bounds. Where devices wait for D1, it may be short. */
 const SHORTEST_PAUSE_MILLISECONDS = { object: 200, database: 10 };
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
@@ -119,13 +120,15 @@ export class DatabaseWriter extends DurableObject<Env> {
 
   async #trying<T>(write: () => Promise<T>): Promise<Outcome<T>> {
     for (let attempt = 1; ; attempt++) {
+      const began = Date.now();
       try {
         const grant = await inTime(write());
         this.#failingSince = null;
         return { granted: true, grant };
       } catch (error) {
         this.#failingSince ??= Date.now();
-        if (attempt === TRIES || d1Failure(error) !== "transient") {
+        const isLong = Date.now() - began > LONG_MILLISECONDS;
+        if (attempt === TRIES || isLong || d1Failure(error) !== "transient") {
           log("error", "the database was not written", { ...errorFields(error), ...d1Advice(error) });
           return failureRefusal(error);
         }

@@ -192,8 +192,7 @@ export class Copy {
     this.#storage.transaction(() => {
       this.#storage.sql.exec("delete from copy_outbox where revision <= ?", revision);
       const [next] = this.#storage.sql.exec<{ since: number }>(
-        "select committed_at as since from domain_log where revision > ? order by revision limit 1",
-        revision,
+        "select committed_at as since from domain_log where revision = (select min(revision) from copy_outbox)",
       );
       this.#storage.note({
         copiedRevision: revision,

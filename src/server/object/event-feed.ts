@@ -106,10 +106,17 @@ export class EventFeed {
   }
 
   async #send(batch: readonly Message[]): Promise<void> {
-    const last = batch.at(-1);
+    const last = batch.at(-1)?.body.data;
     if (!last) return;
-    await this.#queue.sendBatch(batch.map(({ body }) => ({ body, contentType: "json" })));
-    this.#storage.note({ publishedRevision: last.body.data.revision });
+    try {
+      await this.#queue.sendBatch(batch.map(({ body }) => ({ body, contentType: "json" })));
+    } catch (error) {
+      if (batch.length === 1 && last.changes === null) throw error;
+      // An event that the queue does not take must not stop those behind it: alone, it goes without its changes.
+      for (const message of batch) await this.#send([batch.length === 1 ? withoutChanges(message) : message]);
+      return;
+    }
+    this.#storage.note({ publishedRevision: last.revision });
   }
 
   #message({ revision, committedAt, previous, hash, changes }: HashedEntry): Message {
@@ -130,4 +137,8 @@ export class EventFeed {
     };
     return { body, bytes: (fits ? bytes : 0) + 1_000 };
   }
+}
+
+function withoutChanges({ body }: Message): Message {
+  return { body: { ...body, data: { ...body.data, changes: null } }, bytes: 0 };
 }
