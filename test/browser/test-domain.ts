@@ -1,10 +1,8 @@
 import type { JWK } from "jose";
 import { encryptToDomain } from "../../src/licence/index.ts";
+import { type Overview, withoutCopy } from "../support/overviews.ts";
 import type { Hold } from "./hold.ts";
 import type { Site } from "./site.ts";
-
-/** What an operator sees of a domain, as far as tests look at it. */
-export type Overview = { memberCount: number; keyVersion: number; revision: number };
 
 /** A domain that no other test uses, with what its operator and its licence server do there. */
 export class TestDomain {
@@ -22,8 +20,8 @@ export class TestDomain {
     return this.#site.hold(`/domains/${this.name}/${action}`, what);
   }
 
-  overview(): Promise<Overview> {
-    return this.#admin({});
+  async overview(): Promise<Overview> {
+    return withoutCopy(await this.#admin({}));
   }
 
   /** Sets the rules of the domain, and creates it if need be. */
@@ -59,7 +57,7 @@ export class TestDomain {
     return credentials.map(({ privateKey }) => privateKey);
   }
 
-  async #admin({ headers, ...request }: RequestInit, path = ""): Promise<Overview> {
+  async #admin({ headers, ...request }: RequestInit, path = ""): Promise<object> {
     const response = await fetch(`${this.#site.url}/admin/domains/${this.name}${path}`, {
       ...request,
       headers: { ...headers, authorization: `Bearer ${this.#site.adminToken}` },

@@ -1,8 +1,6 @@
 import { type Line, startFaultProxy } from "./fault-proxy.ts";
+import { type Overview, withoutCopy } from "./overviews.ts";
 import { freePort, startServer } from "./server.ts";
-
-/** What the operator sees of a domain. */
-export type Overview = { revision: number; memberCount: number; keyVersion: number };
 
 /** A real server that knows itself by the address of the proxy in front of it. */
 export type FaultyServer = {
@@ -32,7 +30,7 @@ export async function startFaultyServer(): Promise<FaultyServer> {
     domainUrl: (domain) => `${proxy.url}/domains/${domain}`,
     plainUrl: (domain) => `${server.url}/domains/${domain}`,
     line: proxy.line,
-    overview: async (domain) => (await operate(domain)) as Overview,
+    overview: async (domain) => withoutCopy((await operate(domain)) as object),
     async configure(domain, settings) {
       await operate(domain, { method: "PATCH", body: JSON.stringify(settings) });
     },
