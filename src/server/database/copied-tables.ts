@@ -51,7 +51,7 @@ export type Change = Readonly<{
   removed: PerTable<readonly RowKey[]>;
 }>;
 
-/** What D1 had of a domain before a change; null if it did not know the domain. */
+/** The revision D1 had of a domain before a change; null if it did not know the domain. */
 export type Found = Readonly<{ revision: number; head: string | null }> | null;
 
 /** A page of a domain that is written anew: all rows of a table after a key, up to another (null: to the end). */

@@ -48,7 +48,7 @@ export function failureRefusal(error: unknown): Readonly<{ granted: false; refus
   return { granted: false, refusal: { error: ERROR_OF[d1Failure(error)], reason } };
 }
 
-/** What an operator can do about a D1 error, as a log field; nothing where only waiting or mending code helps. */
+/** Advice for an operator about a D1 error, as a log field; nothing where only waiting or mending code helps. */
 export function d1Advice(error: unknown): { advice?: string } {
   return d1Failure(error) === "unmigrated" ? { advice: "apply the migrations: npm run db:migrate" } : {};
 }

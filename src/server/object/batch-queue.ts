@@ -10,7 +10,7 @@ export const MAX_COMMIT_MILLISECONDS = 2_000;
 /** While a commit takes longer than this, no more is accepted than became durable in the last two seconds. */
 const SLOW_COMMIT_MILLISECONDS = 250;
 /** A batch of this size tells that the next one is worth waiting for. */
-const CROWD = 4;
+const MIN_BATCH_TO_LINGER = 4;
 /** How long a batch lingers for others, and for how many at most. */
 const LINGER_MILLISECONDS = 4;
 const MAX_EXPECTED = 64;
@@ -81,7 +81,7 @@ export class BatchQueue<Item> {
     this.#timer = null;
     const batch = this.#take();
     if (batch.length === 0) return;
-    this.#expected = batch.length < CROWD ? 1 : Math.min(MAX_EXPECTED, Math.ceil(batch.length * 1.25));
+    this.#expected = batch.length < MIN_BATCH_TO_LINGER ? 1 : Math.min(MAX_EXPECTED, Math.ceil(batch.length * 1.25));
     const commit = { since: Date.now() };
     this.#commits.add(commit);
     this.#commit(batch.map(({ item }) => item));

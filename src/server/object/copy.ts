@@ -227,7 +227,7 @@ export class Copy {
   }
 }
 
-/** What the database writer grants. @throws Error with the reason if it refuses */
+/** The grant of the database writer. @throws Error with the reason if it refuses */
 function written<T>(outcome: Outcome<T>): T {
   if (outcome.granted) return outcome.grant;
   throw new Error(outcome.refusal.reason);

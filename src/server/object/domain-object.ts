@@ -16,7 +16,7 @@ import { TakeOver } from "./take-over.ts";
 import { lookAfter, type Parts } from "./upkeep.ts";
 import { UsageStatistics } from "./usage-statistics.ts";
 
-/** What the Worker says with every command. */
+/** The part of a request that the Worker adds to every command. */
 export type CallContext = Readonly<{
   /** The `iss` of domain tokens: this server's URL as the caller knows it. */
   issuer: string;
@@ -30,13 +30,13 @@ export type GrantFrom<Type extends Command["type"]> = GrantOf[Type] &
     Type extends "register" ? { credentials: string } : Type extends "deregister" ? unknown : { copied: boolean }
   >;
 
-/** What was read of a domain; null if there is no such domain. */
+/** A reading of a domain; null if there is no such domain. */
 export type Reading<Name extends ReadName> = Readonly<{ value: ReadResult<Name> }> | null;
 
 /** How long an operator's change waits for D1, and how long a device's, if it has to. */
 const OPERATOR_COPY_MILLISECONDS = 2_000;
 const DEVICE_COPY_MILLISECONDS = 10_000;
-/** How long it is believed that D1 does not know a domain. */
+/** D1 is asked again after this time whether it knows a domain. */
 const ABSENT_MILLISECONDS = 1_000;
 /** When the alarm sees to a take-over that was interrupted or failed. */
 const TAKE_OVER_ALARM_MILLISECONDS = 10_000;

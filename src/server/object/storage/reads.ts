@@ -119,11 +119,11 @@ function open({ storage }: DomainStorage) {
 /** The name of a reading. */
 export type ReadName = keyof typeof READS;
 
-/** What a reading is asked besides the domain. */
+/** The arguments of a reading besides the domain. */
 export type ReadArguments<Name extends ReadName> =
   Parameters<(typeof READS)[Name]> extends [DomainStorage, ...infer Rest] ? Rest : never;
 
-/** What a reading gives. */
+/** The result of a reading. */
 export type ReadResult<Name extends ReadName> = ReturnType<(typeof READS)[Name]>;
 
 /** A domain's settings and state; times in milliseconds since the Unix epoch. */
