@@ -1,6 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Outcome } from "../../domain/types.ts";
-import { configOf } from "../config.ts";
 import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
 import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
@@ -12,8 +11,8 @@ const MAX_LENGTH = 500_000;
 /** A write that fails in passing is repeated, since every write is idempotent by its revision; not if it took this long. */
 const TRIES = 3;
 const LONG_MILLISECONDS = 2_000;
-/** The pause after a write: twice as long as it took, within these bounds. Where devices wait for D1, it may be short. */
-const SHORTEST_PAUSE_MILLISECONDS = { object: 200, database: 10 };
+/** The pause after a write: twice as long as it took, within these bounds. It ends as soon as somebody waits for D1. */
+const SHORTEST_PAUSE_MILLISECONDS = 200;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 
 /** How far D1 is behind the objects, as far as they have handed over. */
@@ -40,14 +39,27 @@ export class DatabaseWriter extends DurableObject<Env> {
   #writing = false;
   /** Before this time the next write does not begin, in milliseconds since the epoch. */
   #notBefore = 0;
+  #endPause: () => void = () => {};
   #failingSince: number | null = null;
 
-  /** Writes a change. @returns what D1 had of the domain before */
-  write(change: Change): Promise<Outcome<Found>> {
+  /**
+   * Writes a change.
+   *
+   * @param urgent whether somebody waits for it
+   * @returns what D1 had of the domain before
+   */
+  write(change: Change, urgent = false): Promise<Outcome<Found>> {
     const { promise, resolve } = Promise.withResolvers<Outcome<Found>>();
     this.#waiting.push({ change, since: Date.now(), resolve });
+    if (urgent) this.hurry();
     if (!this.#writing) this.#writeAll();
     return promise;
+  }
+
+  /** Ends the pause: somebody waits for a change that was handed over. */
+  async hurry(): Promise<void> {
+    this.#notBefore = 0;
+    this.#endPause();
   }
 
   /** Begins to write a domain anew, under an id. */
@@ -77,16 +89,25 @@ export class DatabaseWriter extends DurableObject<Env> {
   async #writeAll(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
-      // No longer than the longest, in case the clock was set back.
-      const rest = Math.min(LONGEST_PAUSE_MILLISECONDS, this.#notBefore - Date.now());
-      if (rest > 0) await scheduler.wait(rest);
+      await this.#pause();
       const started = Date.now();
       await this.#writeSome(this.#take());
       const ended = Date.now();
-      const pause = Math.max(SHORTEST_PAUSE_MILLISECONDS[configOf(this.env).answerAfter], 2 * (ended - started));
+      const pause = Math.max(SHORTEST_PAUSE_MILLISECONDS, 2 * (ended - started));
       this.#notBefore = ended + Math.min(LONGEST_PAUSE_MILLISECONDS, pause);
     }
     this.#writing = false;
+  }
+
+  async #pause(): Promise<void> {
+    // No longer than the longest, in case the clock was set back.
+    const rest = Math.min(LONGEST_PAUSE_MILLISECONDS, this.#notBefore - Date.now());
+    if (rest <= 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, rest);
+    this.#endPause = resolve;
+    await promise;
+    clearTimeout(timer);
   }
 
   /** Takes changes out of the queue: no domain twice, for one part tells by the other's row whether it applies. */

@@ -24,7 +24,7 @@ const MAX_ROWS = 500;
 
 type Keys = PerTable<ReadonlySet<RowKey>>;
 
-type Writer = Pick<DatabaseWriter, "write" | "beginRewrite" | "rewritePage" | "endRewrite">;
+type Writer = Pick<DatabaseWriter, "write" | "hurry" | "beginRewrite" | "rewritePage" | "endRewrite">;
 
 /**
  * Hands the changes of a domain to the database writer, until D1 has acknowledged all of them.
@@ -79,7 +79,7 @@ export class Copy {
   async compare(): Promise<void> {
     await this.run();
     const change = this.#change(noKeys(), this.#storage.progress.copiedRevision);
-    this.#accept(change, written(await this.#writer().write(change)));
+    this.#accept(change, written(await this.#writer().write(change, true)));
     await this.run();
   }
 
@@ -91,6 +91,10 @@ export class Copy {
     const waiting = { revision, resolve };
     this.#waiting.add(waiting);
     const timer = setTimeout(() => resolve(false), milliseconds);
+    if (this.#running)
+      this.#writer()
+        .hurry()
+        .catch(() => {});
     this.run().catch(() => resolve(false));
     const copied = await promise;
     clearTimeout(timer);
@@ -120,7 +124,7 @@ export class Copy {
   async #handOverSome(): Promise<void> {
     const { upTo, keys } = this.#pending();
     const change = this.#change(keys, upTo);
-    this.#accept(change, written(await this.#writer().write(change)));
+    this.#accept(change, written(await this.#writer().write(change, this.#waiting.size > 0)));
   }
 
   /** The rows that D1 lacks, of the oldest commits it lacks, up to a revision. */
