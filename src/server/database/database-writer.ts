@@ -30,9 +30,9 @@ type Waiting = Readonly<{
 }>;
 
 /**
- * Writes the changes of all domains to a D1 database: one object for each database. It gathers what many domains hand it
- * while a write or the pause after it is under way, and writes it together. A lone change goes at once. It keeps nothing: who hands a change over
- * keeps it until D1 has acknowledged it.
+ * Writes the changes of all domains to a D1 database: one object for each database. While a write or the pause after it is
+ * under way, it gathers what many domains hand over, and writes it together. A lone change goes at once. It keeps nothing:
+ * a domain's object keeps each change until D1 has acknowledged it.
  */
 export class DatabaseWriter extends DurableObject<Env> {
   #waiting: Waiting[] = [];

@@ -91,10 +91,9 @@ export class Copy {
     const waiting = { revision, resolve };
     this.#waiting.add(waiting);
     const timer = setTimeout(() => resolve(false), milliseconds);
-    if (this.#running)
-      this.#writer()
-        .hurry()
-        .catch(() => {});
+    // What is handed over already may rest at the writer.
+    const hurried = this.#running ? this.#writer().hurry() : Promise.resolve();
+    hurried.catch(() => {});
     this.run().catch(() => resolve(false));
     const copied = await promise;
     clearTimeout(timer);
