@@ -120,7 +120,7 @@ async function loadKeys(
   const rows = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const place = { domain, keyVersion: index + 1 };
-      const { publicJwk, privateJwk } = await generateDomainKeyPair(domain, place.keyVersion);
+      const { publicJwk, privateJwk } = await generateDomainKeyPair(place.keyVersion);
       const wrapped = await wrapPrivateKey(privateJwk, place, keyEncryptionKeys);
       return { keyVersion: place.keyVersion, publicJwk: JSON.stringify(publicJwk), wrapped };
     }),

@@ -35,6 +35,8 @@ CREATE TABLE `domain_server_info` (
 	`auth_namespace` text,
 	`max_membership` integer,
 	`device_key_required` integer DEFAULT 0 NOT NULL,
+	`rollover_interval_seconds` integer,
+	`retire_after_days` integer,
 	`key_rollover_required` integer DEFAULT 1 NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
 	`retired_up_to` integer DEFAULT 0 NOT NULL,

@@ -60,7 +60,7 @@ async function wrapped(text: string): Promise<Row> {
     console.error(`${domain} begins with key ${keyVersion}: set its retired_up_to to ${keyVersion - 1}.`);
   }
   newest.set(domain, keyVersion);
-  const pair = domainKeyPair(withPublicHalf(privateJwk), domain, keyVersion);
+  const pair = await domainKeyPair(withPublicHalf(privateJwk), keyVersion);
   return {
     domain,
     key_version: keyVersion,

@@ -15,7 +15,7 @@ export const reads = new Hono<AppEnv>()
     c.header("cache-control", "no-cache");
     return c.json({
       keys: publicJwks.map((jwk) => JSON.parse(jwk)),
-      currentKeyVersion: currentKeyVersion({ keyRolloverRequired, keyVersion }),
+      currentKeyVersion: currentKeyVersion({ keyRolloverRequired, keyVersion, rolloverNotBefore: 0 }, Date.now()),
     });
   });
 

@@ -96,7 +96,7 @@ export async function register(tables: Tables, config: Config, request: Register
 const NEW_DOMAIN: InfoRow = { ...DEFAULT_SETTINGS, keyRolloverRequired: true, memberCount: 0 };
 
 async function newKey(domain: string, keyVersion: number, config: Config): Promise<KeyRow> {
-  const { publicJwk, privateJwk } = await generateDomainKeyPair(domain, keyVersion);
+  const { publicJwk, privateJwk } = await generateDomainKeyPair(keyVersion);
   return {
     keyVersion,
     publicJwk: JSON.stringify(publicJwk),
@@ -110,14 +110,8 @@ async function credential(domain: string, key: KeyRow, config: Config, issuer: s
   const { d, ...publicHalf } = privateKey;
   if (JSON.stringify(publicHalf) !== publicJwk) throw new Error(`the halves of key ${keyVersion} do not fit`);
   const { token, expiresAt } = await signDomainToken(
-    {
-      issuer,
-      domain,
-      keyVersion,
-      publicJwk: publicHalf,
-      issuedAt: Date.now(),
-      lifetimeSeconds: config.domainTokenLifetimeSeconds,
-    },
+    { keyVersion, publicJwk: publicHalf },
+    { issuer, domain, issuedAt: Date.now(), lifetimeSeconds: config.domainTokenLifetimeSeconds },
     config.domainAuthorityKeys[0] as JWK,
   );
   return { keyVersion, token, expiresAt, privateKey };

@@ -31,6 +31,8 @@ export class Tables {
         authNamespace: row.auth_namespace as string | null,
         maxMembership: row.max_membership as number | null,
         deviceKeyRequired: row.device_key_required === 1,
+        rolloverIntervalSeconds: null,
+        retireAfterDays: null,
         keyRolloverRequired: row.key_rollover_required === 1,
         memberCount: row.member_count as number,
       }

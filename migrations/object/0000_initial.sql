@@ -20,6 +20,7 @@ CREATE TABLE `domain_keys` (
 	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL
 ) STRICT;
 --> statement-breakpoint
+CREATE INDEX `domain_keys_by_kid` ON `domain_keys` (public_jwk ->> 'kid');--> statement-breakpoint
 CREATE TABLE `domain_log` (
 	`revision` integer PRIMARY KEY NOT NULL,
 	`committed_at` integer NOT NULL,
@@ -64,6 +65,8 @@ CREATE TABLE `domain_server_info` (
 	`auth_namespace` text,
 	`max_membership` integer,
 	`device_key_required` integer DEFAULT 0 NOT NULL,
+	`rollover_interval_seconds` integer,
+	`retire_after_days` integer,
 	`key_rollover_required` integer DEFAULT 1 NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
 	`retired_up_to` integer DEFAULT 0 NOT NULL,
@@ -71,7 +74,10 @@ CREATE TABLE `domain_server_info` (
 	`head` text,
 	`created_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`updated_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
-	`key_version` integer NOT NULL
+	`key_version` integer NOT NULL,
+	`key_made_at` integer NOT NULL,
+	`rollover_not_before` integer NOT NULL,
+	`epoch` integer NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `domain_signed_leaves` (

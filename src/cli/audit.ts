@@ -87,12 +87,7 @@ async function presentOf(
     for await (const { deviceId } of api.list<{ deviceId: string }>("/members", "members")) deviceIds.add(deviceId);
     const after = await api.get<Overview>();
     if (after.revision !== before.revision && attempt < TRIES) continue;
-    const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired, ...rest } = after;
-    return {
-      ...rest,
-      settings: { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired },
-      deviceIds,
-    };
+    return { ...after, settings: after, deviceIds };
   }
 }
 

@@ -3,7 +3,7 @@ import type { Deregistration, DeregistrationGrant } from "./deregistration.ts";
 import type { Eviction, EvictionGrant } from "./eviction.ts";
 import type { Registration, RegistrationGrant } from "./registration.ts";
 import type { Retirement, RetirementGrant } from "./retirement.ts";
-import type { Rollover, RolloverGrant } from "./rollover.ts";
+import type { DueRollover, Rollover, RolloverGrant } from "./rollover.ts";
 import type { SettingsChange, SettingsGrant } from "./settings.ts";
 import type { Outcome } from "./types.ts";
 
@@ -13,6 +13,7 @@ export type Command =
   | Deregistration
   | SettingsChange
   | Rollover
+  | DueRollover
   | Retirement
   | Eviction
   | BanRequest
@@ -24,6 +25,7 @@ export type GrantOf = {
   deregister: DeregistrationGrant;
   settings: SettingsGrant;
   rollover: RolloverGrant;
+  "due-rollover": RolloverGrant;
   retire: RetirementGrant;
   evict: EvictionGrant;
   ban: BanGrant;

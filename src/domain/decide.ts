@@ -6,7 +6,7 @@ import { draftOf, evolve } from "./evolve.ts";
 import { decideRegistration, repeatedRegistration } from "./registration.ts";
 import { type RequestRecord, recordIds } from "./request-records.ts";
 import { decideRetirement } from "./retirement.ts";
-import { decideRollover } from "./rollover.ts";
+import { decideDueRollover, decideRollover } from "./rollover.ts";
 import { decideSettings } from "./settings.ts";
 import { type Decision, type DomainEvent, type DomainState, granted } from "./types.ts";
 
@@ -38,7 +38,7 @@ export function decideBatch(
   const records = new Map<string, RequestRecord>();
   let state: DomainState = { ...initial, ...draft };
   for (const command of commands) {
-    const decision = decide(state, command);
+    const decision = decide(state, command, now);
     if (!canServe(decision)) {
       outcomes.push(null);
       continue;
@@ -62,19 +62,25 @@ export function decideBatch(
   return { state: { ...state, revision }, events, outcomes, records };
 }
 
-/** Decides one command alone. A repeat of a request that is on record is answered from its record. */
-export function decide(state: DomainState, command: Command): Decision<AnyGrant> {
+/**
+ * Decides one command alone. A repeat of a request that is on record is answered from its record.
+ *
+ * @param now milliseconds since the Unix epoch
+ */
+export function decide(state: DomainState, command: Command, now: number): Decision<AnyGrant> {
   const record = state.records.get(command.requestId);
   if (record) return command.type === "register" ? repeatedRegistration(state, command, record) : granted(record.grant);
   switch (command.type) {
     case "register":
-      return decideRegistration(state, command);
+      return decideRegistration(state, command, now);
     case "deregister":
       return decideDeregistration(state, command);
     case "settings":
       return decideSettings(state, command);
     case "rollover":
-      return decideRollover(state, command);
+      return decideRollover(state, command, now);
+    case "due-rollover":
+      return decideDueRollover(state, now);
     case "retire":
       return decideRetirement(state, command);
     case "evict":

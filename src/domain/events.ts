@@ -8,6 +8,10 @@ export type DomainSettings = Readonly<{
   maxMembership: number | null;
   /** Whether every request of a device must be signed with its own key. */
   deviceKeyRequired: boolean;
+  /** The least time between the rollovers that leaves bring about, in seconds; null takes the server's default. */
+  rolloverIntervalSeconds: number | null;
+  /** Keys are retired so many days after their successor was made; null keeps all in use. */
+  retireAfterDays: number | null;
 }>;
 
 /** The settings of a domain nobody configured. */
@@ -16,6 +20,8 @@ export const DEFAULT_SETTINGS: DomainSettings = {
   authNamespace: null,
   maxMembership: null,
   deviceKeyRequired: false,
+  rolloverIntervalSeconds: null,
+  retireAfterDays: null,
 };
 
 /** The key a membership is bound to, and when the binding was signed; null for one without a key. */

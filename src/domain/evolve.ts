@@ -1,4 +1,5 @@
 import type { RequestRecord } from "./request-records.ts";
+import { earliestRollover } from "./rollover.ts";
 import type { Ban, DomainEvent, DomainState, Membership } from "./types.ts";
 
 /** A batch's own copies of the maps of a state, changed in place so that a large batch stays linear. */
@@ -44,11 +45,12 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
       const { machineGuid, signedAt } = event;
       draft.members.delete(machineGuid);
       if (signedAt !== null) draft.signedLeaves.set(machineGuid, signedAt);
-      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+      const rolloverNotBefore = state.keyRolloverRequired ? state.rolloverNotBefore : earliestRollover(state);
+      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true, rolloverNotBefore };
     }
     case "device-evicted":
       draft.members.delete(event.machineGuid);
-      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true };
+      return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true, rolloverNotBefore: 0 };
     case "device-banned": {
       const { machineGuid, deviceKeyThumbprint, reason, by } = event;
       draft.bans.set(machineGuid, { deviceKeyThumbprint, reason, by, bannedAt: now });
@@ -58,13 +60,16 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
       draft.bans.delete(event.machineGuid);
       return state;
     case "rollover-required":
-      return { ...state, keyRolloverRequired: true };
+      return { ...state, keyRolloverRequired: true, rolloverNotBefore: 0 };
     case "key-made":
-      return { ...state, keyVersion: event.keyVersion, keyRolloverRequired: false };
+      return { ...state, keyVersion: event.keyVersion, keyMadeAt: now, keyRolloverRequired: false };
     case "keys-retired":
       return { ...state, retiredUpTo: event.upTo };
-    case "settings-changed":
-      return { ...state, settings: event.settings };
+    case "settings-changed": {
+      const changed = { ...state, settings: event.settings };
+      // A shorter interval counts at once, a longer one from the next rollover on.
+      return { ...changed, rolloverNotBefore: Math.min(state.rolloverNotBefore, earliestRollover(changed)) };
+    }
     case "domain-taken-over": {
       const { settings, keyVersion, retiredUpTo, memberCount } = event;
       return { ...state, settings, keyVersion, retiredUpTo, memberCount, keyRolloverRequired: true };

@@ -23,6 +23,8 @@ export type Registration = Readonly<{
   auth: AuthEvidence;
   /** The highest key version whose credential the device holds already; 0 for none. */
   afterKeyVersion: number;
+  /** How many credentials it gets at most, the newest. */
+  maxCredentials: number;
   /** What its signature proves; null if it is not signed. */
   proof: DeviceProof | null;
   /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
@@ -32,11 +34,24 @@ export type Registration = Readonly<{
 }>;
 
 /** The device is a member, and gets the credential of each key above `credentialsAfter`, up to `keyVersion`. */
-export type RegistrationGrant = Readonly<{ newMember: boolean; credentialsAfter: number; keyVersion: number }>;
+export type RegistrationGrant = Readonly<{
+  newMember: boolean;
+  credentialsAfter: number;
+  keyVersion: number;
+  /** The versions it asked for that are not among them: their keys are in the history. Absent if there are none. */
+  olderKeyVersions?: KeyVersions;
+}>;
+
+/** Key versions from one to another, both included. */
+export type KeyVersions = Readonly<{ from: number; to: number }>;
 
 /** The registration logic of the reference, its steps 2 to 6, for a domain that may not exist yet. */
-export function decideRegistration(state: DomainState, registration: Registration): Decision<RegistrationGrant> {
-  const { machineGuid, requestId, auth, afterKeyVersion, proof, sealed, creationRefusal } = registration;
+export function decideRegistration(
+  state: DomainState,
+  registration: Registration,
+  now: number,
+): Decision<RegistrationGrant> {
+  const { machineGuid, requestId, auth, proof, sealed, creationRefusal } = registration;
   if (state.revision === 0 && creationRefusal) {
     return refused({ error: creationRefusal, reason: "it may not create the domain" });
   }
@@ -56,15 +71,27 @@ export function decideRegistration(state: DomainState, registration: Registratio
 
   const created: DomainEvent[] = state.revision === 0 ? [{ type: "domain-created" }] : [];
   const used: DomainEvent[] = proof && !sealed ? [{ type: "request-used", machineGuid, requestId }] : [];
-  const rolledOver = rolloverEvents(state);
-  return granted(
-    {
-      newMember,
-      credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo),
-      keyVersion: state.keyVersion + rolledOver.length,
-    },
-    [...created, ...membershipEvents(registration, member), ...used, ...rolledOver],
-  );
+  const rolledOver = rolloverEvents(state, now);
+  const keyVersion = state.keyVersion + rolledOver.length;
+  return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
+    ...created,
+    ...membershipEvents(registration, member),
+    ...used,
+    ...rolledOver,
+  ]);
+}
+
+/** The versions whose credentials a registration gets: the newest that it asks for and that are not retired. */
+function versionsGranted(
+  { retiredUpTo }: DomainState,
+  { afterKeyVersion, maxCredentials }: Registration,
+  keyVersion: number,
+): Pick<RegistrationGrant, "credentialsAfter" | "olderKeyVersions"> {
+  const askedAfter = Math.max(afterKeyVersion, retiredUpTo);
+  const credentialsAfter = Math.max(askedAfter, keyVersion - maxCredentials);
+  return credentialsAfter > askedAfter
+    ? { credentialsAfter, olderKeyVersions: { from: askedAfter + 1, to: credentialsAfter } }
+    : { credentialsAfter };
 }
 
 /**
@@ -73,14 +100,14 @@ export function decideRegistration(state: DomainState, registration: Registratio
  */
 export function repeatedRegistration(
   state: DomainState,
-  { machineGuid, afterKeyVersion }: Registration,
+  registration: Registration,
   record: RequestRecord,
 ): Decision<RegistrationGrant> {
-  if (!state.members.has(machineGuid)) {
+  if (!state.members.has(registration.machineGuid)) {
     return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the device was removed since its request was served" });
   }
   const { newMember, keyVersion } = record.grant as RegistrationGrant;
-  return granted({ newMember, keyVersion, credentialsAfter: Math.max(afterKeyVersion, state.retiredUpTo) });
+  return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) });
 }
 
 /** The device becomes a member, with its key if it shows one; a member without a key is bound to the first it shows. */

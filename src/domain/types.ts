@@ -22,10 +22,16 @@ export type DomainState = Readonly<{
   /** How many commits the domain has seen; 0 says that it does not exist yet. */
   revision: number;
   settings: DomainSettings;
-  /** Whether the next registration makes a new domain key. */
+  /** The server's `rolloverIntervalSeconds`, for a domain that has none of its own. */
+  defaultRolloverIntervalSeconds: number;
+  /** Whether a new domain key has to follow: the first registration from `rolloverNotBefore` on makes it. */
   keyRolloverRequired: boolean;
+  /** In milliseconds since the epoch; 0 for at once. */
+  rolloverNotBefore: number;
   /** The highest key version; 0 before the first key. */
   keyVersion: number;
+  /** When the key of that version was made, in milliseconds since the epoch; 0 if that is not known. */
+  keyMadeAt: number;
   /** The keys up to this version are kept, and handed out to nobody any more; 0 if none are retired. */
   retiredUpTo: number;
   memberCount: number;
@@ -53,8 +59,11 @@ export type DeviceProof = Readonly<{
 export const NEWBORN: DomainState = {
   revision: 0,
   settings: DEFAULT_SETTINGS,
+  defaultRolloverIntervalSeconds: 0,
   keyRolloverRequired: true,
+  rolloverNotBefore: 0,
   keyVersion: 0,
+  keyMadeAt: 0,
   retiredUpTo: 0,
   memberCount: 0,
   members: new Map(),

@@ -34,6 +34,7 @@ function described<Shape extends z.ZodRawShape>(
 export const registration = described(registerBody, {
   machineGuid: "The device's machine GUID: a UUID (RFC 9562), neither nil nor max, in either case.",
   afterKeyVersion: "Leaves out the credentials that the device holds already: those up to this key version.",
+  credentials: "Whether to answer with the newest credential alone, or with all, up to the newest 100.",
   encryptionKey: "A public key of the device's: no private key is readable in the answer, all are sealed to this one.",
 }).meta({ id: "Registration" });
 
@@ -49,6 +50,9 @@ const SETTINGS = {
     "The one auth namespace whose tokens count; null for those of every trusted issuer. Needs `authenticationRequired`.",
   maxMembership: "How many devices may be members at once; null, the default, for no maximum.",
   deviceKeyRequired: "Whether devices must sign every request with a key of their own. By default, no.",
+  rolloverIntervalSeconds:
+    "The least time between rollovers that leaves bring about. Until then, a device that left can open what is encrypted. By default, that of the server, which is 0 unless set.",
+  retireAfterDays: "Keys are retired so many days after their successor was made; null, the default, for never.",
 };
 
 /** The body that replaces a domain's settings. */
@@ -65,6 +69,7 @@ export const rollover = described(rolloverBody, {
 /** The body of a retirement of keys. */
 export const retiredKeys = described(retiredKeysBody, {
   upTo: "The highest key version that is not handed out any more, below the newest; 0 to hand out all.",
+  olderThanDays: "Instead: retires the keys whose successor was made at least so many days ago.",
 }).meta({ id: "RetiredKeys" });
 
 /** The body of a ban. */

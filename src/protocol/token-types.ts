@@ -8,3 +8,9 @@ export const DOMAIN_TOKEN_TYPE = "domain-token+jwt";
 export const LOG_HEAD_TYPE = "domain-log-head+jwt";
 /** The place where a domain's log was cut. */
 export const LOG_CHECKPOINT_TYPE = "domain-log-checkpoint+jwt";
+/** A domain's current key, for those who encrypt to it. */
+export const KEY_STATEMENT_TYPE = "domain-key-statement+jwt";
+/** The server's time, for a device whose clock is wrong. */
+export const SERVER_TIME_TYPE = "server-time+jwt";
+/** A former key of the domain authority vouches for its present one. */
+export const AUTHORITY_ROTATION_TYPE = "authority-rotation+jwt";

@@ -12,6 +12,7 @@ import { devices } from "./routes/devices.ts";
 import { domain } from "./routes/domain.ts";
 import { health } from "./routes/health.ts";
 import { jwks } from "./routes/jwks.ts";
+import { keys } from "./routes/keys.ts";
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {
@@ -25,7 +26,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
-  for (const routes of [admin, devices, domain, jwks, health]) app.route("/", routes);
+  for (const routes of [admin, devices, domain, keys, jwks, health]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;

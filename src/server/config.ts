@@ -1,5 +1,6 @@
 import type { JWK } from "jose";
 import * as z from "zod";
+import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { SCOPES } from "./auth/scopes.ts";
 
 /** Where the keys of a trusted issuer come from. */
@@ -26,6 +27,8 @@ export type Config = Readonly<{
   logRetentionDays: number | null;
   /** What has to have a device's change before it is answered: the domain's object, or the database as well. */
   answerAfter: AnswerAfter;
+  /** The least time between automatic rollovers of a domain that has no such setting, in seconds. */
+  defaultRolloverIntervalSeconds: number;
   /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
   domainCreation: DomainCreation;
   /** The origins of web pages whose scripts may be devices. */
@@ -146,6 +149,11 @@ const VARIABLES = {
   ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
   ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
   LOG_RETENTION_DAYS: { secret: false, json: false, shape: z.coerce.number().int().min(8).max(36_500) },
+  DEFAULT_ROLLOVER_INTERVAL_SECONDS: {
+    secret: false,
+    json: false,
+    shape: z.coerce.number().int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS),
+  },
   DOMAIN_TOKEN_LIFETIME_SECONDS: {
     secret: false,
     json: false,
@@ -189,6 +197,7 @@ export function readConfig(environment: Environment): Config {
     access: accessIssuer(read("ACCESS_TEAM_DOMAIN"), read("ACCESS_AUDIENCE")),
     logRetentionDays,
     answerAfter: read("ANSWER_AFTER") ?? "object",
+    defaultRolloverIntervalSeconds: read("DEFAULT_ROLLOVER_INTERVAL_SECONDS") ?? 0,
     domainCreation: read("DOMAIN_CREATION") ?? "open",
     corsOrigins: read("CORS_ORIGINS") ?? [],
   };

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import type { Command } from "../../src/domain/commands.ts";
 import type { Outcome } from "../../src/domain/types.ts";
+import { MAX_CREDENTIALS } from "../../src/protocol/limits.ts";
 import { newRequestId } from "../../src/server/http/context.ts";
 import type { DomainObject, GrantFrom } from "../../src/server/object/domain-object.ts";
 import { ORIGIN } from "./client.ts";
@@ -60,6 +61,7 @@ export function joins(machineGuid: string, more: Partial<Of<"register">> = {}): 
     machineGuid,
     auth: { kind: "none" },
     afterKeyVersion: 0,
+    maxCredentials: MAX_CREDENTIALS,
     proof: null,
     sealed: false,
     ...more,

@@ -22,7 +22,7 @@ export type DeviceRequest = Readonly<{ payload: Record<string, unknown>; proof: 
  * @param audience the absolute URL of the request
  * @param now milliseconds since the Unix epoch
  * @returns the request, or why it is refused: `INVALID_REQUEST` where it is not well formed, else
- *   `DEVICE_PROOF_INVALID`
+ *   `DEVICE_PROOF_INVALID`; with the `jti` of a request that the clock alone speaks against
  * @see RFC 7515, JSON Web Signature (JWS), sections 4.1.3 and 5.2
  * @see RFC 7638, JSON Web Key (JWK) Thumbprint
  */
@@ -30,7 +30,7 @@ export async function verifyDeviceRequest(
   jws: string,
   audience: string,
   now: number,
-): Promise<{ request: DeviceRequest } | { refusal: Refusal }> {
+): Promise<{ request: DeviceRequest } | { refusal: Refusal; untimelyJti?: string }> {
   const header = readHeader(jws);
   if (!header) return malformed("body", "must be a compact JWS");
   const fault = headerFault(header);
@@ -60,7 +60,7 @@ export async function verifyDeviceRequest(
     return unproven(`aud must be ${audience.split("?", 1)[0]}, with the query of the request if there is one`);
   }
   if (!(Math.abs(iat * 1000 - now) <= MAX_CLOCK_SKEW_SECONDS * 1000)) {
-    return unproven(`iat must be within ${MAX_CLOCK_SKEW_SECONDS} seconds of now`);
+    return { ...unproven(`iat must be within ${MAX_CLOCK_SKEW_SECONDS} seconds of now`), untimelyJti: jti };
   }
   return { request: { payload, proof: { thumbprint, signedAt: Math.floor(iat * 1000), idempotencyKey: jti } } };
 }

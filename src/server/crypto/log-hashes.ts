@@ -26,6 +26,7 @@ export function loggedChanges(domain: string, events: readonly DomainEvent[]): r
   return changesOf(events, (machineGuid) => deviceId(domain, machineGuid));
 }
 
-function sha256(text: string): string {
+/** The SHA-256 hash of a text, in base64url. */
+export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("base64url");
 }

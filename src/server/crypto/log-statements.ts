@@ -1,6 +1,7 @@
-import { type JWK, SignJWT } from "jose";
+import type { JWK } from "jose";
 import type { LogCheckpoint } from "../../domain/log-replay.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../../protocol/token-types.ts";
+import { signStatement } from "./signed-statements.ts";
 
 /** The newest entry of a log: its revision and its hash, which is null if the log holds none. */
 export type LogHead = Readonly<{ domain: string; revision: number; hash: string | null }>;
@@ -17,7 +18,7 @@ export function signLogHead(
   now: number,
   key: JWK,
 ): Promise<string> {
-  return sign({ revision, hash }, LOG_HEAD_TYPE, domain, issuer, now, key);
+  return signStatement(LOG_HEAD_TYPE, { revision, hash }, { issuer, domain, issuedAt: now }, key);
 }
 
 /** Signs where a log was cut, and what the domain was there: claims as of a head, and `state`. */
@@ -28,21 +29,5 @@ export function signLogCheckpoint(
   now: number,
   key: JWK,
 ): Promise<string> {
-  return sign({ revision, hash, state }, LOG_CHECKPOINT_TYPE, domain, issuer, now, key);
-}
-
-function sign(
-  claims: Record<string, unknown>,
-  typ: string,
-  domain: string,
-  issuer: string,
-  now: number,
-  key: JWK,
-): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: "ES256", typ, kid: key.kid as string })
-    .setIssuer(issuer)
-    .setSubject(domain)
-    .setIssuedAt(Math.floor(now / 1000))
-    .sign(key);
+  return signStatement(LOG_CHECKPOINT_TYPE, { revision, hash, state }, { issuer, domain, issuedAt: now }, key);
 }

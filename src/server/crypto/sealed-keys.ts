@@ -5,15 +5,16 @@ import { JWK_SET_CONTENT_TYPE } from "../../protocol/media-types.ts";
 export type SealingKey = Readonly<{ kty: "EC" | "OKP"; crv: "P-256" | "X25519"; x: string; y?: string | undefined }>;
 
 /**
- * Seals private JWKs to a device: an Encrypted JWK Set, one compact JWE (ECDH-ES+A256KW, A256GCM) however many keys
+ * Seals private JWKs to a public key: an Encrypted JWK Set, one compact JWE (ECDH-ES+A256KW, A256GCM) however many keys
  * there are, for one public-key operation.
  *
+ * @param kid the key's name, if the one who opens it has several
  * @see RFC 7517, JSON Web Key (JWK), section 7
  * @see RFC 7518, JSON Web Algorithms (JWA), section 4.6
  */
-export function sealPrivateKeys(privateKeys: readonly JWK[], to: CryptoKey): Promise<string> {
+export function sealPrivateKeys(privateKeys: readonly JWK[], to: CryptoKey, kid?: string): Promise<string> {
   return new CompactEncrypt(new TextEncoder().encode(JSON.stringify({ keys: privateKeys })))
-    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: JWK_SET_CONTENT_TYPE })
+    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: JWK_SET_CONTENT_TYPE, ...(kid ? { kid } : {}) })
     .encrypt(to);
 }
 

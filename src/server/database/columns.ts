@@ -13,6 +13,8 @@ export const domainColumns = () => ({
   authNamespace: text("auth_namespace"),
   maxMembership: integer("max_membership"),
   deviceKeyRequired: flag("device_key_required", false),
+  rolloverIntervalSeconds: integer("rollover_interval_seconds"),
+  retireAfterDays: integer("retire_after_days"),
   keyRolloverRequired: flag("key_rollover_required", true),
   memberCount: integer("member_count").notNull().default(0),
   /** The highest key version that is no longer handed out. */

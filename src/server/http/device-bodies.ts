@@ -2,7 +2,10 @@ import type { Context } from "hono";
 import type * as z from "zod";
 import type { DeviceProof } from "../../domain/types.ts";
 import { SIGNED_REQUEST_MEDIA_TYPE } from "../../protocol/media-types.ts";
+import { SERVER_TIME_TYPE } from "../../protocol/token-types.ts";
 import { verifyDeviceRequest } from "../auth/device-requests.ts";
+import { configOf } from "../config.ts";
+import { signStatement } from "../crypto/signed-statements.ts";
 import { bodyText, checked, mediaType, parsedJson } from "./bodies.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { refusalProblem } from "./problems.ts";
@@ -22,7 +25,16 @@ export async function deviceBody<Schema extends z.ZodType>(
 
   const { pathname, search } = new URL(c.req.url);
   const result = await verifyDeviceRequest(text.trim(), `${serverUrl(c)}${pathname}${search}`, Date.now());
-  if ("refusal" in result) throw refusalProblem(result.refusal);
+  if ("refusal" in result) {
+    const { refusal, untimelyJti } = result;
+    throw refusalProblem(refusal, untimelyJti === undefined ? {} : { serverTime: await serverTime(c, untimelyJti) });
+  }
   const { payload, proof } = result.request;
   return { body: checked(schema, payload), proof };
+}
+
+/** The time, signed for the request with this `jti`: a device sets its clock by nothing else. */
+function serverTime(c: Context<AppEnv>, jti: string): Promise<string> {
+  const about = { issuer: serverUrl(c), issuedAt: Date.now() };
+  return signStatement(SERVER_TIME_TYPE, { jti }, about, configOf(c.env).domainAuthorityKeys[0]);
 }

@@ -2,8 +2,9 @@ import type { Context } from "hono";
 import type { Command } from "../../domain/commands.ts";
 import type { Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
-import type { CallContext, DomainObject, GrantFrom, Reading } from "../object/domain-object.ts";
-import type { ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
+import type { CallContext, DomainObject, GrantFrom, KeySet, Reading } from "../object/domain-object.ts";
+import type { HistoryPage, HistoryPlace } from "../object/key-history.ts";
+import type { KeySelection, ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { Problem, refusalProblem } from "./problems.ts";
 
@@ -17,10 +18,10 @@ type Stub = {
     name: Name,
     ...args: ReadArguments<Name>
   ): Promise<Outcome<Reading<Name>>>;
-} & Pick<DomainObject, "copy" | "rewrapKeys">;
+} & Pick<DomainObject, "copy" | "rewrapKeys" | "keySet" | "history">;
 
 /** An operator's command without what the request says anyway. */
-type OperatorCommand = Exclude<Command, { type: "register" | "deregister" }>;
+type OperatorCommand = Extract<Command, { by: string }>;
 type Bare<C> = C extends unknown ? Omit<C, "requestId" | "by"> : never;
 
 /**
@@ -58,6 +59,28 @@ export async function read<Name extends ReadName>(
 ): Promise<ReadResult<Name>> {
   const requestId = c.get("requestId");
   return existing(granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args))));
+}
+
+/** Public keys of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
+export async function keySet(c: Context<AppEnv>, domain: string, selection: KeySelection): Promise<KeySet> {
+  const ask = (object: Stub) => object.keySet(c.get("requestId"), selection, serverUrl(c));
+  return existing(granted(await callObject(c.env, domain, ask)));
+}
+
+/**
+ * A page of the older keys of a domain that exists; null if it has no such key version.
+ *
+ * @param known the entity tags of pages that the caller has
+ * @throws Problem `DOMAIN_NOT_FOUND`
+ */
+export async function history(
+  c: Context<AppEnv>,
+  domain: string,
+  place: HistoryPlace,
+  known: string | null,
+): Promise<HistoryPage | null> {
+  const ask = (object: Stub) => object.history(c.get("requestId"), place, serverUrl(c), known);
+  return existing(granted(await callObject(c.env, domain, ask)));
 }
 
 /** Has a domain that exists compared with the database, and copied. @throws Problem `DOMAIN_NOT_FOUND` if it does not */

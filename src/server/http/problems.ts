@@ -117,9 +117,13 @@ export function invalidRequest(...errors: readonly FieldError[]): Problem {
 }
 
 /** The answer to a refusal. A device that signs is told what is wrong with its proof: only it can mend it. */
-export function refusalProblem({ error, reason, fields }: Omit<Refusal, "error"> & { error: ErrorName }): Problem {
+export function refusalProblem(
+  { error, reason, fields }: Omit<Refusal, "error"> & { error: ErrorName },
+  members: Record<string, unknown> = {},
+): Problem {
   return new Problem(error, {
     reason,
+    members,
     ...(fields ? { errors: fields } : {}),
     ...(error === "DEVICE_PROOF_INVALID" ? { detail: reason } : {}),
   });

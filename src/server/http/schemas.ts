@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
-import { MAX_PAGE_ROWS } from "../../protocol/limits.ts";
+import { MAX_PAGE_ROWS, MAX_ROLLOVER_INTERVAL_SECONDS } from "../../protocol/limits.ts";
 
 /**
  * A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. Not the nil and max UUIDs of its
@@ -33,6 +33,7 @@ const encryptionKey = z.discriminatedUnion("crv", [
 export const registerBody = z.strictObject({
   machineGuid,
   afterKeyVersion: z.int().min(0).default(0),
+  credentials: z.enum(["all", "newest"]).default("all"),
   encryptionKey: encryptionKey.optional(),
 });
 
@@ -42,6 +43,8 @@ export const deregisterBody = z.strictObject({
   preview: z.boolean().default(false),
 });
 
+const MAX_AGE_DAYS = 36_500;
+
 /** Text that UTF-8, and so the database and every reader of the log, can hold as it is. */
 const text = z.string().refine((value) => value.isWellFormed(), "must be well-formed Unicode");
 
@@ -50,6 +53,8 @@ const settings = {
   authNamespace: text.min(1).max(128).nullable(),
   maxMembership: z.int().min(0).nullable(),
   deviceKeyRequired: z.boolean(),
+  rolloverIntervalSeconds: z.int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS).nullable(),
+  retireAfterDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
 };
 
 /** The body that replaces a domain's settings; what it leaves out takes its default. */
@@ -61,8 +66,11 @@ export const banBody = z.strictObject({ reason: text.min(1).max(500) });
 /** The body of a rollover. */
 export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });
 
-/** The body that says which keys are retired: those up to this version. */
-export const retiredKeysBody = z.strictObject({ upTo: z.int().min(0) });
+/** The body that says which keys are retired: those up to a version, or those replaced so many days ago. */
+export const retiredKeysBody = z
+  .strictObject({ upTo: z.int().min(0), olderThanDays: z.int().min(0).max(MAX_AGE_DAYS) })
+  .partial()
+  .refine((body) => Object.keys(body).length === 1, "must have either upTo or olderThanDays");
 
 const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
   settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
@@ -87,6 +95,17 @@ export const pageQuery = z.strictObject({
   limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS).default(50)),
   cursor: z.string().min(1).max(4_096).optional(),
 });
+
+const version = z.preprocess(whole, z.int().min(1));
+
+/** The query of a domain's public keys. */
+export const keysQuery = z
+  .strictObject({ version, before: version, kid: z.string().min(1).max(128) })
+  .partial()
+  .refine((query) => Object.keys(query).length <= 1, "must have one of version, before and kid at most");
+
+/** The path and the query of the history. */
+export const historyQuery = z.strictObject({ keyVersion: version, before: version.optional() });
 
 /** The query of the list of domains. */
 export const domainsQuery = pageQuery.extend({ prefix: z.string().max(128).default("") });

@@ -61,7 +61,7 @@ export class DomainCommands {
   async execute(command: Command): Promise<AnyOutcome> {
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const state = this.#storage.stateFor([command]);
-      const decision = decide(state, command);
+      const decision = decide(state, command, Date.now());
       if (!this.#canServe(decision)) await this.#prepare(decision);
       if (decision.events.length === 0) {
         this.#note(command, decision.outcome, state);

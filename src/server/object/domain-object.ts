@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Command, GrantOf } from "../../domain/commands.ts";
 import { type Outcome, refused } from "../../domain/types.ts";
+import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { type Config, configOf } from "../config.ts";
 import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
@@ -8,10 +9,12 @@ import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
 import { credentialRange, DomainCommands } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
+import { type HistoryPage, type HistoryPlace, KeyHistory } from "./key-history.ts";
 import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
+import { KeyStatement } from "./key-statement.ts";
 import { Keyring } from "./keyring.ts";
 import { DomainStorage } from "./storage/domain-storage.ts";
-import { READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
+import { type KeySelection, READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
 import { TakeOver } from "./take-over.ts";
 import { lookAfter, type Parts } from "./upkeep.ts";
 import { UsageStatistics } from "./usage-statistics.ts";
@@ -27,11 +30,25 @@ export type CallContext = Readonly<{
 /** The grants of an object: with the credentials of a registration as JSON text, and whether D1 has an operator's change. */
 export type GrantFrom<Type extends Command["type"]> = GrantOf[Type] &
   Readonly<
-    Type extends "register" ? { credentials: string } : Type extends "deregister" ? unknown : { copied: boolean }
+    Type extends "register"
+      ? { credentials: string }
+      : Type extends Extract<Command, { by: string }>["type"]
+        ? { copied: boolean }
+        : unknown
   >;
 
 /** A reading of a domain; null if there is no such domain. */
-export type Reading<Name extends ReadName> = Readonly<{ value: ReadResult<Name> }> | null;
+export type Reading<Name extends ReadName> = Value<ReadResult<Name>> | null;
+
+type Value<T> = Readonly<{ value: T }>;
+
+/** Public keys, oldest first (JWKs as JSON), and the signed statement of the one to encrypt to. */
+export type KeySet = Readonly<{
+  keys: ReadResult<"publicKeys">;
+  /** Null before the first key, and while a rollover is due. */
+  currentKeyVersion: number | null;
+  statement: string;
+}>;
 
 /** How long an operator's change waits for D1, and how long a device's, if it has to. */
 const OPERATOR_COPY_MILLISECONDS = 2_000;
@@ -43,12 +60,15 @@ const TAKE_OVER_ALARM_MILLISECONDS = 10_000;
 /** When an alarm that failed as a whole is tried again: the configuration is at fault. */
 const FAILED_ALARM_MILLISECONDS = 60_000;
 
+type AllParts = Parts &
+  Readonly<{ keyring: Keyring; keyStatement: KeyStatement; history: KeyHistory; takeOver: TakeOver }>;
+
 type Presence = "present" | "absent" | "taking over";
 
 /** A domain: the one instance that reads and writes it. Everything it has to keep is in its storage. */
 export class DomainObject extends DurableObject<Env> {
   readonly #storage: DomainStorage;
-  #parts: (Parts & { commands: DomainCommands; keyring: Keyring; takeOver: TakeOver }) | undefined;
+  #parts: AllParts | undefined;
   #absentUntil = 0;
   /** Which callers may create the domain, as far as that was asked. */
   readonly #mayCreate = new Map<string, Promise<boolean>>();
@@ -61,7 +81,7 @@ export class DomainObject extends DurableObject<Env> {
     super(ctx, env);
     const { name } = ctx.id;
     if (name === undefined) throw new Error("a domain's object must be addressed by the domain's name");
-    this.#storage = new DomainStorage(ctx.storage, name);
+    this.#storage = new DomainStorage(ctx.storage, name, () => configOf(env).defaultRolloverIntervalSeconds);
     // An object that was merely asked about writes nothing, not even its tables.
     if (this.#storage.hasTables) ctx.blockConcurrencyWhile(() => this.#storage.migrate());
   }
@@ -83,7 +103,7 @@ export class DomainObject extends DurableObject<Env> {
     const outcome = await commands.execute(asked);
     if (!outcome.granted) return outcome;
     const revision = storage.row?.revision ?? 0;
-    if (command.type !== "register" && command.type !== "deregister") {
+    if ("by" in command) {
       return {
         granted: true,
         grant: { ...outcome.grant, copied: await copy.reached(revision, OPERATOR_COPY_MILLISECONDS) },
@@ -109,6 +129,24 @@ export class DomainObject extends DurableObject<Env> {
     return this.#whenPresent(requestId, ({ storage }) => read(storage, ...args));
   }
 
+  /** The newest public keys of a selection, and the signed statement of the one to encrypt to. */
+  keySet(requestId: string, selection: KeySelection, issuer: string): Promise<Outcome<Value<KeySet> | null>> {
+    return this.#whenPresent(requestId, async ({ storage, keyStatement }) => {
+      const keys = READS.publicKeys(storage, selection, MAX_CREDENTIALS);
+      return { keys, ...(await keyStatement.at(issuer, Date.now())) };
+    });
+  }
+
+  /** A page of the older keys, unless the caller has it; null if there is no such key version. */
+  history(
+    requestId: string,
+    place: HistoryPlace,
+    issuer: string,
+    known: string | null,
+  ): Promise<Outcome<Value<HistoryPage | null> | null>> {
+    return this.#whenPresent(requestId, ({ history }) => history.page(place, issuer, Date.now(), known));
+  }
+
   /** Compares D1 with the domain and brings it up to date. */
   copy(requestId: string): Promise<Outcome<Reading<"overview">>> {
     return this.#whenPresent(requestId, async ({ copy, storage }) => {
@@ -118,7 +156,7 @@ export class DomainObject extends DurableObject<Env> {
   }
 
   /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. */
-  rewrapKeys(requestId: string): Promise<Outcome<Readonly<{ value: RewrapRun }> | null>> {
+  rewrapKeys(requestId: string): Promise<Outcome<Value<RewrapRun> | null>> {
     return this.#whenPresent(requestId, async ({ storage, config, copy, committed }) => {
       const run = await rewrapKeys(storage, config.keyEncryptionKeys, committed);
       await copy.run();
@@ -129,8 +167,8 @@ export class DomainObject extends DurableObject<Env> {
   /** The result of some work on the domain; null if there is no such domain. */
   async #whenPresent<T>(
     requestId: string,
-    work: (parts: Parts) => T | Promise<T>,
-  ): Promise<Outcome<Readonly<{ value: T }> | null>> {
+    work: (parts: AllParts) => T | Promise<T>,
+  ): Promise<Outcome<Value<T> | null>> {
     try {
       const parts = this.#all;
       const presence = parts.storage.row ? "present" : await this.#presence();
@@ -160,7 +198,7 @@ export class DomainObject extends DurableObject<Env> {
     return this.#parts;
   }
 
-  #newParts(config: Config) {
+  #newParts(config: Config): AllParts {
     const wakeBy = (time: number) => this.#wakeBy(time);
     const storage = this.#storage;
     const domain = storage.name;
@@ -181,7 +219,21 @@ export class DomainObject extends DurableObject<Env> {
     const takeOver = new TakeOver(storage, this.env.DB, committed);
     const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
     if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
-    return { storage, config, copy, feed, statistics, committed, commands, keyring, takeOver };
+    const keyStatement = new KeyStatement(storage, config);
+    const history = new KeyHistory(storage, keyring, config);
+    return {
+      storage,
+      config,
+      copy,
+      feed,
+      statistics,
+      committed,
+      commands,
+      keyring,
+      keyStatement,
+      history,
+      takeOver,
+    };
   }
 
   /** Has the alarm go off by a time, if it does not anyway. Within a transaction it is undone with it. */

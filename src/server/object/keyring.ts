@@ -1,6 +1,7 @@
 import type { JWK } from "jose";
+import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import type { Config } from "../config.ts";
-import { type DomainToken, signDomainToken } from "../crypto/domain-tokens.ts";
+import { type DomainToken, type StatedKey, signDomainToken } from "../crypto/domain-tokens.ts";
 import { generateDomainKeyPair } from "../crypto/key-pairs.ts";
 import { KeyWrappingError, unwrapPrivateKey, wrapPrivateKey } from "../crypto/key-wrapping.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
@@ -13,6 +14,8 @@ type KeyringConfig = Pick<Config, "keyEncryptionKeys" | "domainAuthorityKeys" | 
 
 /** A token is handed out again for at most this long, so that its times stay fresh. */
 const TOKEN_REUSE_MILLISECONDS = 10 * 60 * 1000;
+/** How many of the newest keys stay open. */
+const MAX_OPEN = 2 * MAX_CREDENTIALS;
 /** How many lists of credentials are kept as text: those of newcomers, and of the last few versions. */
 const MAX_TEXTS = 8;
 
@@ -55,10 +58,11 @@ export class Keyring {
    */
   async open({ after, upTo }: VersionRange): Promise<void> {
     const missing = this.#storage.keys(after, upTo).filter(({ keyVersion }) => !this.#open.has(keyVersion));
-    await Promise.all(missing.map(async (stored) => this.#open.set(stored.keyVersion, await this.#unwrap(stored))));
+    await Promise.all(missing.map(async (stored) => this.#open.set(stored.keyVersion, await this.unwrap(stored))));
   }
 
-  async #unwrap({ keyVersion, publicJwk, wrappedPrivateJwk }: StoredKey): Promise<OpenKey> {
+  /** Opens a stored key. @throws KeyWrappingError */
+  async unwrap({ keyVersion, publicJwk, wrappedPrivateJwk }: StoredKey): Promise<OpenKey> {
     const domain = this.#storage.name;
     const privateJwk = await unwrapPrivateKey(
       wrappedPrivateJwk,
@@ -90,7 +94,7 @@ export class Keyring {
   async #make(keyVersion: number): Promise<void> {
     const { keyEncryptionKeys } = this.#config;
     const domain = this.#storage.name;
-    const { publicJwk, privateJwk } = await generateDomainKeyPair(domain, keyVersion);
+    const { publicJwk, privateJwk } = await generateDomainKeyPair(keyVersion);
     const wrappedPrivateJwk = await wrapPrivateKey(privateJwk, { domain, keyVersion }, keyEncryptionKeys);
     const keyEncryptionKid = keyEncryptionKeys[0].kid as string;
     const stored = { keyVersion, publicJwk: JSON.stringify(publicJwk), wrappedPrivateJwk, keyEncryptionKid };
@@ -102,6 +106,9 @@ export class Keyring {
     for (const { stored, open } of spares) {
       this.#open.set(stored.keyVersion, open);
       this.#spares.delete(stored.keyVersion);
+      // However many versions there are, those that newcomers get are open, and a while longer.
+      const old = stored.keyVersion - MAX_OPEN;
+      for (const version of this.#open.keys()) if (version <= old) this.#open.delete(version);
     }
   }
 
@@ -123,13 +130,18 @@ export class Keyring {
       { length: Math.max(0, range.upTo - range.after) },
       (_, index) => range.after + 1 + index,
     );
+    if (!this.isOpen(range)) await this.open(range);
     const reuse = Math.min(TOKEN_REUSE_MILLISECONDS, this.#config.domainTokenLifetimeSeconds * 100);
     const credentials = await Promise.all(
       versions.map(async (keyVersion) => {
         const key = this.#open.get(keyVersion);
         if (!key) throw new Error(`key ${keyVersion} of domain ${this.#storage.name} is not open`);
         if (key.token?.issuer !== issuer || Math.abs(now - key.token.issuedAt) >= reuse) {
-          key.token = { ...(await this.#sign(keyVersion, key.publicJwk, issuer, now)), issuer, issuedAt: now };
+          key.token = {
+            ...(await this.sign({ keyVersion, publicJwk: key.publicJwk }, issuer, now)),
+            issuer,
+            issuedAt: now,
+          };
         }
         const { token, expiresAt, issuedAt } = key.token;
         const credential = {
@@ -150,13 +162,11 @@ export class Keyring {
     return text;
   }
 
-  #sign(keyVersion: number, publicJwk: JWK, issuer: string, issuedAt: number): Promise<DomainToken> {
+  /** Signs the domain token of a key. */
+  sign(key: StatedKey, issuer: string, issuedAt: number): Promise<DomainToken> {
     const { domainAuthorityKeys, domainTokenLifetimeSeconds: lifetimeSeconds } = this.#config;
-    const domain = this.#storage.name;
-    return signDomainToken(
-      { issuer, domain, keyVersion, publicJwk, issuedAt, lifetimeSeconds },
-      domainAuthorityKeys[0],
-    );
+    const claims = { issuer, domain: this.#storage.name, issuedAt, lifetimeSeconds };
+    return signDomainToken(key, claims, domainAuthorityKeys[0]);
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Config } from "../config.ts";
 import { errorFields, log } from "../log.ts";
 import type { Copy } from "./copy.ts";
+import type { DomainCommands } from "./domain-commands.ts";
 import type { EventFeed } from "./event-feed.ts";
 import { rewrapKeys } from "./key-rewrapping.ts";
 import { cutLog } from "./log-retention.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import { oldestEntryTime } from "./storage/log.ts";
+import { READS } from "./storage/reads.ts";
 import type { UsageStatistics } from "./usage-statistics.ts";
 
 const MINUTE_MILLISECONDS = 60 * 1_000;
@@ -27,6 +29,7 @@ export type Parts = Readonly<{
   copy: Copy;
   feed: EventFeed | null;
   statistics: UsageStatistics;
+  commands: DomainCommands;
   committed: (now: number) => void;
 }>;
 
@@ -37,6 +40,7 @@ const TASKS: readonly Task[] = [
   ["sending events", ({ feed }) => feed?.announce()],
   ["removing expired records", removeExpired],
   ["cutting the log", cutOldLog],
+  ["retiring old keys", retireOldKeys],
   ["wrapping keys anew", rewrapFormerKeys],
   // Last: the others may have committed something.
   ["copying to the database", copyOrCompare],
@@ -63,6 +67,7 @@ function nextTime({ storage, config }: Parts, now: number): number {
   const oldest = config.logRetentionDays === null ? null : oldestEntryTime(storage);
   const times = [
     storage.progress.comparedAt + COMPARE_MILLISECONDS,
+    ...(storage.domainState.settings.retireAfterDays === null ? [] : [now + DAY_MILLISECONDS]),
     ...(request ? [now + REQUEST_MILLISECONDS] : []),
     ...(oldest === null
       ? []
@@ -94,6 +99,15 @@ function cutOldLog({ storage, config }: Parts, now: number): Promise<void> | und
   if (logRetentionDays === null || serverUrl === null) return;
   const authority = { issuer: serverUrl, key: domainAuthorityKeys[0] };
   return cutLog(storage, now - logRetentionDays * DAY_MILLISECONDS, now, authority);
+}
+
+/** Retires the keys whose successor is older than the domain's `retireAfterDays`. */
+async function retireOldKeys({ storage, commands }: Parts, now: number): Promise<void> {
+  const { settings, retiredUpTo } = storage.domainState;
+  if (settings.retireAfterDays === null) return;
+  const upTo = READS.supersededBy(storage, now - settings.retireAfterDays * DAY_MILLISECONDS);
+  if (upTo <= retiredUpTo) return;
+  await commands.execute({ type: "retire", requestId: crypto.randomUUID(), by: "retireAfterDays", upTo });
 }
 
 async function rewrapFormerKeys({ storage, config, committed }: Parts): Promise<void> {

@@ -3,6 +3,7 @@ import type { JWK } from "jose";
 import type { DomainError } from "../../domain/errors.ts";
 import type { Registration } from "../../domain/registration.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
+import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
 import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
@@ -29,14 +30,16 @@ export const devices = new Hono<AppEnv>()
       machineGuid,
       auth,
       afterKeyVersion,
+      maxCredentials: body.credentials === "newest" ? 1 : MAX_CREDENTIALS,
       proof,
       sealed,
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
-    const { newMember, keyVersion, credentials } = await execute(c, domain, command, clientAddress(c)).catch((error) =>
+    const grant = await execute(c, domain, command, clientAddress(c)).catch((error) =>
       registrationFailure(c, domain, command, error),
     );
-    const head = { domain, machineGuid, newMember, keyVersion };
+    const { newMember, keyVersion, olderKeyVersions, credentials } = grant;
+    const head = { domain, machineGuid, newMember, keyVersion, olderKeyVersions };
     const answer = sealTo
       ? JSON.stringify({ ...head, ...(await sealedCredentials(JSON.parse(credentials), sealTo)) })
       : `${JSON.stringify(head).slice(0, -1)},"credentials":${credentials}}`;

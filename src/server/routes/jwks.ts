@@ -1,14 +1,38 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
-import { configOf } from "../config.ts";
-import type { AppEnv } from "../http/context.ts";
+import type { JWK } from "jose";
+import { AUTHORITY_ROTATION_TYPE } from "../../protocol/token-types.ts";
+import { type Config, configOf, type Keys } from "../config.ts";
+import { signStatement } from "../crypto/signed-statements.ts";
+import { type AppEnv, serverUrl } from "../http/context.ts";
 
-/** The public keys of the domain authority. */
-export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", etag(), (c) => {
+/**
+ * The public keys of the domain authority, and `rotations`: each former key's statement that the present one is its
+ * successor, for devices that trust a former key alone.
+ */
+export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", etag(), async (c) => {
   // May be kept, but not used without asking: a new key signs from the moment it is there.
   c.header("cache-control", "no-cache");
-  const keys = configOf(c.env).domainAuthorityKeys.map(({ kty, crv, x, y, kid }) => {
-    return { kty, crv, x, y, kid, use: "sig", alg: "ES256" };
-  });
-  return c.json({ keys });
+  const config = configOf(c.env);
+  const keys = config.domainAuthorityKeys.map(publicKey);
+  const rotations = await rotationsOf(config, serverUrl(c));
+  return c.json(rotations.length === 0 ? { keys } : { keys, rotations });
 });
+
+function publicKey({ kty, crv, x, y, kid }: JWK) {
+  return { kty, crv, x, y, kid, use: "sig", alg: "ES256" };
+}
+
+const signed = new WeakMap<Config, readonly string[]>();
+
+/** Signed once in an isolate, so that the entity tag stays. */
+async function rotationsOf(config: Config, issuer: string): Promise<readonly string[]> {
+  const known = signed.get(config);
+  if (known) return known;
+  const [present, ...former] = config.domainAuthorityKeys as Keys;
+  const claims = { cnf: { jwk: publicKey(present) } };
+  const about = { issuer, issuedAt: Date.now() };
+  const rotations = await Promise.all(former.map((key) => signStatement(AUTHORITY_ROTATION_TYPE, claims, about, key)));
+  signed.set(config, rotations);
+  return rotations;
+}

@@ -64,6 +64,7 @@ const NO_PROGRESS: ProgressRow = {
 export class DomainStorage {
   readonly storage: DurableObjectStorage;
   readonly #name: string;
+  readonly #defaultRolloverIntervalSeconds: () => number;
   /** The row as it is stored; null if there is no domain, undefined if it has to be read. */
   #row: DomainRow | null | undefined;
   #progress: ProgressRow | undefined;
@@ -71,10 +72,14 @@ export class DomainStorage {
   #hasBans = true;
   #hasTables = false;
 
-  /** @param name the domain's name */
-  constructor(storage: DurableObjectStorage, name: string) {
+  /**
+   * @param name the domain's name
+   * @param defaultRolloverIntervalSeconds the interval of a domain that has none of its own
+   */
+  constructor(storage: DurableObjectStorage, name: string, defaultRolloverIntervalSeconds: () => number) {
     this.storage = storage;
     this.#name = name;
+    this.#defaultRolloverIntervalSeconds = defaultRolloverIntervalSeconds;
     this.#hasTables =
       this.sql.exec("select 1 from sqlite_master where name = 'domain_server_info'").toArray().length > 0;
   }
@@ -136,13 +141,15 @@ export class DomainStorage {
 
   /** The state of the domain without its devices. */
   get domainState(): DomainState {
-    return stateOf(this.row);
+    const { row } = this;
+    const defaultRolloverIntervalSeconds = this.#defaultRolloverIntervalSeconds();
+    return { ...(row ? stateOf(row) : NEWBORN), defaultRolloverIntervalSeconds };
   }
 
   /** The state of the domain as far as these commands need it. */
   stateFor(commands: readonly Command[]): DomainState {
-    const { row } = this;
-    if (!row) return NEWBORN;
+    const { row, domainState } = this;
+    if (!row) return domainState;
     const guids = new Set<string>();
     const ids: string[] = [];
     const proofs: DeviceProof[] = [];
@@ -171,7 +178,7 @@ export class DomainStorage {
     const thumbprints = JSON.stringify(proofs.map(({ thumbprint }) => thumbprint));
     const bans = this.#hasBans ? this.sql.exec<BanRow>(READ_BANS, machineGuids, thumbprints) : [];
     return {
-      ...stateOf(row),
+      ...domainState,
       members,
       records,
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
@@ -234,16 +241,22 @@ export class DomainStorage {
       signedLeaves.map(([guid, signedAt]) => [guid, signedAt, now]),
     );
     const head = this.#append(state.revision, events, now);
-    const { settings, keyRolloverRequired, keyVersion, retiredUpTo, memberCount, revision } = state;
+    const { settings, keyRolloverRequired, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo } = state;
+    const { memberCount, revision } = state;
     const row: DomainRow = {
       domain: this.#name,
       authenticationRequired: Number(settings.authenticationRequired),
       authNamespace: settings.authNamespace,
       maxMembership: settings.maxMembership,
       deviceKeyRequired: Number(settings.deviceKeyRequired),
+      rolloverIntervalSeconds: settings.rolloverIntervalSeconds,
+      retireAfterDays: settings.retireAfterDays,
       keyRolloverRequired: Number(keyRolloverRequired),
       memberCount,
       keyVersion,
+      keyMadeAt,
+      rolloverNotBefore,
+      epoch: this.row?.epoch ?? now,
       retiredUpTo,
       revision,
       head,
@@ -280,22 +293,30 @@ export class DomainStorage {
 }
 
 /** The settings that a row holds. */
-export function settingsOf(
-  row: Pick<DomainRow, "authenticationRequired" | "authNamespace" | "maxMembership" | "deviceKeyRequired">,
-): DomainSettings {
+export function settingsOf(row: Pick<DomainRow, keyof DomainSettings>): DomainSettings {
   return {
     authenticationRequired: row.authenticationRequired === 1,
     authNamespace: row.authNamespace,
     maxMembership: row.maxMembership,
     deviceKeyRequired: row.deviceKeyRequired === 1,
+    rolloverIntervalSeconds: row.rolloverIntervalSeconds,
+    retireAfterDays: row.retireAfterDays,
   };
 }
 
-function stateOf(row: DomainRow | null): DomainState {
-  if (!row) return NEWBORN;
-  const { revision, keyVersion, retiredUpTo, memberCount } = row;
-  const keyRolloverRequired = row.keyRolloverRequired === 1;
-  return { ...NEWBORN, revision, settings: settingsOf(row), keyRolloverRequired, keyVersion, retiredUpTo, memberCount };
+function stateOf(row: DomainRow): DomainState {
+  const { revision, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo, memberCount } = row;
+  return {
+    ...NEWBORN,
+    revision,
+    settings: settingsOf(row),
+    keyRolloverRequired: row.keyRolloverRequired === 1,
+    rolloverNotBefore,
+    keyVersion,
+    keyMadeAt,
+    retiredUpTo,
+    memberCount,
+  };
 }
 
 /** The entries to write and the keys to remove so that one map becomes another. */

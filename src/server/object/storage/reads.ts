@@ -1,9 +1,11 @@
-import { asc, desc, eq, gt, gte, lt } from "drizzle-orm";
+import { asc, desc, eq, gt, gte, lt, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/durable-sqlite";
-import { currentKeyVersion } from "../../../domain/rollover.ts";
 import { type DomainStorage, settingsOf } from "./domain-storage.ts";
 import { type LogPage, readCheckpoint, readLog } from "./log.ts";
 import { domainBans, domainKeys, domainMembership, domainRefusals } from "./schema.ts";
+
+/** Keys to read: one by its version or its `kid`, or those before a version (null for all). */
+export type KeySelection = Readonly<{ version: number } | { kid: string } | { before: number | null }>;
 
 /** A page of rows: up to so many, after the row with this key; null for the first page. */
 export type Page<Key> = Readonly<{ after: Key | null; limit: number }>;
@@ -13,7 +15,7 @@ export const READS = {
   /** The domain's settings and state, and how far D1 is behind. */
   overview({ row, progress }: DomainStorage) {
     if (!row) throw new Error("there is no domain");
-    const { head, keyRolloverRequired, ...rest } = row;
+    const { head, keyRolloverRequired, keyMadeAt, rolloverNotBefore, epoch, ...rest } = row;
     return {
       ...rest,
       ...settingsOf(row),
@@ -23,14 +25,23 @@ export const READS = {
     };
   },
 
-  /** The public keys (JWKs as JSON, oldest first), and the version to encrypt to, if there is one now. */
-  publicKeys(storage: DomainStorage) {
+  /** The public keys of a selection: the newest, oldest first (JWKs as JSON). */
+  publicKeys(storage: DomainStorage, selection: KeySelection, limit: number) {
+    const { keyVersion, publicJwk } = domainKeys;
     const keys = open(storage)
-      .select({ jwk: domainKeys.publicJwk })
+      .select({ keyVersion, publicJwk })
       .from(domainKeys)
-      .orderBy(domainKeys.keyVersion)
+      .where(selected(selection))
+      .orderBy(desc(keyVersion))
+      .limit(limit)
       .all();
-    return { currentKeyVersion: currentKeyVersion(storage.domainState), publicJwks: keys.map(({ jwk }) => jwk) };
+    return keys.reverse();
+  },
+
+  /** The highest version whose successor was made by a time, in milliseconds since the Unix epoch; 0 if none. */
+  supersededBy({ sql }: DomainStorage, time: number) {
+    const query = "select coalesce(max(key_version) - 1, 0) as version from domain_keys where created_at <= ?";
+    return sql.exec<{ version: number }>(query, time).one().version;
   },
 
   /** Members by machine GUID. */
@@ -73,7 +84,8 @@ export const READS = {
   /** Key versions, newest first, and when each was made. */
   keyVersions(storage: DomainStorage, { after, limit }: Page<number>) {
     const { keyVersion, createdAt } = domainKeys;
-    const keys = open(storage).select({ keyVersion, createdAt }).from(domainKeys);
+    const kid = sql<string>`public_jwk ->> 'kid'`;
+    const keys = open(storage).select({ keyVersion, kid, createdAt }).from(domainKeys);
     const below = lt(keyVersion, after ?? Number.MAX_SAFE_INTEGER);
     return keys.where(below).orderBy(desc(keyVersion)).limit(limit).all();
   },
@@ -111,6 +123,12 @@ export const READS = {
     return { days, complete: seen < commits || since < fromDay * 86_400_000 };
   },
 };
+
+function selected(selection: KeySelection): SQL | undefined {
+  if ("version" in selection) return eq(domainKeys.keyVersion, selection.version);
+  if ("kid" in selection) return sql`public_jwk ->> 'kid' = ${selection.kid}`;
+  return selection.before === null ? undefined : lt(domainKeys.keyVersion, selection.before);
+}
 
 function open({ storage }: DomainStorage) {
   return drizzle(storage);

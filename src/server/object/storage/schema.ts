@@ -10,6 +10,12 @@ export const domainServerInfo = sqliteTable("domain_server_info", {
   ...domainColumns(),
   /** The highest version in `domain_keys`; 0 before the first. */
   keyVersion: integer("key_version").notNull(),
+  /** When that key was made; 0 if it is not known. */
+  keyMadeAt: integer("key_made_at").notNull(),
+  /** The time from which a required rollover is due. */
+  rolloverNotBefore: integer("rollover_not_before").notNull(),
+  /** When this object began to hold the domain: revisions are counted from there. */
+  epoch: integer("epoch").notNull(),
 });
 
 /** One row for each member. */
@@ -29,6 +35,7 @@ export const domainMembership = sqliteTable(
 /** One row for each domain key ever made. */
 export const domainKeys = sqliteTable("domain_keys", keyColumns(), (table) => [
   primaryKey({ columns: [table.keyVersion] }),
+  index("domain_keys_by_kid").on(sql`public_jwk ->> 'kid'`),
 ]);
 
 /** One row for each device that an operator keeps out. */

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import type { SettingsChange } from "../../../domain/settings.ts";
 import { MERGE_PATCH_MEDIA_TYPE } from "../../../protocol/media-types.ts";
+import { configOf } from "../../config.ts";
 import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
@@ -29,7 +30,7 @@ export const adminDomains = new Hono<AppEnv>()
       async (part: { after: string | null; limit: number }) => ({ rows: await listDomains(c.env.DB, prefix, part) }),
       ({ domain }) => domain,
     );
-    return c.json({ domains: rows.map(shown), nextCursor });
+    return c.json({ domains: rows.map((row) => shown(c, row)), nextCursor });
   })
   .get("/admin/domains/:domain", may("domains:read"), async (c) => c.json(await overview(c, domainName(c))))
   .put("/admin/domains/:domain", may("domains:write"), async (c) => {
@@ -52,11 +53,12 @@ export const adminDomains = new Hono<AppEnv>()
   })
   .post("/admin/domains/:domain/copy", may("domains:write"), async (c) => {
     const domain = domainName(c);
-    return c.json(shown(await copy(c, domain)));
+    return c.json(shown(c, await copy(c, domain)));
   })
   .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
     const domain = domainName(c);
-    const { upTo } = await jsonBody(c, retiredKeysBody);
+    const { upTo: version, olderThanDays = 0 } = await jsonBody(c, retiredKeysBody);
+    const upTo = version ?? (await retiredByAge(c, domain, olderThanDays));
     await executeAsOperator(c, domain, { type: "retire", upTo });
     return c.json(await overview(c, domain));
   })
@@ -72,11 +74,7 @@ export const adminDomains = new Hono<AppEnv>()
       }),
       ({ keyVersion }) => keyVersion,
     );
-    const keys = rows.map(({ keyVersion, createdAt }) => ({
-      keyVersion,
-      kid: `${domain}/${keyVersion}`,
-      createdAt: isoTime(createdAt),
-    }));
+    const keys = rows.map(({ createdAt, ...key }) => ({ ...key, createdAt: isoTime(createdAt) }));
     return c.json({ keys, nextCursor });
   });
 
@@ -89,10 +87,29 @@ function changeSettings(
   return executeAsOperator(c, domain, { type: "settings", mode, patch });
 }
 
-async function overview(c: Context<AppEnv>, domain: string) {
-  return shown(await read(c, domain, "overview"));
+/** The version up to which keys are retired if those count that were replaced so many days ago. None comes back by it. */
+async function retiredByAge(c: Context<AppEnv>, domain: string, days: number): Promise<number> {
+  const time = Date.now() - days * 24 * 60 * 60 * 1000;
+  const [{ retiredUpTo }, superseded] = await Promise.all([
+    read(c, domain, "overview"),
+    read(c, domain, "supersededBy", time),
+  ]);
+  return Math.max(retiredUpTo, superseded);
 }
 
-function shown<Row extends { createdAt: number; updatedAt: number }>(domain: Row) {
-  return { ...domain, createdAt: isoTime(domain.createdAt), updatedAt: isoTime(domain.updatedAt) };
+async function overview(c: Context<AppEnv>, domain: string) {
+  return shown(c, await read(c, domain, "overview"));
+}
+
+/** A domain as operators see it, with the server's default where it has no setting of its own. */
+function shown<Row extends { createdAt: number; updatedAt: number; rolloverIntervalSeconds: number | null }>(
+  c: Context<AppEnv>,
+  domain: Row,
+) {
+  return {
+    ...domain,
+    rolloverIntervalSeconds: domain.rolloverIntervalSeconds ?? configOf(c.env).defaultRolloverIntervalSeconds,
+    createdAt: isoTime(domain.createdAt),
+    updatedAt: isoTime(domain.updatedAt),
+  };
 }

@@ -1,0 +1,45 @@
+import { Hono } from "hono";
+import { etag } from "hono/etag";
+import { checked } from "../http/bodies.ts";
+import { type AppEnv, domainName } from "../http/context.ts";
+import { execute, history, keySet } from "../http/domain-objects.ts";
+import { queryOf } from "../http/pages.ts";
+import { invalidRequest, Problem } from "../http/problems.ts";
+import { historyQuery, keysQuery } from "../http/schemas.ts";
+import { limited } from "../middleware/rate-limit.ts";
+
+/** A domain's keys as anybody may have them: the public ones, and sealed ones for those who hold a newer one. */
+export const keys = new Hono<AppEnv>()
+  .get("/domains/:domain/keys", limited, etag(), async (c) => {
+    const { before = null, version, kid } = queryOf(c, keysQuery);
+    const one = version === undefined ? (kid === undefined ? null : { kid }) : { version };
+    const { keys, currentKeyVersion, statement } = await keySet(c, domainName(c), one ?? { before });
+    if (one && keys.length === 0) throw new Problem("NOT_FOUND", { detail: "The domain has no such key." });
+    const oldest = keys[0]?.keyVersion ?? 1;
+    // May be kept, but not used without asking: a leave must show at once.
+    c.header("cache-control", "no-cache");
+    return c.json({
+      keys: keys.map(({ publicJwk }) => JSON.parse(publicJwk)),
+      currentKeyVersion,
+      statement,
+      ...(!one && oldest > 1 ? { olderKeyVersions: { from: 1, to: oldest - 1 } } : {}),
+    });
+  })
+  .get("/domains/:domain/keys/:keyVersion/history", limited, async (c) => {
+    const domain = domainName(c);
+    const { keyVersion, before = keyVersion } = checked(historyQuery, {
+      ...c.req.query(),
+      keyVersion: c.req.param("keyVersion"),
+    });
+    if (before > keyVersion) throw invalidRequest({ field: "before", detail: "must not be above the key version" });
+    const page = await history(c, domain, { keyVersion, before }, c.req.header("if-none-match") ?? null);
+    if (!page) throw new Problem("NOT_FOUND", { detail: "The domain has no such key." });
+    const headers = { etag: page.etag, "cache-control": `public, max-age=${page.maxAgeSeconds}` };
+    if (page.body === null) return c.body(null, 304, headers);
+    return c.body(page.body, 200, { ...headers, "content-type": "application/json" });
+  })
+  .post("/domains/:domain/rollover", limited, async (c) => {
+    const domain = domainName(c);
+    const { keyVersion } = await execute(c, domain, { type: "due-rollover", requestId: c.get("requestId") });
+    return c.json({ domain, keyVersion });
+  });
