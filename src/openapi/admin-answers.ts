@@ -2,11 +2,14 @@ import * as z from "zod";
 import type {} from "zod-openapi";
 import type { DomainEvent } from "../domain/types.ts";
 import type { ErrorName } from "../protocol/errors.ts";
+import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
 import { PROBLEMS } from "../server/http/problems.ts";
 import {
   anyKeyVersion,
   compactJws,
+  domainKeyId,
   domainName,
+  keyRules,
   keyVersion,
   machineGuid,
   maxMembership,
@@ -24,9 +27,11 @@ const deviceId = sha256.meta({
   id: "DeviceId",
   description: "Names a device in a domain's log; the machine GUID cannot be had from it.",
 });
-const operator = z
-  .string()
-  .meta({ id: "OperatorIdentity", description: "Which operator it was.", examples: ["admin-token"] });
+const operator = z.string().meta({
+  id: "OperatorIdentity",
+  description: "The operator, or `retireAfterDays` if the setting of that name retired keys.",
+  examples: ["admin-token"],
+});
 const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });
 const nextCursor = z
   .string()
@@ -37,8 +42,11 @@ const domainRow = {
   domain: domainName,
   ...rules,
   maxMembership,
+  ...keyRules,
   keyVersion: anyKeyVersion,
-  keyRolloverRequired: z.boolean().meta({ description: "Whether the next registration makes a new key." }),
+  keyRolloverRequired: z.boolean().meta({
+    description: "Whether a new key has to be made: by the first registration after `rolloverIntervalSeconds`.",
+  }),
   retiredUpTo: anyKeyVersion.meta({
     description: "Keys up to this version are not handed out any more; 0 for none.",
   }),
@@ -62,13 +70,15 @@ export const overviewAnswer = z
 
 /** Domains, as the database has them. */
 export const domainsAnswer = z
-  .object({ domains: z.array(z.object(domainRow).meta({ id: "DomainRow" })), nextCursor })
+  .object({ domains: z.array(z.object(domainRow).meta({ id: "DomainRow" })).max(MAX_PAGE_ROWS), nextCursor })
   .meta({ id: "DomainPage" });
 
 /** Key versions. */
 export const keyVersionsAnswer = z
   .object({
-    keys: z.array(z.object({ keyVersion, kid: z.string(), createdAt: time }).meta({ id: "KeyVersionRow" })),
+    keys: z
+      .array(z.object({ keyVersion, kid: domainKeyId, createdAt: time }).meta({ id: "KeyVersionRow" }))
+      .max(MAX_PAGE_ROWS),
     nextCursor,
   })
   .meta({ id: "KeyVersionPage" });
@@ -115,7 +125,9 @@ const member = z
   .meta({ id: "Member" });
 
 /** Members. */
-export const membersAnswer = z.object({ members: z.array(member), nextCursor }).meta({ id: "MemberPage" });
+export const membersAnswer = z
+  .object({ members: z.array(member).max(MAX_PAGE_ROWS), nextCursor })
+  .meta({ id: "MemberPage" });
 
 /** One member. */
 export const memberAnswer = member
@@ -159,12 +171,21 @@ const ban = z
 export const banAnswer = ban.extend({ copied }).meta({ id: "NewBan" });
 
 /** Bans. */
-export const bansAnswer = z.object({ bans: z.array(ban), nextCursor }).meta({ id: "BanPage" });
+export const bansAnswer = z.object({ bans: z.array(ban).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "BanPage" });
 
 /** A ban is lifted. */
 export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false), copied }).meta({ id: "LiftedBan" });
 
-const settings = z.object({ ...rules, maxMembership }).meta({ id: "SettingsInForce" });
+const settings = z
+  .object({
+    ...rules,
+    maxMembership,
+    ...keyRules,
+    rolloverIntervalSeconds: keyRules.rolloverIntervalSeconds.nullable().meta({
+      description: "The shortest time between two rollovers after leaves, in seconds; null for the server's default.",
+    }),
+  })
+  .meta({ id: "SettingsInForce" });
 const thumbprint = z.string().nullable().meta({
   id: "DeviceKeyThumbprint",
   description: "The device key's thumbprint (RFC 7638); null without one.",
@@ -222,7 +243,7 @@ const checkpoint = z
   .meta({ id: "LogCheckpoint", description: "Where the log was cut." });
 
 /** Log entries. */
-export const logAnswer = z.object({ entries: z.array(entry), nextCursor }).meta({ id: "LogPage" });
+export const logAnswer = z.object({ entries: z.array(entry).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "LogPage" });
 
 /** A line of an exported log. */
 export const logLine = z

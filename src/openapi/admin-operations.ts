@@ -142,11 +142,12 @@ export const adminOperations: ZodOpenApiPathsObject = {
       operationId: "retireKeys",
       tags: ["Domains"],
       summary: "Stop handing out old keys, or hand them out again",
-      description: "The keys stay where they are: a lower `upTo` brings them back. The newest key cannot be retired.",
+      description:
+        "Retired keys are kept, but no device gets them. A lower `upTo` brings them back; `olderThanDays` never does. The newest key cannot be retired.",
       security: needs("domains:write"),
       requestParams: { path: inDomain },
-      requestBody: jsonRequest(retiredKeys, { none: REQUEST.retiredKeys }),
-      responses: { 200: overview("Keys up to that version are retired, and none above."), ...problemsOfChange },
+      requestBody: jsonRequest(retiredKeys, { none: REQUEST.retiredKeys, byAge: REQUEST.retiredByAge }),
+      responses: { 200: overview("`retiredUpTo` says which keys are retired."), ...problemsOfChange },
     },
   },
   "/admin/domains/{domain}/key-versions": {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
+import { MAX_CREDENTIALS } from "../protocol/limits.ts";
 import {
   anyKeyVersion,
   authorityKey,
@@ -7,6 +8,7 @@ import {
   compactJws,
   domainName,
   keyVersion,
+  keyVersions,
   machineGuid,
   privateDomainKey,
   publicDomainKey,
@@ -26,7 +28,14 @@ const registered = {
   machineGuid,
   newMember: z.boolean().meta({ description: "Whether this request made the device a member." }),
   keyVersion: keyVersion.meta({ description: "The domain's highest key version." }),
+  olderKeyVersions: keyVersions.optional().meta({
+    description:
+      "Key versions above `afterKeyVersion` that are neither listed nor retired. The history has their keys: `GET /domains/{domain}/keys/{keyVersion}/history`. Absent if there are none.",
+  }),
 };
+const LISTED =
+  "The newest credentials above `afterKeyVersion`: at most 100, or one for `credentials: newest`. In ascending order.";
+const sealedCredentials = z.array(z.object(statement).meta({ id: "SealedCredential" })).max(MAX_CREDENTIALS);
 
 /** A registration was carried out, and its keys are readable. */
 const readableRegistration = z
@@ -34,28 +43,27 @@ const readableRegistration = z
     ...registered,
     credentials: z
       .array(z.object({ ...statement, privateKey: privateDomainKey }).meta({ id: "Credential" }))
-      .meta({ description: "One for each key version above `afterKeyVersion`, in rising order." }),
+      .max(MAX_CREDENTIALS)
+      .meta({ description: LISTED }),
   })
-  .meta({ id: "ReadableRegistrationAnswer", description: "What a device gets that sent no `encryptionKey`." });
+  .meta({ id: "ReadableRegistrationAnswer", description: "The response to a request without `encryptionKey`." });
 
 /** A registration was carried out, and its keys are sealed to the device. */
 const sealedRegistration = z
   .object({
     ...registered,
-    credentials: z
-      .array(z.object(statement).meta({ id: "SealedCredential" }))
-      .meta({ description: "One for each key version above `afterKeyVersion`, in rising order." }),
+    credentials: sealedCredentials.meta({ description: LISTED }),
     sealedKeys: compactJwe.meta({
       description:
         "Encrypted to the device's `encryptionKey` (`ECDH-ES+A256KW`, `A256GCM`, `cty: jwk-set+json`): a JWK Set with the private key of every listed version.",
     }),
   })
-  .meta({ id: "SealedRegistrationAnswer", description: "What a device gets that sent an `encryptionKey`." });
+  .meta({ id: "SealedRegistrationAnswer", description: "The response to a request with `encryptionKey`." });
 
 /** What a registration gives. */
 export const registrationAnswer = z
   .union([sealedRegistration, readableRegistration])
-  .meta({ id: "RegistrationAnswer", description: "Sealed if the request had an `encryptionKey`, else readable." });
+  .meta({ id: "RegistrationAnswer", description: "Sealed if the request had an `encryptionKey`, otherwise readable." });
 
 /** What a de-registration, or its preview, gives. */
 export const deregistrationAnswer = z
@@ -76,17 +84,60 @@ export const domainAnswer = z
 /** A domain's public keys. */
 export const keySetAnswer = z
   .object({
-    keys: z.array(publicDomainKey).meta({ description: "All of the domain's public keys, oldest first." }),
-    currentKeyVersion: keyVersion
-      .nullable()
-      .meta({ description: "The one to encrypt to; null while a rollover is due: who left holds the newest." }),
+    keys: z
+      .array(publicDomainKey)
+      .max(MAX_CREDENTIALS)
+      .meta({ description: "The newest keys of the selection: at most 100, in ascending order of their versions." }),
+    currentKeyVersion: keyVersion.nullable().meta({
+      description:
+        "The version to encrypt to. It is null before the first key, and while a rollover is due: a device that left holds the newest key.",
+    }),
+    statement: compactJws.meta({
+      description:
+        "Signed by the domain authority: which key to encrypt to. `typ: domain-key-statement+jwt`. Claims: `iss`; `sub`, the domain; `iat`; `exp`, 5 minutes later; `revision`, which only grows within one `epoch`; `key_version`, which is `currentKeyVersion`; `cnf.jwk`, the key, absent if `key_version` is null.",
+    }),
+    olderKeyVersions: keyVersions
+      .optional()
+      .meta({ description: "Versions below the listed ones: ask with `before`. Absent if there are none." }),
   })
   .meta({ id: "DomainKeySet", description: "A JWK Set (RFC 7517, section 5), and which of its keys to encrypt to." });
 
+/** Older keys of a domain, sealed to one of its keys. */
+export const keyHistoryAnswer = z
+  .object({
+    domain: domainName,
+    keyVersion: keyVersion.meta({ description: "The version of the key that `sealedKeys` is encrypted to." }),
+    credentials: sealedCredentials.meta({
+      description: "The newest credentials below `before`, without retired ones: at most 100, in ascending order.",
+    }),
+    olderKeyVersions: keyVersions.optional().meta({
+      description: "Versions below the listed ones that are not retired. Absent if there are none.",
+    }),
+    sealedKeys: compactJwe.meta({
+      description:
+        "Encrypted to the domain key of version `keyVersion`, which `kid` in the header names (`ECDH-ES+A256KW`, `A256GCM`, `cty: jwk-set+json`): a JWK Set with the private key of every listed version.",
+    }),
+  })
+  .meta({ id: "KeyHistory", description: "Older credentials of a domain, for holders of a newer key." });
+
+/** A rollover that was due is carried out. */
+export const rolloverAnswer = z
+  .object({ domain: domainName, keyVersion: keyVersion.meta({ description: "The domain's highest key version." }) })
+  .meta({ id: "RolloverAnswer" });
+
 /** The keys that domain tokens are signed with. */
 export const authorityKeySetAnswer = z
-  .object({ keys: z.array(authorityKey) })
-  .meta({ id: "AuthorityKeySet", description: "A JWK Set (RFC 7517, section 5) to check domain tokens against." });
+  .object({
+    keys: z.array(authorityKey).min(1).meta({ description: "The first key signs. All of them verify." }),
+    rotations: z.array(compactJws).min(1).optional().meta({
+      description:
+        "One JWS of each former key, which vouches for the first key (`typ: authority-rotation+jwt`, claims `iss`, `iat`, `cnf.jwk`). A device that trusts a former key trusts the first key by it. Absent if there is one key only.",
+    }),
+  })
+  .meta({
+    id: "AuthorityKeySet",
+    description: "A JWK Set (RFC 7517, section 5) to verify domain tokens and other statements of this server with.",
+  });
 
 /** How the server is. */
 export const healthAnswer = z

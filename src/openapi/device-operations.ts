@@ -33,13 +33,14 @@ export const deviceOperations: ZodOpenApiPathsObject = {
       tags: ["Devices"],
       summary: "Join a domain, or renew",
       description:
-        "Makes the device a member, and gives it the credential of every key version above `afterKeyVersion`. A domain that does not exist comes into being, unless the server leaves that to operators. A member renews by the same request. Where a rollover is due, this makes the new key.",
+        "Makes the device a member. The response has the newest 100 credentials above `afterKeyVersion`, or only the newest. The history has the older ones. A domain that does not exist is created, unless only operators may create domains. A member renews by the same request. If a rollover is due, the request makes the new key.",
       security,
       requestParams: { path },
       requestBody: body(registration, "SignedRegistration", `/domains/${EXAMPLE.domain}/register`, {
         join: REQUEST.join,
         sealed: REQUEST.sealedJoin,
         renewal: REQUEST.renewal,
+        newest: REQUEST.newestJoin,
       }),
       responses: {
         200: jsonAnswer("The device was a member already, and is served again.", registrationAnswer, {
@@ -48,6 +49,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
         201: jsonAnswer("The device is a member now.", registrationAnswer, {
           joined: ANSWER.joined,
           sealed: ANSWER.sealed,
+          newest: ANSWER.newest,
         }),
         ...problemAnswers(...refusals, "DOMAIN_NOT_FOUND", "DOM_LIMIT_REACHED", "DEVICE_BANNED", "RATE_LIMITED"),
       },

@@ -2,6 +2,7 @@ import { createDocument } from "zod-openapi";
 import { SCOPES } from "../server/auth/scopes.ts";
 import { adminOperations } from "./admin-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
+import { keyOperations } from "./key-operations.ts";
 import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
@@ -10,8 +11,8 @@ const DESCRIPTION = `
 A licence that belongs to a group of devices: they join a *domain* by a random machine GUID, and receive its private
 keys. When a device leaves, the keys roll over.
 
-Bodies are JSON of at most 64 KB; members that are not described here are refused. Answers may gain members. Times are
-ISO 8601 in UTC. Every error is a problem document (RFC 9457): branch on its \`error\`. The \`code\` of some is the
+Bodies are JSON of at most 64 KB; members that are not described here are refused. Responses may gain members. Times
+are ISO 8601 in UTC. Every error is a problem document (RFC 9457): branch on its \`error\`. The \`code\` of some is the
 number of the classic domain protocol.
 `.trim();
 
@@ -64,12 +65,13 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
       tags: [
         { name: "Devices", description: "What devices ask for: to join or renew, and to leave." },
         { name: "Reads", description: "What anyone may read. None of it creates a domain." },
+        { name: "Keys", description: "Keys of a domain and of this server, for anyone. None of it creates a domain." },
         { name: "Domains", description: "For operators: domains, their settings and their keys." },
         { name: "Members", description: "For operators: who is in a domain, and who is kept out." },
         { name: "Log", description: "For operators: what happened in a domain." },
         { name: "Service", description: "For operators: what concerns all domains." },
       ],
-      paths: { ...deviceOperations, ...readOperations, ...adminOperations },
+      paths: { ...deviceOperations, ...readOperations, ...keyOperations, ...adminOperations },
       components: {
         schemas: { SignedRegistration: signedRegistration, SignedDeregistration: signedDeregistration },
         examples: PROBLEM_EXAMPLES,
@@ -78,7 +80,7 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
     },
     {
       override: ({ jsonSchema, io }) => {
-        // Answers may gain members that their readers do not know yet.
+        // Responses may gain members that their readers do not know yet.
         if (io === "output" && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
       },
     },

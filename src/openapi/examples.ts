@@ -1,4 +1,6 @@
-// Example keys are those of RFC 7517, appendix A, and RFC 8037, appendix A. No example's signature verifies.
+import { calculateJwkThumbprint } from "jose";
+
+// Example keys are those of RFC 7515, RFC 7517, appendix A, and RFC 8037, appendix A. No example's signature verifies.
 
 /** Values that the document's examples share. */
 export const EXAMPLE = {
@@ -16,8 +18,18 @@ const POINT = {
   x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
   y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
 } as const;
-const PUBLIC_KEY = { ...POINT, kid: `${EXAMPLE.domain}/2`, use: "enc", alg: "ECDH-ES+A256KW" } as const;
+const OLDER_POINT = {
+  kty: "EC",
+  crv: "P-256",
+  x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+  y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+} as const;
+const PUBLIC_KEY = await domainKey(POINT, 2);
 const PRIVATE_KEY = { ...PUBLIC_KEY, d: "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE" } as const;
+const OLDER_PUBLIC_KEY = await domainKey(OLDER_POINT, 1);
+const OLDER_PRIVATE_KEY = { ...OLDER_PUBLIC_KEY, d: "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI" } as const;
+const FORMER_AUTHORITY_KEY = { ...OLDER_POINT, kid: "authority-0", use: "sig", alg: "ES256" } as const;
+const AUTHORITY_KEY = { ...POINT, kid: "authority-1", use: "sig", alg: "ES256" } as const;
 const DEVICE_KEY = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" } as const;
 const SEALING_KEY = { kty: "OKP", crv: "X25519", x: "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08" } as const;
 
@@ -35,69 +47,104 @@ export function signedRequest(path: string, members: object): string {
   return compact(header, { ...members, ...signedClaims(path) });
 }
 
-const TOKEN = compact(
-  { alg: "ES256", typ: "domain-token+jwt", kid: "authority-1" },
-  {
-    iss: EXAMPLE.origin,
-    sub: domain,
-    key_version: 2,
-    cnf: { jwk: PUBLIC_KEY },
-    iat: SIGNED_AT,
-    exp: SIGNED_AT + 2_592_000,
-  },
-);
-const STATEMENT = { keyVersion: 2, token: TOKEN, expiresAt: "2026-12-23T16:33:59.000Z" };
+/** The server's time, for the device whose signed request it refused. */
+export const SERVER_TIME = statement("server-time+jwt", { jti: signedClaims("").jti });
+
+const CREDENTIAL = credential(PUBLIC_KEY);
+const OLDER_CREDENTIAL = credential(OLDER_PUBLIC_KEY);
+const CREDENTIALS = [
+  { ...OLDER_CREDENTIAL, privateKey: OLDER_PRIVATE_KEY },
+  { ...CREDENTIAL, privateKey: PRIVATE_KEY },
+];
+const KEY_STATEMENT = { sub: domain, exp: SIGNED_AT + 300, revision: 7, epoch: 1_793_523_600_000 };
+const KEYS = {
+  keys: [OLDER_PUBLIC_KEY, PUBLIC_KEY],
+  currentKeyVersion: 2,
+  statement: statement("domain-key-statement+jwt", { ...KEY_STATEMENT, key_version: 2, cnf: { jwk: PUBLIC_KEY } }),
+};
 
 /** Requests, by what they ask for. */
 export const REQUEST = {
   join: { machineGuid },
   sealedJoin: { machineGuid, encryptionKey: SEALING_KEY },
+  newestJoin: { machineGuid, credentials: "newest" },
   renewal: { machineGuid, afterKeyVersion: 1 },
   preview: { machineGuid, preview: true },
   leave: { machineGuid },
-  settings: { authenticationRequired: true, authNamespace: "family", maxMembership: 5 },
-  settingsChange: { maxMembership: null },
+  settings: {
+    authenticationRequired: true,
+    authNamespace: "family",
+    maxMembership: 5,
+    rolloverIntervalSeconds: 600,
+    retireAfterDays: 365,
+  },
+  settingsChange: { maxMembership: null, rolloverIntervalSeconds: null },
   rolloverNow: { when: "now" },
   retiredKeys: { upTo: 0 },
+  retiredByAge: { olderThanDays: 365 },
   rolloverNext: { when: "next-registration" },
   ban: { reason: "Sold in October; its new owner has another account." },
 } as const;
 
-/** Answers, by what they tell. */
+/** Responses, by what they tell. */
 export const ANSWER = {
   joined: {
     domain,
     machineGuid,
     newMember: true,
     keyVersion: 2,
-    credentials: [{ ...STATEMENT, privateKey: PRIVATE_KEY }],
+    credentials: CREDENTIALS,
+  },
+  newest: {
+    domain,
+    machineGuid,
+    newMember: true,
+    keyVersion: 2,
+    olderKeyVersions: { from: 1, to: 1 },
+    credentials: CREDENTIALS.slice(1),
   },
   renewed: {
     domain,
     machineGuid,
     newMember: false,
     keyVersion: 2,
-    credentials: [{ ...STATEMENT, privateKey: PRIVATE_KEY }],
+    credentials: CREDENTIALS.slice(1),
   },
   sealed: {
     domain,
     machineGuid,
     newMember: true,
     keyVersion: 2,
-    credentials: [STATEMENT],
-    sealedKeys: `${base64url({ alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json" })}.wrapped.iv.ciphertext.tag`,
+    credentials: [OLDER_CREDENTIAL, CREDENTIAL],
+    sealedKeys: sealed({}),
   },
   previewed: { domain, machineGuid, preview: true, allowed: true, deregistered: false },
   left: { domain, machineGuid, preview: false, allowed: true, deregistered: true },
   domain: { domain, authenticationRequired: false, authNamespace: null, deviceKeyRequired: false, keyVersion: 2 },
-  keys: { keys: [PUBLIC_KEY], currentKeyVersion: 2 },
-  keysInRollover: { keys: [PUBLIC_KEY], currentKeyVersion: null },
-  authorityKeys: { keys: [{ ...POINT, kid: "authority-1", use: "sig", alg: "ES256" }] },
+  keys: KEYS,
+  keysInRollover: {
+    ...KEYS,
+    currentKeyVersion: null,
+    statement: statement("domain-key-statement+jwt", { ...KEY_STATEMENT, key_version: null }),
+  },
+  newestKeys: { ...KEYS, keys: [PUBLIC_KEY], olderKeyVersions: { from: 1, to: 1 } },
+  history: {
+    domain,
+    keyVersion: 2,
+    credentials: [OLDER_CREDENTIAL],
+    sealedKeys: sealed({ kid: PUBLIC_KEY.kid }),
+  },
+  rolledOver: { domain, keyVersion: 2 },
+  authorityKeys: { keys: [AUTHORITY_KEY] },
+  rotatedAuthorityKeys: {
+    keys: [AUTHORITY_KEY, FORMER_AUTHORITY_KEY],
+    rotations: [statement("authority-rotation+jwt", { cnf: { jwk: AUTHORITY_KEY } }, FORMER_AUTHORITY_KEY.kid)],
+  },
   well: { status: "ok", database: "ok", secrets: "ok", copy: { domains: 0, seconds: 0 } },
   failing: { status: "failing", database: "unmigrated", secrets: "ok", copy: { domains: 12, seconds: 90.5 } },
 } as const;
 
-const RULES = { authenticationRequired: true, authNamespace: "family", maxMembership: 5, deviceKeyRequired: false };
+const RULES = { ...REQUEST.settings, deviceKeyRequired: false };
 const ROW = {
   domain,
   ...RULES,
@@ -133,10 +180,7 @@ const ENTRY = {
 };
 const CHECKPOINT = {
   revision: 4,
-  statement: compact(
-    { alg: "ES256", typ: "domain-log-checkpoint+jwt", kid: "authority-1" },
-    { iss: EXAMPLE.origin, sub: domain, revision: 4, hash: HASH, iat: SIGNED_AT },
-  ),
+  statement: statement("domain-log-checkpoint+jwt", { sub: domain, revision: 4, hash: HASH }),
 };
 
 const KEY_ENCRYPTION = {
@@ -147,7 +191,7 @@ const KEY_ENCRYPTION = {
   ],
 };
 
-/** Answers to operators, by what they tell. */
+/** Responses to operators, by what they tell. */
 export const ADMIN_ANSWER = {
   overview: OVERVIEW,
   domains: { domains: [ROW], nextCursor: CURSOR },
@@ -155,8 +199,8 @@ export const ADMIN_ANSWER = {
   rewrap: { rewrapped: 1_200, locked: 0, ...KEY_ENCRYPTION, kids: [{ kid: "kek-2", domainKeys: 1_234 }], done: true },
   keyVersions: {
     keys: [
-      { keyVersion: 2, kid: `${domain}/2`, createdAt: EXAMPLE.time },
-      { keyVersion: 1, kid: `${domain}/1`, createdAt: OVERVIEW.createdAt },
+      { keyVersion: 2, kid: PUBLIC_KEY.kid, createdAt: EXAMPLE.time },
+      { keyVersion: 1, kid: OLDER_PUBLIC_KEY.kid, createdAt: OVERVIEW.createdAt },
     ],
     nextCursor: null,
   },
@@ -176,10 +220,7 @@ export const ADMIN_ANSWER = {
     hash: HASH,
     committedAt: EXAMPLE.time,
     checkpoint: null,
-    statement: compact(
-      { alg: "ES256", typ: "domain-log-head+jwt", kid: "authority-1" },
-      { iss: EXAMPLE.origin, sub: domain, revision: 7, hash: HASH, iat: SIGNED_AT },
-    ),
+    statement: statement("domain-log-head+jwt", { sub: domain, revision: 7, hash: HASH }),
   },
   activity: {
     domain,
@@ -188,6 +229,30 @@ export const ADMIN_ANSWER = {
     refusals: [{ hour: "2026-11-23T16:00:00.000Z", error: "DOM_LIMIT_REACHED", count: 2 }],
   },
 } as const;
+
+/** The public half of a domain key, with its metadata. */
+async function domainKey<Point extends typeof POINT | typeof OLDER_POINT>(point: Point, keyVersion: number) {
+  const kid = await calculateJwkThumbprint(point);
+  return { ...point, kid, key_version: keyVersion, use: "enc", alg: "ECDH-ES+A256KW" } as const;
+}
+
+/** The domain token of a key, and when it ends. */
+function credential({ key_version, kty, crv, x, y, kid }: Awaited<ReturnType<typeof domainKey>>) {
+  const claims = { sub: domain, key_version, cnf: { jwk: { kty, crv, x, y, kid } }, exp: SIGNED_AT + 2_592_000 };
+  const token = statement("domain-token+jwt", claims);
+  return { keyVersion: key_version, token, expiresAt: "2026-12-23T16:33:59.000Z" };
+}
+
+/** A statement of the domain authority. */
+function statement(typ: string, claims: object, kid: string = AUTHORITY_KEY.kid): string {
+  return compact({ alg: "ES256", typ, kid }, { iss: EXAMPLE.origin, iat: SIGNED_AT, ...claims });
+}
+
+/** An Encrypted JWK Set. */
+function sealed(header: object): string {
+  const all = { alg: "ECDH-ES+A256KW", enc: "A256GCM", cty: "jwk-set+json", ...header };
+  return `${base64url(all)}.wrapped.iv.ciphertext.tag`;
+}
 
 function compact(header: object, payload: object): string {
   const signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";

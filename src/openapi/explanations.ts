@@ -22,8 +22,8 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   },
   DEVICE_PROOF_INVALID: {
     happened:
-      "The signature of the request, or its lack of one, does not prove that the device asked for this now: the key is another than the one the membership or the token is bound to, the address or the time in the signature is wrong, or the request was used before.",
-    todo: "Read “detail”. Check the device's clock against the “Date” of the answer, and sign a new request with the key the device joined with.",
+      "The request does not prove that the device made it now. It is signed with another key than that of the membership or the token, or not at all. Or its address or time is wrong, or it was used before.",
+    todo: "Read “detail”. If the response has “serverTime”, the device's clock is wrong: verify this JWS of the server, and correct the clock by its “iat”. Do not use the “Date” header, which is not signed. Then sign a new request with the key that the device joined with.",
   },
   DEVICE_BANNED: {
     happened: "An operator keeps this device out of the domain, by its machine GUID or by its key.",
@@ -47,7 +47,7 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
     todo: "Check the name; case matters.",
   },
   NOT_FOUND: {
-    happened: "There is nothing at this address, or the device is not among those that it lists.",
+    happened: "The address does not exist, or it names a device or a key version that does not exist.",
     todo: "Check the address against the API's description at /docs. A device that is gone from a list needs nothing more.",
   },
   ADMIN_AUTHENTICATION_REQUIRED: {
@@ -75,6 +75,6 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   },
   INTERNAL_ERROR: {
     happened: "The server failed in a way that nobody foresaw. Its log has the cause.",
-    todo: "Tell the operator the “x-request-id” of the answer.",
+    todo: "Tell the operator the “x-request-id” of the response.",
   },
 };

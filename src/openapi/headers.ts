@@ -2,7 +2,7 @@ import * as z from "zod";
 import type {} from "zod-openapi";
 import { EXAMPLE } from "./examples.ts";
 
-/** The headers of answers, by their names in lower case. */
+/** The headers of responses, by their names in lower case. */
 export const HEADERS = {
   "x-request-id": z.uuid().meta({
     header: { id: "RequestId" },
@@ -11,13 +11,13 @@ export const HEADERS = {
   }),
   date: z.string().meta({
     header: { id: "Date" },
-    description: "The server's clock: a device whose own is wrong learns from it what to sign.",
+    description:
+      "The server's clock. It is not signed: devices correct theirs by `serverTime` of the problem document.",
     example: "Mon, 23 Nov 2026 16:33:59 GMT",
   }),
   "cache-control": z.enum(["no-store", "no-cache"]).meta({
     header: { id: "CacheControl" },
-    description:
-      "`no-store` for all but the key sets, which may be kept and must be revalidated each time: `no-cache`.",
+    description: "`no-cache` for key sets, which must be revalidated each time. `no-store` for other responses.",
     example: "no-store",
   }),
   etag: z.string().meta({
@@ -45,11 +45,23 @@ export const HEADERS = {
   }),
 } as const;
 
-/** The name of a header that answers have. */
+/** The name of a header of responses. */
 export type HeaderName = keyof typeof HEADERS;
 
-/** The headers of an answer: those that all have, and these. */
+/** The headers of a response: those that all responses have, and these. */
 export function headers(...names: readonly HeaderName[]) {
   const all = ["x-request-id", "date", "cache-control", ...names] as const;
   return z.object(Object.fromEntries(all.map((name) => [name, HEADERS[name]])));
 }
+
+/** The headers of a response that any cache may keep for a while. */
+export const cacheableHeaders = headers("etag").extend({
+  "cache-control": z
+    .string()
+    .regex(/^public, max-age=\d+$/)
+    .meta({
+      header: { id: "PublicCacheControl" },
+      description: "Any cache may keep the response for this many seconds: an hour, or a tenth of a token's lifetime.",
+      example: "public, max-age=3600",
+    }),
+});

@@ -3,9 +3,10 @@ import type { ZodOpenApiResponseObject } from "zod-openapi";
 import { ERROR_NUMBERS, type ErrorName } from "../protocol/errors.ts";
 import { PROBLEMS, Problem, type ProblemDetails, problemPath } from "../server/http/problems.ts";
 import { fullDomain } from "./admin-answers.ts";
-import { EXAMPLE } from "./examples.ts";
+import { EXAMPLE, SERVER_TIME } from "./examples.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
+import { compactJws } from "./values.ts";
 
 /** An error, and what it says for example. */
 type Fault = Readonly<{ problem: ErrorName; details: ProblemDetails }>;
@@ -19,7 +20,10 @@ const FAULTS = {
   ...(Object.fromEntries(Object.keys(PROBLEMS).map((name) => [name, fault(name as ErrorName)])) as {
     readonly [Name in ErrorName]: Fault;
   }),
-  DEVICE_PROOF_INVALID: fault("DEVICE_PROOF_INVALID", { detail: "iat must be within 300 seconds of now" }),
+  DEVICE_PROOF_INVALID: fault("DEVICE_PROOF_INVALID", {
+    detail: "iat must be within 300 seconds of now",
+    members: { serverTime: SERVER_TIME },
+  }),
   ADMIN_SCOPE_REQUIRED: fault("ADMIN_SCOPE_REQUIRED", {
     detail: "This needs the scope domains:write.",
     headers: { "www-authenticate": 'Bearer error="insufficient_scope", scope="domains:write"' },
@@ -31,6 +35,17 @@ const FAULTS = {
 } as const satisfies Record<string, Fault>;
 
 type FaultName = keyof typeof FAULTS;
+
+/** The problems of a request that anyone may send about a domain. */
+export const readProblems = [
+  "INVALID_REQUEST",
+  "DOMAIN_NOT_FOUND",
+  "METHOD_NOT_ALLOWED",
+  "RATE_LIMITED",
+  "INTERNAL_ERROR",
+  "OVERLOADED",
+  "TEMPORARILY_UNAVAILABLE",
+] as const satisfies readonly FaultName[];
 
 const fieldError = z
   .object({
@@ -51,6 +66,12 @@ type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ErrorName> }>;
 const FURTHER_MEMBERS: Readonly<Partial<Record<ErrorName, z.ZodRawShape>>> = {
   INVALID_REQUEST: { errors: z.array(fieldError).min(1) },
   DOM_LIMIT_REACHED: fullDomain,
+  DEVICE_PROOF_INVALID: {
+    serverTime: compactJws.optional().meta({
+      description:
+        "The server's time, signed by the domain authority. Present if only the `iat` of the request is wrong. `typ: server-time+jwt`. Claims: `iss`; `iat`, the time; `jti`, that of the refused request. A device corrects its clock by this, and by nothing that is not signed.",
+    }),
+  },
 };
 
 /** The schema of each problem, one for each error. */

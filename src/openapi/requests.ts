@@ -6,6 +6,8 @@ import {
   deregisterBody,
   domainsQuery,
   exportQuery,
+  historyQuery,
+  keysQuery,
   logQuery,
   pageQuery,
   registerBody,
@@ -30,12 +32,23 @@ function described<Shape extends z.ZodRawShape>(
   return z.strictObject(Object.fromEntries(members) as Shape);
 }
 
+/** The bodies that have exactly one of some optional members. */
+function eitherOf<Shape extends Readonly<Record<string, z.ZodOptional>>>(schema: z.ZodObject<Shape>) {
+  const members = Object.entries(schema.shape as Readonly<Record<string, z.ZodOptional>>);
+  return z.union(
+    members.map(([name, member]) => {
+      const { description = "" } = member.meta() ?? {};
+      return z.strictObject({ [name]: (member.unwrap() as z.ZodType).meta({ description }) });
+    }),
+  );
+}
+
 /** The body of a registration. */
 export const registration = described(registerBody, {
   machineGuid: "The device's machine GUID: a UUID (RFC 9562), neither nil nor max, in either case.",
   afterKeyVersion: "Leaves out the credentials that the device holds already: those up to this key version.",
-  credentials: "Whether to answer with the newest credential alone, or with all, up to the newest 100.",
-  encryptionKey: "A public key of the device's: no private key is readable in the answer, all are sealed to this one.",
+  credentials: "`newest` for the newest credential only, `all` for the newest 100.",
+  encryptionKey: "A public key of the device. The response has the private keys encrypted to it, and none readable.",
 }).meta({ id: "Registration" });
 
 /** The body of a de-registration. */
@@ -51,8 +64,8 @@ const SETTINGS = {
   maxMembership: "How many devices may be members at once; null, the default, for no maximum.",
   deviceKeyRequired: "Whether devices must sign every request with a key of their own. By default, no.",
   rolloverIntervalSeconds:
-    "The least time between rollovers that leaves bring about. Until then, a device that left can open what is encrypted. By default, that of the server, which is 0 unless set.",
-  retireAfterDays: "Keys are retired so many days after their successor was made; null, the default, for never.",
+    "The shortest time between two rollovers after leaves, in seconds. Until then, a device that left can decrypt what is encrypted to the domain. Evictions, bans and rollovers of operators do not wait. Null, the default, for the server's default.",
+  retireAfterDays: "Keys are retired this many days after their successor was made; null, the default, for never.",
 };
 
 /** The body that replaces a domain's settings. */
@@ -67,10 +80,12 @@ export const rollover = described(rolloverBody, {
 }).meta({ id: "Rollover" });
 
 /** The body of a retirement of keys. */
-export const retiredKeys = described(retiredKeysBody, {
-  upTo: "The highest key version that is not handed out any more, below the newest; 0 to hand out all.",
-  olderThanDays: "Instead: retires the keys whose successor was made at least so many days ago.",
-}).meta({ id: "RetiredKeys" });
+export const retiredKeys = eitherOf(
+  described(retiredKeysBody, {
+    upTo: "The highest retired key version, below the newest; 0 if no key is to be retired.",
+    olderThanDays: "Retires the keys whose successor was made at least this many days ago. It never brings a key back.",
+  }),
+).meta({ id: "RetiredKeys", description: "Either `upTo` or `olderThanDays`." });
 
 /** The body of a ban. */
 export const ban = described(banBody, { reason: "Why, for operators to read." }).meta({ id: "BanRequest" });
@@ -82,6 +97,24 @@ export const pageParameters = described(pageQuery, PAGE);
 
 /** The query of the list of domains. */
 export const domainsParameters = described(domainsQuery, { ...PAGE, prefix: "What the names begin with." });
+
+/** The query of a domain's public keys. */
+export const keysParameters = described(keysQuery, {
+  version: "Selects the key of this version.",
+  before: "Selects the keys of the versions below this one.",
+  kid: "Selects the key with this thumbprint. At most one of `version`, `before` and `kid` may be sent.",
+});
+
+const history = described(historyQuery, {
+  keyVersion: "The version of the key to encrypt to: one that the client holds.",
+  before: "Selects the versions below this one, which may not be above `keyVersion`. By default, `keyVersion`.",
+});
+
+/** The part of the path of a history that says which key it is sealed to. */
+export const historyKey = history.pick({ keyVersion: true });
+
+/** The query of a history. */
+export const historyParameters = history.pick({ before: true });
 
 /** The query of a domain's log. */
 export const logParameters = described(logQuery, { ...PAGE, order: "Which entries come first." });

@@ -1,9 +1,10 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
 import { MAX_DOMAIN_NAME_LENGTH } from "../domain/names.ts";
+import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { EXAMPLE } from "./examples.ts";
 
-// What the document says of the values that requests and answers share. The Worker has no part in this folder.
+// Schemas of the values that requests and responses share. The Worker imports nothing from this folder.
 
 /** A domain's name, by the rules of `domainNameProblem`. */
 export const domainName = z
@@ -43,6 +44,11 @@ export const anyKeyVersion = z
   .min(0)
   .meta({ description: "The domain's highest key version; 0 before its first key." });
 
+/** Key versions from one to another. */
+export const keyVersions = z
+  .object({ from: keyVersion, to: keyVersion })
+  .meta({ id: "KeyVersionRange", description: "Key versions from one to another, both included." });
+
 /** The rules of a domain that anyone may know. */
 export const rules = {
   authenticationRequired: z.boolean().meta({ description: "Whether devices need an auth token." }),
@@ -59,6 +65,19 @@ export const maxMembership = z
   .min(0)
   .nullable()
   .meta({ description: "How many devices may be members at once; null for no maximum." });
+
+/** When the keys of a domain are replaced and retired, in force. */
+export const keyRules = {
+  rolloverIntervalSeconds: z.int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS).meta({
+    description:
+      "The shortest time between two rollovers after leaves, in seconds. The server's default counts if the domain has no value of its own.",
+  }),
+  retireAfterDays: z
+    .int()
+    .min(1)
+    .nullable()
+    .meta({ description: "Keys are retired this many days after their successor was made; null for never." }),
+};
 
 /** How a path names a device. */
 export const deviceName = z.string().meta({
@@ -87,9 +106,15 @@ const coordinate = z
   .meta({ id: "Coordinate", description: "32 bytes in base64url." });
 
 const point = { kty: z.literal("EC"), crv: z.literal("P-256"), x: coordinate, y: coordinate };
+/** The name of a domain's key. */
+export const domainKeyId = sha256.meta({
+  id: "DomainKeyId",
+  description: "The thumbprint of the public key (RFC 7638). It does not name the domain.",
+});
 const domainKey = {
   ...point,
-  kid: z.string().meta({ description: "`{domain}/{keyVersion}`." }),
+  kid: domainKeyId,
+  key_version: keyVersion,
   use: z.literal("enc"),
   alg: z.literal("ECDH-ES+A256KW"),
 };
@@ -102,7 +127,7 @@ export const publicDomainKey = z
 /** A domain's key, to decrypt with. */
 export const privateDomainKey = z
   .object({ ...domainKey, d: coordinate })
-  .meta({ id: "PrivateDomainKey", description: "A domain's key with its private part: members alone get it." });
+  .meta({ id: "PrivateDomainKey", description: "A domain's key with its private part. Only members get it." });
 
 /** A key that domain tokens are signed with. */
 export const authorityKey = z

@@ -11,6 +11,7 @@ type Content = Record<string, { examples?: Record<string, { value?: unknown; $re
 type OperationObject = {
   operationId: string;
   security: Record<string, string[]>[];
+  parameters?: { in: string; name: string; required?: boolean; schema: { type?: string } }[];
   requestBody?: { content: Content };
   responses: Record<string, { $ref?: string }>;
 };
@@ -79,6 +80,17 @@ export class Contract {
   requestViolations(operation: Operation, type: string, body: unknown): string[] {
     if (!operation.requestBody?.content[type]) return [`no body of type ${type} is described`];
     return this.#faults(`${operation.pointer}/requestBody/content/${token(type)}/schema`, body);
+  }
+
+  /** What the document does not say of this query; empty if all is well. */
+  queryViolations(operation: Operation, query: Readonly<Record<string, string>>): string[] {
+    const parameters = operation.parameters ?? [];
+    return Object.entries(query).flatMap(([name, text]) => {
+      const index = parameters.findIndex((each) => each.in === "query" && each.name === name);
+      const isNumber = parameters[index]?.schema.type === "integer" && text !== "";
+      if (index === -1) return [`no parameter ${name} is described`];
+      return this.#faults(`${operation.pointer}/parameters/${index}/schema`, isNumber ? Number(text) : text);
+    });
   }
 
   /** Every example in the document that its own schema does not allow, or that is of nothing. */

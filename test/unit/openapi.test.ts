@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { calculateJwkThumbprint, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { problemPages } from "../../scripts/problem-pages.ts";
 import { domainNameProblem } from "../../src/domain/names.ts";
@@ -7,6 +8,7 @@ import { EXPLANATIONS } from "../../src/openapi/explanations.ts";
 import { PROBLEMS } from "../../src/server/http/problems.ts";
 import {
   deregisterBody,
+  keysQuery,
   registerBody,
   retiredKeysBody,
   rolloverBody,
@@ -45,17 +47,21 @@ describe("the API's description", () => {
     ["retireKeys", retiredKeysBody],
   ])("takes for a body of %s what the server does", (id, schema) => {
     const member = fc.oneof(
-      fc.constantFrom("machineGuid", "afterKeyVersion", "encryptionKey", "preview", "when", "upTo", "other"),
+      fc.constantFrom("machineGuid", "afterKeyVersion", "credentials", "encryptionKey", "preview", "when", "other"),
       fc.constantFrom("authenticationRequired", "authNamespace", "maxMembership", "deviceKeyRequired"),
+      fc.constantFrom("rolloverIntervalSeconds", "retireAfterDays", "upTo", "olderThanDays"),
     );
     const value = fc.oneof(
       fc.constant(null),
       fc.boolean(),
       fc.integer(),
+      fc.integer({ min: 0, max: 2 }),
+      fc.integer({ min: 36_499, max: 36_501 }),
+      fc.integer({ min: 31_535_999, max: 31_536_001 }),
       fc.double(),
       fc.string(),
       fc.uuid(),
-      fc.constantFrom("now", {}, []),
+      fc.constantFrom("now", "all", "newest", {}, []),
     );
     const body = fc.oneof(fc.dictionary(member, value, { maxKeys: 3 }), fc.record({ machineGuid: fc.uuid() }), value);
     const operation = contract.operation(id);
@@ -67,6 +73,31 @@ describe("the API's description", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("takes for a part of a key set's query what the server does", () => {
+    const operation = contract.operation("getDomainKeys");
+    const names = operation.parameters?.flatMap(({ in: place, name }) => (place === "query" ? [name] : []));
+    expect(names?.toSorted()).toEqual(Object.keys(keysQuery.shape).toSorted());
+    const text = fc.oneof(
+      fc.integer({ min: -2, max: 200 }).map(String),
+      fc.constantFrom("", "x", "1.5", "x".repeat(128), "x".repeat(129)),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...(names ?? [])), text, (name, each) => {
+        const described = contract.queryViolations(operation, { [name]: each }).length === 0;
+        expect(described).toBe(keysQuery.safeParse({ [name]: each }).success);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("names each domain key of its examples by its thumbprint", async () => {
+    const keys = [...JSON.stringify(document).matchAll(/\{"kty":"EC"[^{}]*"key_version":[^{}]*\}/g)].map(
+      ([json]) => JSON.parse(json) as JWK,
+    );
+    expect(keys.length).toBeGreaterThan(2);
+    for (const key of keys) expect(key.kid).toBe(await calculateJwkThumbprint(key));
   });
 
   it("takes for a domain name what the server does", () => {
