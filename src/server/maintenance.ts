@@ -1,9 +1,9 @@
 import { configOf } from "./config.ts";
 import { domainsToRewrap } from "./database/key-encryption.ts";
-import { newRequestId } from "./http/context.ts";
 import { callObject } from "./http/domain-objects.ts";
 import { errorFields, log } from "./log.ts";
 import type { RewrapRun } from "./object/key-rewrapping.ts";
+import { newRequestId } from "./request-ids.ts";
 
 const DOMAINS_AT_A_TIME = 50;
 /** The most domains that are looked at: those whose keys do not open must not keep the others waiting. */

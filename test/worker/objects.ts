@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import type { Command } from "../../src/domain/commands.ts";
 import type { Outcome } from "../../src/domain/types.ts";
 import { MAX_CREDENTIALS } from "../../src/protocol/limits.ts";
-import { newRequestId } from "../../src/server/http/context.ts";
 import type { DomainObject, GrantFrom } from "../../src/server/object/domain-object.ts";
+import { newRequestId } from "../../src/server/request-ids.ts";
 import { ORIGIN } from "./client.ts";
 
 /** A domain's object. */

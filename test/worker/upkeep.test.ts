@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { newRequestId } from "../../src/server/http/context.ts";
 import { UsageStatistics } from "../../src/server/object/usage-statistics.ts";
+import { newRequestId } from "../../src/server/request-ids.ts";
 import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
 import { expectCopied } from "./copied.ts";
 import { evict, runAlarm, setEnvironment } from "./objects.ts";

@@ -10,13 +10,20 @@ const PURPOSE = "page-cursor";
 
 type Rows<Row> = Readonly<{ rows: readonly Row[]; cut?: boolean }>;
 
-/** The query of a request. @throws Problem 400 naming each member at fault; one given twice is at fault */
-export function queryOf<Schema extends z.ZodType>(c: Context, schema: Schema): z.output<Schema> {
-  const queries = Object.entries(c.req.queries()).map(([name, values]) => [
-    name,
-    values.length === 1 ? values[0] : values,
-  ]);
-  return checked(schema, Object.fromEntries(queries));
+/**
+ * The query of a request, and what its path has besides the domain.
+ *
+ * @throws Problem 400 naming each member at fault; one given twice is at fault
+ */
+export function queryOf<Schema extends z.ZodType>(
+  c: Context,
+  schema: Schema,
+  path: Readonly<Record<string, string>> = {},
+): z.output<Schema> {
+  const given = c.req.queries();
+  for (const [name, value] of Object.entries(path)) given[name] = [...(given[name] ?? []), value];
+  const members = Object.entries(given).map(([name, values]) => [name, values.length === 1 ? values[0] : values]);
+  return checked(schema, Object.fromEntries(members));
 }
 
 /**

@@ -70,7 +70,13 @@ export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registra
 export const retiredKeysBody = z
   .strictObject({ upTo: z.int().min(0), olderThanDays: z.int().min(0).max(MAX_AGE_DAYS) })
   .partial()
-  .refine((body) => Object.keys(body).length === 1, "must have either upTo or olderThanDays");
+  .superRefine((body, { addIssue }) => {
+    const names = Object.keys(body);
+    if (names.length === 0) addIssue({ code: "custom", path: ["upTo"], message: "or olderThanDays must be there" });
+    for (const name of names.length > 1 ? names : []) {
+      addIssue({ code: "custom", path: [name], message: "must be the only one of upTo and olderThanDays" });
+    }
+  });
 
 const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
   settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
@@ -102,7 +108,12 @@ const version = z.preprocess(whole, z.int().min(1));
 export const keysQuery = z
   .strictObject({ version, before: version, kid: z.string().min(1).max(128) })
   .partial()
-  .refine((query) => Object.keys(query).length <= 1, "must have one of version, before and kid at most");
+  .superRefine((query, { addIssue }) => {
+    const names = Object.keys(query);
+    for (const name of names.length > 1 ? names : []) {
+      addIssue({ code: "custom", path: [name], message: "must be the only one of version, before and kid" });
+    }
+  });
 
 /** The path and the query of the history. */
 export const historyQuery = z.strictObject({ keyVersion: version, before: version.optional() });

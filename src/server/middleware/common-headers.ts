@@ -1,5 +1,6 @@
 import { createMiddleware } from "hono/factory";
-import { type AppEnv, newRequestId } from "../http/context.ts";
+import type { AppEnv } from "../http/context.ts";
+import { newRequestId } from "../request-ids.ts";
 
 /** Security headers sent with every response. HSTS: HTTPS alone, from the first response on. */
 const SECURITY_HEADERS = [

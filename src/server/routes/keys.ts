@@ -1,6 +1,5 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
-import { checked } from "../http/bodies.ts";
 import { type AppEnv, domainName } from "../http/context.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
@@ -27,10 +26,8 @@ export const keys = new Hono<AppEnv>()
   })
   .get("/domains/:domain/keys/:keyVersion/history", limited, async (c) => {
     const domain = domainName(c);
-    const { keyVersion, before = keyVersion } = checked(historyQuery, {
-      ...c.req.query(),
-      keyVersion: c.req.param("keyVersion"),
-    });
+    const path = { keyVersion: c.req.param("keyVersion") };
+    const { keyVersion, before = keyVersion } = queryOf(c, historyQuery, path);
     if (before > keyVersion) throw invalidRequest({ field: "before", detail: "must not be above the key version" });
     const page = await history(c, domain, { keyVersion, before }, c.req.header("if-none-match") ?? null);
     if (!page) throw new Problem("NOT_FOUND", { detail: "The domain has no such key." });
