@@ -78,13 +78,15 @@ describe("an environment with all that is needed", () => {
       logRetentionDays: null,
       domainCreation: "open",
       answerAfter: "object",
+      defaultRolloverIntervalSeconds: 0,
       corsOrigins: [],
     });
   });
 
   it("may leave variables empty that have defaults", () => {
     const empty = { DOMAIN_SERVER_URL: "", TRUSTED_ISSUERS: "", DOMAIN_TOKEN_LIFETIME_SECONDS: "" };
-    expect(readConfig({ ...good, ...empty, DEVELOPMENT_ISSUER: "" })).toEqual(readConfig(good));
+    const more = { DEVELOPMENT_ISSUER: "", DEFAULT_ROLLOVER_INTERVAL_SECONDS: "" };
+    expect(readConfig({ ...good, ...empty, ...more })).toEqual(readConfig(good));
   });
 
   it("may have the admin token before beside the present one", () => {
@@ -119,6 +121,11 @@ describe("an environment with all that is needed", () => {
   it.each([60, 86_400, 31_536_000])("takes %d seconds for a token's life", (seconds) => {
     const config = readConfig(withVariable("DOMAIN_TOKEN_LIFETIME_SECONDS", String(seconds)));
     expect(config.domainTokenLifetimeSeconds).toBe(seconds);
+  });
+
+  it.each([0, 86_400, 31_536_000])("takes %d seconds between automatic rollovers", (seconds) => {
+    const config = readConfig(withVariable("DEFAULT_ROLLOVER_INTERVAL_SECONDS", String(seconds)));
+    expect(config.defaultRolloverIntervalSeconds).toBe(seconds);
   });
 
   it("trusts the development issuer after the others", () => {
@@ -309,6 +316,13 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "is too long": "31536001",
     "is below zero": "-2592000",
     "is a fraction": "2592000.5",
+  },
+  DEFAULT_ROLLOVER_INTERVAL_SECONDS: {
+    "is no number": SLIP,
+    "has a unit": "7 days, or so",
+    "is below zero": "-86400123",
+    "is too long": "31536001",
+    "is a fraction": "86400123.5",
   },
 };
 

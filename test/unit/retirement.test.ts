@@ -7,6 +7,7 @@ import { changesOf } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";
 import { type DomainState, NEWBORN } from "../../src/domain/types.ts";
+import { MAX_CREDENTIALS } from "../../src/protocol/limits.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
@@ -19,7 +20,7 @@ const rollOver = (): Command => ({ type: "rollover", ...byOperator(), when: "now
 const rollOverLater = (): Command => ({ type: "rollover", ...byOperator(), when: "next-registration" });
 const join = (machineGuid: string, afterKeyVersion = 0): Command => ({
   ...{ type: "register", requestId: byOperator().requestId, machineGuid, auth: { kind: "none" }, afterKeyVersion },
-  ...{ proof: null, sealed: false },
+  ...{ maxCredentials: MAX_CREDENTIALS, proof: null, sealed: false },
 });
 const leave = (machineGuid: string): Command => ({
   ...{ type: "deregister", requestId: byOperator().requestId, machineGuid, auth: { kind: "none" } },
@@ -135,7 +136,7 @@ describe("whatever is retired when", () => {
         const [withThem, without] = [decideBatch(NEWBORN, all, NOW), decideBatch(NEWBORN, others, NOW)];
         const { records: _, ...state } = withThem.state;
         expect({ ...state, retiredUpTo: 0, records: without.state.records }).toEqual(without.state);
-        expect(currentKeyVersion(withThem.state)).toBe(currentKeyVersion(without.state));
+        expect(currentKeyVersion(withThem.state, NOW)).toBe(currentKeyVersion(without.state, NOW));
         expect(withThem.events.filter(({ type }) => type !== "keys-retired")).toEqual(without.events);
       }),
     );

@@ -4,6 +4,7 @@ import type { AnyOutcome, Command } from "../../src/domain/commands.ts";
 import { decideBatch } from "../../src/domain/decide.ts";
 import type { Registration, RegistrationGrant } from "../../src/domain/registration.ts";
 import { type AuthEvidence, type DomainState, NEWBORN } from "../../src/domain/types.ts";
+import { MAX_CREDENTIALS } from "../../src/protocol/limits.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const anonymous = { kind: "none" } as const;
@@ -17,6 +18,7 @@ const join = (machineGuid: string, afterKeyVersion = 0): Registration => ({
   machineGuid,
   auth: anonymous,
   afterKeyVersion,
+  maxCredentials: MAX_CREDENTIALS,
   proof: null,
   sealed: false,
 });

@@ -15,7 +15,16 @@ import {
   rows,
 } from "./client.ts";
 
-const DEFAULTS = { authenticationRequired: false, authNamespace: null, maxMembership: null, deviceKeyRequired: false };
+const DEFAULTS = {
+  authenticationRequired: false,
+  authNamespace: null,
+  maxMembership: null,
+  deviceKeyRequired: false,
+  rolloverIntervalSeconds: 0,
+  retireAfterDays: null,
+};
+/** The same as the log has them: the server's default for the interval may change. */
+const LOGGED_DEFAULTS = { ...DEFAULTS, rolloverIntervalSeconds: null };
 const MERGE_PATCH = { "content-type": "application/merge-patch+json" };
 
 function merge(domain: string, patch: object | string, headers = {}): Promise<Reply> {
@@ -278,6 +287,14 @@ describe("settings that cannot be", () => {
     [{ authenticationRequired: "true" }, ["authenticationRequired"]],
     [{ authenticationRequired: 1 }, ["authenticationRequired"]],
     [{ deviceKeyRequired: "no" }, ["deviceKeyRequired"]],
+    [{ rolloverIntervalSeconds: -1 }, ["rolloverIntervalSeconds"]],
+    [{ rolloverIntervalSeconds: 0.5 }, ["rolloverIntervalSeconds"]],
+    [{ rolloverIntervalSeconds: 31_536_001 }, ["rolloverIntervalSeconds"]],
+    [{ rolloverIntervalSeconds: "60" }, ["rolloverIntervalSeconds"]],
+    [{ retireAfterDays: 0 }, ["retireAfterDays"]],
+    [{ retireAfterDays: 1.5 }, ["retireAfterDays"]],
+    [{ retireAfterDays: 36_501 }, ["retireAfterDays"]],
+    [{ retireAfterDays: false }, ["retireAfterDays"]],
     [{ authenticationRequired: true, authNamespace: "" }, ["authNamespace"]],
     [{ authenticationRequired: true, authNamespace: "n".repeat(129) }, ["authNamespace"]],
     [{ authenticationRequired: true, authNamespace: 7 }, ["authNamespace"]],
@@ -328,11 +345,17 @@ describe("settings that cannot be", () => {
       const settings = { authenticationRequired: true, authNamespace, maxMembership };
       expect((await configure(domain, settings)).body).toMatchObject(settings);
     }
+    for (const times of [
+      { rolloverIntervalSeconds: 0, retireAfterDays: 1 },
+      { rolloverIntervalSeconds: 31_536_000, retireAfterDays: 36_500 },
+    ]) {
+      expect((await configure(domain, times)).body).toMatchObject(times);
+    }
   });
 });
 
 describe("a change of settings in the history", () => {
-  const settings = { ...DEFAULTS, maxMembership: 7 };
+  const settings = { ...LOGGED_DEFAULTS, maxMembership: 7 };
 
   it("that changes nothing makes no commit", async () => {
     const domain = newDomain();
@@ -351,7 +374,7 @@ describe("a change of settings in the history", () => {
     await configure(domain, settings);
     expect(await lastChanges(domain)).toEqual([
       expect.objectContaining({ type: "domain-created" }),
-      expect.objectContaining({ type: "settings-changed", settings, previous: DEFAULTS }),
+      expect.objectContaining({ type: "settings-changed", settings, previous: LOGGED_DEFAULTS }),
     ]);
 
     const merged = await merge(domain, { authenticationRequired: true, authNamespace: "studio" });
@@ -364,7 +387,7 @@ describe("a change of settings in the history", () => {
     const replaced = await configure(domain, {});
     expect(replaced.body.revision).toBe(3);
     expect(await lastChanges(domain)).toEqual([
-      expect.objectContaining({ type: "settings-changed", settings: DEFAULTS, previous: next }),
+      expect.objectContaining({ type: "settings-changed", settings: LOGGED_DEFAULTS, previous: next }),
     ]);
     expect(await invariantViolations(domain)).toEqual([]);
   });

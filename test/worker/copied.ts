@@ -7,7 +7,7 @@ const TABLES = {
   domain_keys: "key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at",
   domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
   domain_server_info: `authentication_required, auth_namespace, max_membership, device_key_required,
-    key_rollover_required, member_count, retired_up_to, revision, head, created_at, updated_at`,
+    rollover_interval_seconds, retire_after_days, key_rollover_required, member_count, retired_up_to, revision, head, created_at, updated_at`,
 } as const;
 
 /** Everything that D1 has of a domain. */

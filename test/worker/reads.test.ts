@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { calculateJwkThumbprint, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { ask, configure, deregister, newDomain, newGuid, type Reply, register, reply, rows } from "./client.ts";
 
@@ -82,15 +83,17 @@ describe("GET /domains/{domain}/keys", () => {
     const domain = await domainAtVersion(3);
     const { status, body } = await publicKeys(domain);
     expect(status).toBe(200);
-    expect(Object.keys(body).sort()).toEqual(["currentKeyVersion", "keys"]);
+    expect(Object.keys(body).sort()).toEqual(["currentKeyVersion", "keys", "statement"]);
     expect(body.currentKeyVersion).toBe(3);
+    const thumbprints = await Promise.all(body.keys.map((key: JWK) => calculateJwkThumbprint(key)));
     expect(body.keys).toEqual(
       [1, 2, 3].map((version) => ({
         kty: "EC",
         crv: "P-256",
         x: expect.stringMatching(/^[\w-]{43}$/),
         y: expect.stringMatching(/^[\w-]{43}$/),
-        kid: `${domain}/${version}`,
+        kid: thumbprints[version - 1],
+        key_version: version,
         use: "enc",
         alg: "ECDH-ES+A256KW",
       })),
@@ -111,7 +114,11 @@ describe("GET /domains/{domain}/keys", () => {
   it("names no version to encrypt to before the first", async () => {
     const domain = newDomain();
     await configure(domain, {});
-    expect((await publicKeys(domain)).body).toEqual({ keys: [], currentKeyVersion: null });
+    expect((await publicKeys(domain)).body).toEqual({
+      keys: [],
+      currentKeyVersion: null,
+      statement: expect.any(String),
+    });
   });
 
   it("names no version to encrypt to while a rollover is due, and keeps the old keys", async () => {
@@ -125,7 +132,11 @@ describe("GET /domains/{domain}/keys", () => {
     await deregister(domain, newGuid());
     expect((await publicKeys(domain)).body).toEqual(before);
     await deregister(domain, guid);
-    expect((await publicKeys(domain)).body).toEqual({ keys: before.keys, currentKeyVersion: null });
+    expect((await publicKeys(domain)).body).toEqual({
+      keys: before.keys,
+      currentKeyVersion: null,
+      statement: expect.any(String),
+    });
     await register(domain, newGuid());
     const { body: after } = await publicKeys(domain);
     expect(after.currentKeyVersion).toBe(2);

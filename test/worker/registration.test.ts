@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { calculateJwkThumbprint, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { mintToken } from "../support/issuers.ts";
 import { configure, deregister, newDomain, newGuid, register, reply, rows } from "./client.ts";
@@ -184,9 +185,11 @@ describe("registration, step 6: credentials", () => {
     }
     const { body } = await register(domain, newGuid());
     expect(body.credentials.map((each: { keyVersion: number }) => each.keyVersion)).toEqual([1, 2, 3, 4]);
-    expect(body.credentials.map((each: { privateKey: { kid: string } }) => each.privateKey.kid)).toEqual(
-      [1, 2, 3, 4].map((version) => `${domain}/${version}`),
-    );
+    const privateKeys: JWK[] = body.credentials.map((each: { privateKey: JWK }) => each.privateKey);
+    expect(privateKeys.map((key) => (key as Record<string, unknown>).key_version)).toEqual([1, 2, 3, 4]);
+    const thumbprints = await Promise.all(privateKeys.map((key) => calculateJwkThumbprint(key)));
+    expect(privateKeys.map((key) => key.kid)).toEqual(thumbprints);
+    expect(new Set(thumbprints).size).toBe(4);
   });
 
   it("leaves out those up to afterKeyVersion", async () => {

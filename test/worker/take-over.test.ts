@@ -66,7 +66,14 @@ describe("an empty object whose domain the database knows", () => {
     await env.DB.prepare("update domain_server_info set revision = 41 where domain = ?").bind(domain).run();
     await reply("GET", `/domains/${domain}`);
     const entries = await log(domain);
-    const settings = { authenticationRequired: false, authNamespace: null, maxMembership: 7, deviceKeyRequired: false };
+    const settings = {
+      authenticationRequired: false,
+      authNamespace: null,
+      maxMembership: 7,
+      deviceKeyRequired: false,
+      rolloverIntervalSeconds: null,
+      retireAfterDays: null,
+    };
     expect(entries).toHaveLength(1);
     expect(entries[0]).toMatchObject({ revision: 42, previous: null });
     expect(entries[0].changes).toEqual([
@@ -82,7 +89,8 @@ describe("an empty object whose domain the database knows", () => {
     await register(domain, banned);
     await reply("PUT", `/admin/domains/${domain}/bans/${banned}`, { reason: "stolen" }, asAdmin);
     await register(domain, member);
-    await configure(domain, { maxMembership: 1 });
+    const settings = { maxMembership: 1, rolloverIntervalSeconds: 60, retireAfterDays: 400 };
+    await configure(domain, settings);
     await expectCopied(domain);
     // The same rows under another name are what an object of a new namespace finds.
     const renamed = newDomain();
@@ -90,7 +98,7 @@ describe("an empty object whose domain the database knows", () => {
       await env.DB.prepare(`update ${table} set domain = ? where domain = ?`).bind(renamed, domain).run();
     }
     const overview = await reply("GET", `/admin/domains/${renamed}`, undefined, asAdmin);
-    expect(overview.body).toMatchObject({ maxMembership: 1, memberCount: 1, keyRolloverRequired: true });
+    expect(overview.body).toMatchObject({ ...settings, memberCount: 1, keyRolloverRequired: true });
     expect((await register(renamed, banned)).body.error).toBe("DEVICE_BANNED");
     expect((await register(renamed, member)).status).toBe(200);
     expect(first.status).toBe(201);
