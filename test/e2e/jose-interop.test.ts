@@ -18,6 +18,7 @@ import {
   nodeKey,
   openByHand,
   openContent,
+  thumbprint,
 } from "../support/jose-by-hand.ts";
 
 // The server signs and encrypts with jose. Whether that is what the RFCs say, and not only what jose says, is for
@@ -38,9 +39,9 @@ function newKeys(count: number): Promise<DomainKey[]> {
 }
 
 async function newKey(keyVersion: number): Promise<DomainKey> {
-  const { publicJwk, privateJwk } = await generateDomainKeyPair(DOMAIN, keyVersion);
-  const statement = { issuer: ISSUER, domain: DOMAIN, keyVersion, publicJwk, lifetimeSeconds: LIFETIME_SECONDS };
-  const token = await signDomainToken({ ...statement, issuedAt: Date.now() }, authorityKey);
+  const { publicJwk, privateJwk } = await generateDomainKeyPair(keyVersion);
+  const claims = { issuer: ISSUER, domain: DOMAIN, issuedAt: Date.now(), lifetimeSeconds: LIFETIME_SECONDS };
+  const token = await signDomainToken({ keyVersion, publicJwk }, claims, authorityKey);
   const wrapped = await wrapPrivateKey(privateJwk, { domain: DOMAIN, keyVersion }, [keyEncryptionKey]);
   return { keyVersion, ...token, privateJwk, wrapped };
 }
@@ -120,12 +121,12 @@ describe("a domain token", () => {
     for (const { token, keyVersion, expiresAt, privateJwk } of keys) {
       const [header, payload] = token.split(".");
       expect(json(header)).toEqual({ alg: "ES256", typ: "domain-token+jwt", kid: authorityKey.kid });
-      const { d, ...publicHalf } = privateJwk;
+      const { kty, crv, x, y, kid, d } = privateJwk;
       expect(json(payload)).toEqual({
         iss: ISSUER,
         sub: DOMAIN,
         key_version: keyVersion,
-        cnf: { jwk: publicHalf },
+        cnf: { jwk: { kty, crv, x, y, kid } },
         iat: expiresAt / 1000 - LIFETIME_SECONDS,
         exp: expiresAt / 1000,
       });
@@ -160,6 +161,16 @@ describe("the code by hand", () => {
     }
   });
 
+  it("comes to the result of RFC 9449, section 6.1", () => {
+    const key = {
+      kty: "EC",
+      crv: "P-256",
+      x: "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+      y: "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+    };
+    expect(thumbprint(key)).toBe("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+  });
+
   it("comes to the result of RFC 3394, section 4.6", () => {
     const key = Buffer.from("000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F", "hex");
     const data = "00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f";
@@ -190,7 +201,7 @@ describe("a domain key", () => {
 
   it("is one pair: what is encrypted to the half in the token opens with the half a member holds", async () => {
     for (const key of await newKeys(8)) {
-      expect(statedKey(key).kid).toBe(`${DOMAIN}/${key.keyVersion}`);
+      expect(statedKey(key).kid).toBe(thumbprint(key.privateJwk));
       const jwe = await encryptTo(statedKey(key));
       expect(openByHand(jwe, key.privateJwk)).toBe(LICENCE);
       const { plaintext } = await compactDecrypt(jwe, key.privateJwk);

@@ -4,12 +4,13 @@ import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
-import { type Answer, type ApiDocument, Contract, type Operation } from "../support/contract.ts";
+import type { Answer, Contract, Operation } from "../support/contract.ts";
+import { bearer, ContractClient, GUID, kind, type Request } from "../support/contract-client.ts";
 import { newDevice, sign } from "../support/devices.ts";
 import { mintToken, newTestIssuers, TEST_AUDIENCE } from "../support/issuers.ts";
 import { freePort, startServer, type TestServer } from "../support/server.ts";
+import { describeKeyOperations } from "./key-operations.ts";
 
-const GUID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
 const UNREACHABLE = "https://unreachable.example";
 /** What a server that is well does not answer. The examples of it are made by the code that answers it. */
 const ONLY_WHEN_FAILING = ["OVERLOADED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
@@ -20,12 +21,9 @@ const ONLY_IN_A_RACE = "banDevice 404 NOT_FOUND";
 const FORMER_KEY = newKeyEncryptionKey();
 
 let server: TestServer;
+let api: ContractClient;
 let contract: Contract;
 let keys: Awaited<ReturnType<typeof newTestIssuers>>["keys"];
-/** Every kind of answer that was had: operation, status, error. */
-const had = new Set<string>();
-/** The `type` of every problem that was answered. */
-const problemTypes = new Set<string>();
 
 beforeAll(async () => {
   const issuers = await newTestIssuers();
@@ -48,12 +46,21 @@ beforeAll(async () => {
       ]),
     },
   });
-  const response = await fetch(`${server.url}/openapi.json`);
-  expect(response.headers.get("content-type")).toContain("application/json");
-  contract = new Contract((await response.json()) as ApiDocument);
+  api = await ContractClient.of(server);
+  contract = api.contract;
 });
 
 afterAll(() => server?.stop());
+
+const ask = (...args: Parameters<ContractClient["ask"]>) => api.ask(...args);
+const expectAnswer = (...args: Parameters<ContractClient["expectAnswer"]>) => api.expectAnswer(...args);
+const admin = (request: Request) => api.admin(request);
+const newDomain = () => api.newDomain();
+const createdDomain = (settings?: object) => api.createdDomain(settings);
+const newMemberDomain = () => api.newMemberDomain();
+const urlOf: ContractClient["urlOf"] = (...args) => api.urlOf(...args);
+
+describeKeyOperations(() => api);
 
 describe("devices", () => {
   it("join, renew and leave", async () => {
@@ -140,16 +147,6 @@ describe("whoever reads", () => {
     await expectAnswer(404, "DOMAIN_NOT_FOUND", "getDomain", { path: { domain: newDomain() } });
   });
 
-  it("gets a domain's keys, also while a rollover is due, and not again while they are the same", async () => {
-    const path = { domain: await newMemberDomain() };
-    await expectAnswer(404, "DOMAIN_NOT_FOUND", "getDomainKeys", { path: { domain: newDomain() } });
-    await expectKeySet("getDomainKeys", { path });
-    await expectAnswer(200, null, "deregister", { path, body: { machineGuid: GUID } });
-    expect(await expectAnswer(200, null, "getDomainKeys", { path })).toMatchObject({ currentKeyVersion: null });
-  });
-
-  it("gets the server's own keys", () => expectKeySet("getAuthorityKeys", {}));
-
   it("learns how the server is", async () => {
     expect(await expectAnswer(200, null, "getHealth", {})).toEqual({
       status: "ok",
@@ -158,13 +155,6 @@ describe("whoever reads", () => {
       copy: { domains: expect.any(Number), seconds: expect.any(Number) },
     });
   });
-
-  async function expectKeySet(id: string, request: Request) {
-    const { headers } = await ask(contract.operation(id), request);
-    await expectAnswer(200, null, id, request);
-    const revalidation = { ...request, headers: { "if-none-match": headers.get("etag") ?? "" } };
-    await expectAnswer(304, null, id, revalidation);
-  }
 });
 
 describe("operators", () => {
@@ -180,7 +170,9 @@ describe("operators", () => {
 
   it("change a domain's settings and keys", async () => {
     const path = { domain: newDomain() };
-    await expectAnswer(201, null, "replaceSettings", admin({ path, body: { maxMembership: 5 } }));
+    const keyRules = { rolloverIntervalSeconds: 60, retireAfterDays: 30 };
+    const created = admin({ path, body: { maxMembership: 5, ...keyRules } });
+    expect(await expectAnswer(201, null, "replaceSettings", created)).toMatchObject(keyRules);
     await expectAnswer(200, null, "replaceSettings", admin({ path, body: {} }));
     for (const type of ["application/json", "application/merge-patch+json"]) {
       await expectAnswer(200, null, "changeSettings", admin({ path, type, body: { deviceKeyRequired: null } }));
@@ -190,9 +182,15 @@ describe("operators", () => {
     for (const when of ["now", "next-registration"]) {
       await expectAnswer(200, null, "rollOver", admin({ path, body: { when } }));
     }
+    expect(await expectAnswer(200, null, "getDomainOverview", admin({ path }))).toMatchObject({
+      rolloverIntervalSeconds: 0,
+      retireAfterDays: null,
+    });
     await expectAnswer(200, null, "retireKeys", admin({ path, body: { upTo: 0 } }));
+    await expectAnswer(200, null, "retireKeys", admin({ path, body: { olderThanDays: 0 } }));
     const versions = await expectAnswer(200, null, "listKeyVersions", admin({ path }));
-    expect(versions).toMatchObject({ keys: [{ keyVersion: 1, kid: `${path.domain}/1` }] });
+    const publicKeys = (await expectAnswer(200, null, "getDomainKeys", { path })) as { keys: [{ kid: string }] };
+    expect(versions).toMatchObject({ keys: [{ keyVersion: 1, kid: publicKeys.keys[0].kid }] });
   });
 
   it("see which key-encryption keys are in use, and have the first wrap all", async () => {
@@ -247,7 +245,7 @@ describe("every operation", () => {
     for (const operation of contract.operations) {
       const described = contract.operations.flatMap(({ path, method }) => (path === operation.path ? [method] : []));
       const other = ["PUT", "DELETE", "POST", "GET"].find((method) => !described.includes(method)) as string;
-      const request = admin({ path: { domain: "den", device: GUID } });
+      const request = admin({ path: { domain: "den", device: GUID, keyVersion: "1" } });
       const { status, body, headers } = await ask(operation, request, other);
       expect({ status, error: body.error }).toEqual({ status: 405, error: "INVALID_REQUEST" });
       const allowed = (headers.get("allow") ?? "").split(", ").filter((method) => method !== "HEAD");
@@ -275,7 +273,7 @@ describe("every operation", () => {
   it("of a domain wants a well-formed name, and one that exists", async () => {
     for (const operation of contract.operations.filter(({ path }) => path.includes("{domain}"))) {
       await expectAnswer(400, "INVALID_REQUEST", operation.id, exampleRequest(operation, "a..b"));
-      if (promises(operation, "DOMAIN_NOT_FOUND")) {
+      if (api.promises(operation, "DOMAIN_NOT_FOUND")) {
         await expectAnswer(404, "DOMAIN_NOT_FOUND", operation.id, exampleRequest(operation, newDomain()));
       }
     }
@@ -286,14 +284,15 @@ describe("every operation", () => {
     for (const id of ["listDomains", "listKeyVersions", "listMembers", "listBans", "getLog"]) {
       await expectAnswer(400, "INVALID_REQUEST", id, admin({ path, query: { limit: "201" } }));
     }
+    await expectAnswer(400, "INVALID_REQUEST", "getDomainKeys", { path, query: { version: "1", before: "2" } });
     await expectAnswer(400, "INVALID_REQUEST", "exportLog", admin({ path, query: { after: "-1" } }));
     await expectAnswer(400, "INVALID_REQUEST", "getActivity", admin({ path, query: { days: "91" } }));
   });
 
   it("that is limited says so to an address that asks too often", async () => {
     const headers = { "cf-connecting-ip": "203.0.113.7" };
-    const path = { domain: await newMemberDomain() };
-    for (const operation of contract.operations.filter((each) => promises(each, "RATE_LIMITED"))) {
+    const path = { domain: await newMemberDomain(), keyVersion: "1" };
+    for (const operation of contract.operations.filter((each) => api.promises(each, "RATE_LIMITED"))) {
       const request = { path, headers, body: { machineGuid: GUID } };
       for (let status = 0; status !== 429; ) ({ status } = await ask(operation, request));
     }
@@ -355,14 +354,14 @@ describe("what the document promises", () => {
       .promises()
       .filter(({ status, error }) => !(error === null ? status >= 500 : ONLY_WHEN_FAILING.includes(error)))
       .map(({ operation, status, error }) => kind(operation, status, error));
-    expect(promised.filter((each) => !had.has(each))).toEqual([ONLY_IN_A_RACE]);
+    expect(promised.filter((each) => !api.had.has(each))).toEqual([ONLY_IN_A_RACE]);
   });
 });
 
 describe("the address in a problem's type", () => {
   it("says what happened and what to do", async () => {
-    expect(problemTypes.size).toBeGreaterThan(10);
-    for (const type of problemTypes) {
+    expect(api.problemTypes.size).toBeGreaterThan(10);
+    for (const type of api.problemTypes) {
       const response = await fetch(type);
       expect(response.status).toBe(200);
       expect(response.headers.get("content-type")).toContain("text/html");
@@ -373,64 +372,6 @@ describe("the address in a problem's type", () => {
   });
 });
 
-type Request = {
-  path?: Record<string, string>;
-  query?: Record<string, string>;
-  headers?: Record<string, string>;
-  type?: string;
-  body?: unknown;
-};
-
-// biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape, and assert what they find
-type Reply = Answer & { body: any };
-
-/** Asks for an operation, and checks the answer against the document; `method` asks by another than its own. */
-async function ask(operation: Operation, request: Request, method = operation.method): Promise<Reply> {
-  const { type = "application/json", headers = {} } = request;
-  const body = method === "GET" ? undefined : request.body;
-  const response = await fetch(urlOf(operation.id, request.path, request.query), {
-    method,
-    headers: { ...(body === undefined ? {} : { "content-type": type }), ...headers },
-    body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
-  });
-  const answer = { status: response.status, headers: response.headers, text: await response.text() };
-  expect(contract.violations(operation, answer), `${operation.id} ${answer.status} ${answer.text}`).toEqual([]);
-  const isJson =
-    answer.headers.get("content-type")?.includes("json") && !answer.headers.get("content-type")?.includes("jsonl");
-  const json = isJson ? JSON.parse(answer.text) : null;
-  if (json?.error) {
-    expect(json.status).toBe(answer.status);
-    expect(new URL(json.type).origin).toBe(server.url);
-    problemTypes.add(json.type);
-  }
-  if (response.ok && body !== undefined) expect(contract.requestViolations(operation, type, body)).toEqual([]);
-  had.add(kind(operation, answer.status, json?.error ?? null));
-  return { ...answer, body: json };
-}
-
-/** Asks, and expects this status and, of a problem, this error. */
-async function expectAnswer(status: number, error: string | null, id: string, request: Request): Promise<unknown> {
-  const { body, ...answer } = await ask(contract.operation(id), request);
-  expect({ id, status: answer.status, error: body?.error ?? null }).toEqual({ id, status, error });
-  return body;
-}
-
-function urlOf(id: string, path: Record<string, string> = {}, query: Record<string, string> = {}): string {
-  const filled = contract
-    .operation(id)
-    .path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name] as string));
-  const search = new URLSearchParams(query).toString();
-  return `${server.url}${filled}${search === "" ? "" : `?${search}`}`;
-}
-
-function kind({ id }: Operation, status: number, error: string | null): string {
-  return `${id} ${status} ${error ?? ""}`.trim();
-}
-
-function promises(operation: Operation, error: string): boolean {
-  return contract.promises().some((each) => each.operation.id === operation.id && each.error === error);
-}
-
 function guarded(): readonly Operation[] {
   return contract.operations.filter(({ path }) => path.startsWith("/admin/"));
 }
@@ -440,15 +381,7 @@ function exampleRequest(operation: Operation, domain: string): Request {
   const [type, content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
   const [example] = Object.values(content?.examples ?? {});
   const body = type === undefined ? {} : { type, body: example?.value };
-  return admin({ path: { domain, device: GUID }, ...body });
-}
-
-function admin(request: Request): Request {
-  return { ...request, headers: { ...request.headers, ...bearer(server.adminToken) } };
-}
-
-function bearer(token: string): Record<string, string> {
-  return { authorization: `Bearer ${token}` };
+  return admin({ path: { domain, device: GUID, keyVersion: "1" }, ...body });
 }
 
 function changed(headers: Headers, name: string, value: string | null): Headers {
@@ -460,26 +393,6 @@ function changed(headers: Headers, name: string, value: string | null): Headers 
 
 function edited({ text }: Answer, members: Record<string, unknown>): Partial<Answer> {
   return { text: JSON.stringify({ ...JSON.parse(text), ...members }) };
-}
-
-let count = 0;
-
-function newDomain(): string {
-  return `domain-${++count}`;
-}
-
-/** A new domain, which is there. */
-async function createdDomain(settings: object = {}): Promise<string> {
-  const domain = newDomain();
-  await expectAnswer(201, null, "replaceSettings", admin({ path: { domain }, body: settings }));
-  return domain;
-}
-
-/** A new domain with one member. */
-async function newMemberDomain(): Promise<string> {
-  const domain = await createdDomain();
-  await expectAnswer(201, null, "register", { path: { domain }, body: { machineGuid: GUID } });
-  return domain;
 }
 
 function configure(domain: string, settings: object) {

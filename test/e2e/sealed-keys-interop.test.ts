@@ -20,7 +20,7 @@ async function openWithNodeJose(jwe: string, privateJwk: JWK): Promise<string> {
 }
 
 const privateKeys = await Promise.all(
-  [1, 2, 3].map(async (version) => (await generateDomainKeyPair("den", version)).privateJwk),
+  [1, 2, 3].map(async (version) => (await generateDomainKeyPair(version)).privateJwk),
 );
 
 describe("sealed keys", () => {

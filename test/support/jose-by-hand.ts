@@ -74,6 +74,11 @@ export function openContent(jwe: string, contentKey: Buffer): string {
   return Buffer.concat([cipher.update(bytes(ciphertext)), cipher.final()]).toString("utf8");
 }
 
+/** The thumbprint of a key on an elliptic curve. @see RFC 7638, JSON Web Key (JWK) Thumbprint, sections 3.1 to 3.3 */
+export function thumbprint({ kty, crv, x, y }: JWK): string {
+  return createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
+}
+
 /** The secret that two keys agree on. */
 export function agreedSecret(privateJwk: JWK, publicJwk: JWK): Buffer {
   return diffieHellman({
