@@ -1,4 +1,4 @@
-/** How far apart clocks may be before this one is taken to be wrong, in milliseconds; a `Date` header has whole seconds. */
+/** How far apart clocks may be before this one is taken to be wrong, in milliseconds. */
 const TOLERANCE_MILLISECONDS = 30_000;
 
 /** The device's clock, set right by the server's where that turns out to be needed. */

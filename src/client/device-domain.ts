@@ -1,16 +1,19 @@
-import { compactDecrypt, decodeProtectedHeader, type JWTVerifyGetKey } from "jose";
+import { compactDecrypt, decodeProtectedHeader } from "jose";
 import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
+import { type Authority, keysOf, keysOfAny, PinnedKeys, type PublishedKeys, publishedKeys } from "./authority.ts";
 import { DeviceClock } from "./device-clock.ts";
 import { newKeyPair, usableKey } from "./device-keys.ts";
 import { signDeviceRequest } from "./device-requests.ts";
 import type { DeviceState, DeviceStatus, DeviceStore, StoredCredential } from "./device-state.ts";
-import { authorityKeys } from "./domain-tokens.ts";
-import { type DomainAddress, domainAddress, domainKeyId } from "./domain-url.ts";
+import { type DomainAddress, domainAddress } from "./domain-url.ts";
 import { DeviceDomainError, DomainServerError, isRefusal } from "./errors.ts";
-import { type Answer, exchange } from "./exchange.ts";
+import { exchange } from "./exchange.ts";
+import { checkHistory, historyUrl } from "./key-history.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { answerFor, checkRegistration, SEALING, untrusted } from "./registration-answer.ts";
+import { answerFor, checkRegistration, withCredentials } from "./registration-answer.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
+import { type CredentialContext, SEALING, untrusted } from "./sealed-credentials.ts";
+import { readServerTime } from "./server-time.ts";
 
 /** How a device is opened. */
 export type DeviceDomainOptions = Readonly<{
@@ -23,6 +26,11 @@ export type DeviceDomainOptions = Readonly<{
   fetch?: typeof fetch | undefined;
   /** What the server calls itself, if that is not the origin of the domain's URL. */
   issuer?: string | undefined;
+  /**
+   * The domain authority to trust, or several. Left out, the device trusts the keys that signed what it first got, and
+   * their successors.
+   */
+  authority?: Authority | readonly Authority[] | undefined;
   /** How often a call that failed in a way that may pass is repeated; 4 times if left out. */
   retries?: number | undefined;
   /** How the time between two tries is passed. */
@@ -59,10 +67,12 @@ export class DeviceDomain {
   readonly #fetch: typeof fetch;
   readonly #issuer: string;
   readonly #policy: RetryPolicy;
-  readonly #authorityKeys: JWTVerifyGetKey;
+  readonly #published: (origin: string) => PublishedKeys;
   readonly #clock = new DeviceClock();
   #state: DeviceState;
   #lastCall: Promise<unknown> = Promise.resolve();
+  /** The `jti` of the latest signed request. */
+  #lastJti = "";
 
   private constructor(address: DomainAddress, store: DeviceStore, state: DeviceState, options: DeviceDomainOptions) {
     this.#address = address;
@@ -73,8 +83,13 @@ export class DeviceDomain {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
     this.#issuer = options.issuer ?? address.origin;
     this.#policy = { retries: options.retries ?? DEFAULT_RETRIES, pause: options.pause ?? pauseByClock };
-    // It checks nothing but what the server itself sends, which may have a new key since a moment ago.
-    this.#authorityKeys = authorityKeys(address.origin, this.#fetch, 0);
+    const keySets = new Map<string, PublishedKeys>();
+    this.#published = (origin) => {
+      // They check nothing but what the server itself sends, which may have a new key since a moment ago.
+      const keys = keySets.get(origin) ?? publishedKeys(origin, this.#fetch, 0);
+      keySets.set(origin, keys);
+      return keys;
+    };
   }
 
   /**
@@ -119,20 +134,19 @@ export class DeviceDomain {
   }
 
   /**
-   * Makes the device a member and gets every key of the domain that is not retired; a member gets them all afresh, and
-   * keeps the retired ones it holds.
+   * Makes the device a member and gets the newest key of the domain. `decrypt` gets older ones when it needs them.
    *
    * @throws DeviceDomainError `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
    */
   join({ signal }: CallOptions = {}): Promise<Membership> {
     return this.#exclusively(signal, async () => {
       this.#refuseWhileLeaving();
-      return this.#register(0, signal);
+      return this.#register(signal);
     });
   }
 
   /**
-   * Gets the keys made since, and new tokens for those that ran out.
+   * Gets the newest key, and a new token.
    *
    * A member that was removed without knowing it is made a member again, if the domain lets it: the server does not
    * tell a renewal from a join, and `newMember` says so.
@@ -143,7 +157,7 @@ export class DeviceDomain {
     return this.#exclusively(signal, async () => {
       this.#refuseWhileLeaving();
       if (this.#state.status !== "member") throw notAMember();
-      return this.#register(validThrough(this.#state.credentials, this.#clock.now()), signal);
+      return this.#register(signal);
     });
   }
 
@@ -180,27 +194,27 @@ export class DeviceDomain {
   /** What the server says of the domain. @throws DomainServerError `DOMAIN_NOT_FOUND` before anybody joined it */
   async domain({ signal }: CallOptions = {}): Promise<DomainOverview> {
     const { url, domain } = this.#address;
-    const { body } = await withRetries(this.#policy, signal, () =>
-      exchange(this.#fetch, { method: "GET", url }, signal),
-    );
-    const overview = body as DomainOverview | null;
+    const overview = (await this.#get(url, signal)) as DomainOverview | null;
     if (overview?.domain !== domain) throw untrusted("it is of another domain");
     return overview;
   }
 
   /**
-   * Opens what was encrypted to the domain: a compact JWE, ECDH-ES+A256KW and A256GCM, with the `kid` of a key it holds.
+   * Opens what was encrypted to the domain: a compact JWE, ECDH-ES+A256KW and A256GCM, with the `kid` of a domain key. An
+   * older key that the device does not hold it gets from the domain's history, with the 99 next to it, and keeps it.
    *
-   * @throws DeviceDomainError `NOT_A_MEMBER`, `KEY_NOT_HELD` or `UNREADABLE_SECRET`
+   * @throws DeviceDomainError `NOT_A_MEMBER`, `KEY_NOT_HELD`, `KEY_RETIRED`, `UNREADABLE_SECRET`, `UNTRUSTED_ANSWER` or
+   *   `UNREACHABLE`
    */
   async decrypt(jwe: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
     signal?.throwIfAborted();
+    const { kid, keyVersion } = keyNamedBy(jwe);
     // As the store has them by now: another tab may have got a key since, or left.
     const { credentials } = (await this.#store.load(this.#address.url)) ?? this.#state;
     if (credentials.length === 0) throw notAMember();
-    const kid = keyIdOf(jwe);
-    const credential = credentials.find(({ keyVersion }) => domainKeyId(this.#address.domain, keyVersion) === kid);
-    if (!credential) throw new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}`);
+    const credential =
+      credentials.find((each) => each.kid === kid) ??
+      (await this.#exclusively(signal, () => this.#fromHistory(kid, keyVersion, signal)));
     try {
       const { plaintext } = await compactDecrypt(jwe, await usableKey(credential.privateKey, "deriveBits"), SEALING);
       return plaintext;
@@ -209,41 +223,89 @@ export class DeviceDomain {
     }
   }
 
-  async #register(afterKeyVersion: number, signal: AbortSignal | undefined): Promise<Membership> {
+  /** The credential of an older key, from the page of the history that holds it; keeps the whole page. */
+  async #fromHistory(kid: string, hint: number | null, signal: AbortSignal | undefined): Promise<StoredCredential> {
+    const keyVersion = hint ?? (await this.#versionOf(kid, signal));
+    const { credentials } = this.#state;
+    const newest = credentials.at(-1);
+    const known = credentials.find((each) => each.kid === kid);
+    if (known) return known;
+    if (!newest || keyVersion === null || keyVersion >= newest.keyVersion) throw keyNotHeld(kid);
+    const { url, domain } = this.#address;
+    const body = await this.#get(historyUrl(url, newest.keyVersion, keyVersion), signal);
+    const { context, nextPins } = this.#trust();
+    const page = await withRetries(this.#policy, signal, () =>
+      orAborted(checkHistory(body, domain, newest, context), signal),
+    );
+    // Sealed to another key of that version: it was made anew since, and the device has to renew.
+    if (page === null) throw keyNotHeld(kid);
+    const held = [...withCredentials(credentials, page, newest.kid), newest];
+    await this.#save({ ...this.#state, credentials: held, authority: await nextPins() });
+    const credential = page.find((each) => each.kid === kid);
+    if (credential) return credential;
+    if (page.some((each) => each.keyVersion === keyVersion)) throw keyNotHeld(kid);
+    throw new DeviceDomainError("KEY_RETIRED", `The key of version ${keyVersion} is retired: nobody gets it any more`);
+  }
+
+  /** The version of a domain key, for a secret that does not say; null if the domain has no such key. */
+  async #versionOf(kid: string, signal: AbortSignal | undefined): Promise<number | null> {
+    try {
+      const body = await this.#get(`${this.#address.url}/keys?kid=${encodeURIComponent(kid)}`, signal);
+      const { keys } = (body ?? {}) as { keys?: readonly { kid?: unknown; key_version?: unknown }[] };
+      const version = Array.isArray(keys) ? keys.find((key) => key?.kid === kid)?.key_version : undefined;
+      return Number.isSafeInteger(version) ? (version as number) : null;
+    } catch (error) {
+      if (error instanceof DomainServerError && error.error === "NOT_FOUND") return null;
+      throw error;
+    }
+  }
+
+  /** What to check the server's statements with, and the pins to keep once they hold. */
+  #trust(): Readonly<{ context: CredentialContext; nextPins: () => Promise<readonly string[]> }> {
+    const { authority } = this.#options;
+    const { domain, origin } = this.#address;
+    const pins = this.#state.authority.length > 0 ? this.#state.authority : null;
+    const pinned = new PinnedKeys(this.#published(origin), pins);
+    const given = authority === undefined ? null : ([authority].flat() as readonly Authority[]);
+    return {
+      context: {
+        authorityKeys: given ? keysOfAny(given.map((each) => keysOf(each, origin, this.#published))) : pinned.find,
+        expectations: { issuer: this.#issuer, domain, now: this.#clock.now(), tolerance: CLOCK_TOLERANCE_SECONDS },
+        keepsCryptoKeys: this.#store.keepsCryptoKeys,
+      },
+      nextPins: async () => (given ? this.#state.authority : pinned.nextPins()),
+    };
+  }
+
+  #get(url: string, signal: AbortSignal | undefined): Promise<unknown> {
+    return withRetries(this.#policy, signal, () => exchange(this.#fetch, { method: "GET", url }, signal));
+  }
+
+  async #register(signal: AbortSignal | undefined): Promise<Membership> {
     const { machineGuid, sealingKey, credentials: held } = this.#state;
     const { domain } = this.#address;
-    const { body, signedAt } = await this.#repeat(signal, () => this.#tryToRegister(afterKeyVersion, signal));
-    const context = {
-      domain,
-      machineGuid,
-      afterKeyVersion,
-      held,
-      sealingKey: sealingKey.privateKey,
-      authorityKeys: this.#authorityKeys,
-      expectations: { issuer: this.#issuer, domain, now: this.#clock.now(), tolerance: CLOCK_TOLERANCE_SECONDS },
-      keepsCryptoKeys: this.#store.keepsCryptoKeys,
-    };
+    const { body, signedAt } = await this.#repeat(signal, () => this.#tryToRegister(signal));
+    const { context, nextPins } = this.#trust();
+    const checked = { ...context, domain, machineGuid, held, sealingKey: sealingKey.privateKey };
     const { newMember, keyVersion, credentials } = await withRetries(this.#policy, signal, () =>
-      orAborted(checkRegistration(body, context), signal),
+      orAborted(checkRegistration(body, checked), signal),
     );
-    await this.#save({ ...this.#answered(), status: "member", credentials, effectiveAt: signedAt });
+    const authority = await nextPins();
+    await this.#save({ ...this.#answered(), status: "member", credentials, authority, effectiveAt: signedAt });
     return { newMember, keyVersion };
   }
 
   /** One try to register. While it has no answer, the state says that it may yet arrive. */
-  async #tryToRegister(
-    afterKeyVersion: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer & Readonly<{ signedAt: number }>> {
+  async #tryToRegister(signal: AbortSignal | undefined): Promise<Readonly<{ body: unknown; signedAt: number }>> {
     const before = this.#state;
-    const members = { afterKeyVersion, encryptionKey: before.sealingKey.publicJwk };
+    const members = { credentials: "newest", encryptionKey: before.sealingKey.publicJwk };
     let signedAt = 0;
     const begin = async (now: number) => {
       signedAt = now;
       await this.#save({ ...before, status: before.status === "left" ? "new" : before.status, unanswered: now });
     };
     try {
-      return { ...(await this.#ask("register", members, crypto.randomUUID(), signal, begin)), signedAt };
+      return { body: await this.#ask("register", members, crypto.randomUUID(), signal, begin), signedAt };
     } catch (error) {
       // What was refused will not happen; an earlier try may.
       if (isRefusal(error)) await this.#save(before);
@@ -273,7 +335,7 @@ export class DeviceDomain {
   async #overtakeRegistration(signal: AbortSignal | undefined): Promise<boolean> {
     if (!this.#mayYetRegister()) return false;
     try {
-      const { body, signedAt } = await this.#tryToRegister(0, signal);
+      const { body, signedAt } = await this.#tryToRegister(signal);
       answerFor(body, { domain: this.#address.domain, machineGuid: this.#state.machineGuid });
       await this.#save({ ...this.#answered(), effectiveAt: signedAt });
       return true;
@@ -291,7 +353,7 @@ export class DeviceDomain {
       return this.#save({ ...before, status: "leaving", leave: { idempotencyKey, signedAt } });
     };
     try {
-      const { body } = await this.#ask("deregister", {}, idempotencyKey, signal, begin);
+      const body = await this.#ask("deregister", {}, idempotencyKey, signal, begin);
       if ((body as { deregistered?: unknown } | null)?.deregistered !== true) {
         throw untrusted("it does not say that the device has left");
       }
@@ -322,7 +384,7 @@ export class DeviceDomain {
     idempotencyKey: string,
     signal: AbortSignal | undefined,
     beforeSending?: (signedAt: number) => Promise<void>,
-  ): Promise<Answer> {
+  ): Promise<unknown> {
     const { machineGuid, signingKey } = this.#state;
     const url = `${this.#address.url}/${action}`;
     const audience = new URL(new URL(url).pathname, this.#issuer).href;
@@ -335,6 +397,7 @@ export class DeviceDomain {
     );
     await beforeSending?.(signedAt);
     const headers = { "content-type": SIGNED_REQUEST_MEDIA_TYPE, ...authorization };
+    this.#lastJti = idempotencyKey;
     return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);
   }
 
@@ -363,11 +426,17 @@ export class DeviceDomain {
       try {
         return await work();
       } catch (error) {
-        const unproven = error instanceof DomainServerError && error.error === "DEVICE_PROOF_INVALID";
-        if (!unproven || !this.#clock.correct(error.answeredAt)) throw error;
+        const serverTime = error instanceof DomainServerError ? error.serverTime : null;
+        if (serverTime === null || !(await orAborted(this.#correctClock(serverTime), signal))) throw error;
         return await work();
       }
     });
+  }
+
+  /** Goes by the server's time from now on, if the domain authority signed it for the latest request. */
+  async #correctClock(serverTime: string): Promise<boolean> {
+    const { authorityKeys } = this.#trust().context;
+    return this.#clock.correct(await readServerTime(serverTime, this.#lastJti, this.#issuer, authorityKeys));
   }
 
   /** Runs a call once all before it are done, on what the store holds by then: another program may share it. */
@@ -402,9 +471,6 @@ const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** How far the device's clock may be off: what the server allows it, too. */
 const CLOCK_TOLERANCE_SECONDS = 300;
 
-/** How long before its end a token is worth renewing. */
-const RENEWAL_MILLISECONDS = 24 * 60 * 60 * 1000;
-
 /** Does something that no other program does with the same device meanwhile, as far as the store can see to that. */
 function exclusively<T>(
   store: DeviceStore,
@@ -437,15 +503,10 @@ async function newDevice(machineGuid: string, keepsCryptoKeys: boolean): Promise
     signingKey,
     sealingKey,
     credentials: [],
+    authority: [],
     leave: null,
     effectiveAt: null,
   };
-}
-
-/** The highest key version up to which every token that can be renewed is good for a while yet; 0 for none. */
-function validThrough(credentials: readonly StoredCredential[], now: number): number {
-  const ending = credentials.find(({ retired, expiresAt }) => !retired && expiresAt < now + RENEWAL_MILLISECONDS);
-  return ending ? ending.keyVersion - 1 : (credentials.at(-1)?.keyVersion ?? 0);
 }
 
 function isDenied(error: unknown): boolean {
@@ -456,12 +517,21 @@ function notAMember(): DeviceDomainError {
   return new DeviceDomainError("NOT_A_MEMBER", "The device is no member of the domain: join() first");
 }
 
-function keyIdOf(jwe: string): string {
+/** The key that a secret says it is encrypted to: its `kid`, and its version if that is there too. */
+function keyNamedBy(jwe: string): Readonly<{ kid: string; keyVersion: number | null }> {
   try {
-    return String(decodeProtectedHeader(jwe).kid);
+    const { kid, key_version: version } = decodeProtectedHeader(jwe);
+    return {
+      kid: String(kid),
+      keyVersion: Number.isSafeInteger(version) && (version as number) > 0 ? (version as number) : null,
+    };
   } catch (cause) {
     throw unreadable(cause);
   }
+}
+
+function keyNotHeld(kid: string): DeviceDomainError {
+  return new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}: renew() may bring it`);
 }
 
 function unreadable(cause: unknown): DeviceDomainError {

@@ -9,11 +9,11 @@ export type StoredKeyPair = Readonly<{ publicJwk: JWK; privateKey: StoredKey }>;
 /** A checked domain credential; `expiresAt` is the end of its token, in milliseconds since the Unix epoch. */
 export type StoredCredential = Readonly<{
   keyVersion: number;
+  /** The RFC 7638 thumbprint of the domain key. */
+  kid: string;
   token: string;
   expiresAt: number;
   privateKey: StoredKey;
-  /** Whether the server hands it out no more, so that it is kept as it is. */
-  retired?: boolean;
 }>;
 
 /** Where a device stands; `leaving` says that it is not known yet whether the server let it go. */
@@ -28,8 +28,10 @@ export type DeviceState = Readonly<{
   signingKey: StoredKeyPair;
   /** ECDH on P-256: domain keys are sealed to it. */
   sealingKey: StoredKeyPair;
-  /** In the order of their key versions. Those that are missing were retired before the device could get them. */
+  /** The last is the domain's newest, as far as the device knows; those before it are in the order of their versions. */
   credentials: readonly StoredCredential[];
+  /** The RFC 7638 thumbprints of the authority's keys that the device trusts; none before it joined. */
+  authority: readonly string[];
   /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
   leave: Readonly<{ idempotencyKey: string; signedAt: number }> | null;
   /** When the last join or leave that took effect was signed, in milliseconds since the epoch: what was signed before it,
@@ -68,7 +70,9 @@ export function isDeviceState(value: unknown): value is DeviceState {
     [state.signingKey, state.sealingKey].every((pair) => isPrivateJwk(pair?.privateKey) && isText(pair.publicJwk?.x)) &&
     Array.isArray(state.credentials) &&
     state.credentials.every(isCredential) &&
-    state.credentials.every(isNewerThanBefore) &&
+    new Set(state.credentials.map(({ kid }) => kid)).size === state.credentials.length &&
+    Array.isArray(state.authority) &&
+    state.authority.every(isText) &&
     (state.leave === null || (isText(state.leave?.idempotencyKey) && Number.isFinite(state.leave.signedAt))) &&
     (state.status === "leaving") === (state.leave !== null) &&
     (state.effectiveAt === null || Number.isFinite(state.effectiveAt)) &&
@@ -81,14 +85,11 @@ function isCredential(credential: StoredCredential | null): boolean {
     typeof credential === "object" &&
     credential !== null &&
     Number.isSafeInteger(credential.keyVersion) &&
+    isText(credential.kid) &&
     isText(credential.token) &&
     Number.isFinite(credential.expiresAt) &&
     isPrivateJwk(credential.privateKey)
   );
-}
-
-function isNewerThanBefore({ keyVersion }: StoredCredential, index: number, all: readonly StoredCredential[]): boolean {
-  return keyVersion > (all[index - 1]?.keyVersion ?? 0);
 }
 
 function isPrivateJwk(key: StoredKey | undefined): boolean {

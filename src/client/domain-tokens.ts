@@ -1,6 +1,7 @@
-import { createRemoteJWKSet, customFetch, errors, type JWK, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { errors, type JWK, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { DOMAIN_TOKEN_TYPE } from "../protocol/token-types.ts";
-import { DeviceDomainError } from "./errors.ts";
+import { keysMissing } from "./authority.ts";
+import { DeviceDomainError, type DeviceErrorName } from "./errors.ts";
 
 /** The claims of a domain token: that `cnf.jwk` is the public key of the domain `sub` in version `key_version`. */
 export type DomainTokenClaims = Readonly<{
@@ -12,7 +13,7 @@ export type DomainTokenClaims = Readonly<{
   exp: number;
 }>;
 
-/** What a token is held against. */
+/** What a statement of the domain authority is held against. */
 export type TokenExpectations = Readonly<{
   issuer?: string | undefined;
   domain?: string | undefined;
@@ -23,63 +24,61 @@ export type TokenExpectations = Readonly<{
 }>;
 
 /**
- * The keys that a server signs domain tokens with; fetched when needed, and kept for minutes.
- *
- * @param cooldown how long after that a token of an unknown key does not have them fetched again, in milliseconds: not 0
- *   where anybody may show tokens
- */
-export function authorityKeys(origin: string, fetch: typeof globalThis.fetch, cooldown: number): JWTVerifyGetKey {
-  return createRemoteJWKSet(new URL("/.well-known/jwks.json", origin), {
-    cooldownDuration: cooldown,
-    [customFetch]: async (url, options) => {
-      const response = await fetch(url, options).catch((cause) => Promise.reject(keysMissing(cause)));
-      if (response.status !== 200) throw keysMissing(`status ${response.status}`);
-      return response;
-    },
-  });
-}
-
-/**
  * Checks a domain token.
  *
- * @throws DeviceDomainError `INVALID_DOMAIN_TOKEN`, or `UNREACHABLE` if the authority's keys cannot be had
+ * @throws DeviceDomainError as `checkStatement` does
  * @see RFC 8725, JSON Web Token Best Current Practices, section 3
  */
 export async function checkDomainToken(
   token: string,
   keys: JWTVerifyGetKey,
-  { issuer, domain, now, tolerance }: TokenExpectations,
+  expectations: TokenExpectations,
 ): Promise<DomainTokenClaims> {
+  const claims = await checkStatement(token, DOMAIN_TOKEN_TYPE, ["key_version", "cnf"], keys, expectations);
+  if (isStatedKey(claims)) return claims as unknown as DomainTokenClaims;
+  throw new DeviceDomainError("INVALID_DOMAIN_TOKEN", "The domain token does not state a key of a domain");
+}
+
+/**
+ * Checks a statement of the domain authority.
+ *
+ * @param typ its kind
+ * @param claims the claims it must have besides `iss`, `sub`, `iat` and `exp`
+ * @throws DeviceDomainError `DOMAIN_TOKEN_EXPIRED`, `OTHER_DOMAIN`, `UNKNOWN_AUTHORITY` or `INVALID_DOMAIN_TOKEN`;
+ *   `UNREACHABLE` if the authority's keys cannot be had
+ */
+export async function checkStatement(
+  statement: string,
+  typ: string,
+  claims: readonly string[],
+  keys: JWTVerifyGetKey,
+  { issuer, domain, now, tolerance }: TokenExpectations,
+): Promise<JWTPayload> {
   try {
-    const { payload } = await jwtVerify(token, keys, {
+    const { payload } = await jwtVerify(statement, keys, {
       algorithms: ["ES256"],
-      typ: DOMAIN_TOKEN_TYPE,
-      requiredClaims: ["iss", "sub", "iat", "exp", "key_version", "cnf"],
+      typ,
+      requiredClaims: ["iss", "sub", "iat", "exp", ...claims],
       currentDate: new Date(now),
       clockTolerance: tolerance,
       ...(issuer === undefined ? {} : { issuer }),
       ...(domain === undefined ? {} : { subject: domain }),
     });
-    if (!isStatement(payload)) throw new errors.JWTInvalid("key_version or cnf.jwk is not a domain's");
+    if ((payload.iat ?? 0) * 1000 > now + tolerance * 1000) throw new errors.JWTInvalid("iat lies ahead");
     return payload;
   } catch (cause) {
     if (cause instanceof DeviceDomainError) throw cause;
     const { code = "", message = "" } = cause as Partial<errors.JOSEError>;
     if (KEYS_UNREADABLE.includes(code)) throw keysMissing(cause);
-    throw new DeviceDomainError("INVALID_DOMAIN_TOKEN", `The domain token does not hold: ${message}`, { cause });
+    throw new DeviceDomainError(nameOf(cause), `A statement of the domain authority does not hold: ${message}`, {
+      cause,
+    });
   }
 }
 
-/** The errors of jose for a key set that came too late, or cut. */
-const KEYS_UNREADABLE: readonly string[] = [errors.JWKSTimeout.code, errors.JOSEError.code];
-
-function keysMissing(cause: unknown): DeviceDomainError {
-  return new DeviceDomainError("UNREACHABLE", "The keys of the domain authority could not be had", { cause });
-}
-
-function isStatement(payload: object): payload is DomainTokenClaims {
-  const { key_version, cnf } = payload as { key_version: unknown; cnf: { jwk?: JWK } | null };
-  const jwk = cnf?.jwk;
+/** Whether `key_version` and `cnf.jwk` are a domain's. */
+export function isStatedKey({ key_version, cnf }: JWTPayload): boolean {
+  const jwk = (cnf as { jwk?: JWK } | null | undefined)?.jwk;
   return (
     Number.isSafeInteger(key_version) &&
     (key_version as number) >= 1 &&
@@ -89,4 +88,15 @@ function isStatement(payload: object): payload is DomainTokenClaims {
     typeof jwk.y === "string" &&
     !("d" in jwk)
   );
+}
+
+/** The errors of jose for a key set that came too late, or cut. */
+const KEYS_UNREADABLE: readonly string[] = [errors.JWKSTimeout.code, errors.JOSEError.code];
+
+function nameOf(cause: unknown): DeviceErrorName {
+  if (cause instanceof errors.JWTExpired) return "DOMAIN_TOKEN_EXPIRED";
+  if (cause instanceof errors.JWKSNoMatchingKey) return "UNKNOWN_AUTHORITY";
+  if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === "sub") return "OTHER_DOMAIN";
+  if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === "iss") return "UNKNOWN_AUTHORITY";
+  return "INVALID_DOMAIN_TOKEN";
 }

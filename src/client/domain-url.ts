@@ -31,11 +31,6 @@ export function serverOrigin(text: string | URL): string {
   throw invalid("must be https, or http on a loopback address");
 }
 
-/** The `kid` of a domain's key: `{domain}/{keyVersion}`. */
-export function domainKeyId(domain: string, keyVersion: number): string {
-  return `${domain}/${keyVersion}`;
-}
-
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }

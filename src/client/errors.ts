@@ -8,8 +8,10 @@ export type DeviceErrorName =
   | "NOT_A_MEMBER"
   /** A leave was begun whose outcome is not known: finish it with `leave()`. */
   | "LEAVE_UNFINISHED"
-  /** The secret is for another domain, or for a key version the device does not hold (yet): renew. */
+  /** The secret is for another domain, or for a key that the device does not hold yet: renew. */
   | "KEY_NOT_HELD"
+  /** The secret is for a key that was retired before the device got it: nobody hands that key out any more. */
+  | "KEY_RETIRED"
   /** The secret is no JWE that a domain's key opens. */
   | "UNREADABLE_SECRET"
   /** The server said something that does not hold up; nothing of it was stored. */
@@ -20,7 +22,15 @@ export type DeviceErrorName =
   | "STORE_MALFORMED"
   /** The newest key may be in the hands of a device that left, and the next does not exist yet. */
   | "ROLLOVER_DUE"
-  /** A domain token does not say what was asked of it, or is not the authority's. */
+  /** A domain token is past its end. */
+  | "DOMAIN_TOKEN_EXPIRED"
+  /** A domain token is of a key version below the lowest that will do. */
+  | "DOMAIN_TOKEN_OUTDATED"
+  /** A statement is of another domain than the one asked for. */
+  | "OTHER_DOMAIN"
+  /** A statement is signed by none of the authorities that are trusted. */
+  | "UNKNOWN_AUTHORITY"
+  /** A domain token is malformed, or its signature does not hold. */
   | "INVALID_DOMAIN_TOKEN";
 
 /** Something that went wrong on the device's own side: `error` says what, `retryable` whether to ask again later. */
@@ -45,7 +55,7 @@ export type ServerErrorDetails = Readonly<{
   detail: string | null;
   requestId: string | null;
   retryAfter: number | null;
-  answeredAt: number | null;
+  serverTime: string | null;
 }>;
 
 /**
@@ -67,10 +77,10 @@ export class DomainServerError extends Error {
   readonly retryable: boolean;
   /** How long the server asks to be left alone, in milliseconds. */
   readonly retryAfter: number | null;
-  /** When it answered, by its own clock, in milliseconds since the Unix epoch. */
-  readonly answeredAt: number | null;
+  /** Its time, as a JWS of the domain authority, if it refused the request for its time. */
+  readonly serverTime: string | null;
 
-  constructor({ error, status, code, title, detail, requestId, retryAfter, answeredAt }: ServerErrorDetails) {
+  constructor({ error, status, code, title, detail, requestId, retryAfter, serverTime }: ServerErrorDetails) {
     super(detail ?? title ?? `The server answered with status ${status}`);
     this.error = error;
     this.status = status;
@@ -79,7 +89,7 @@ export class DomainServerError extends Error {
     this.requestId = requestId;
     this.retryable = RETRYABLE.includes(status);
     this.retryAfter = retryAfter;
-    this.answeredAt = answeredAt;
+    this.serverTime = serverTime;
   }
 }
 

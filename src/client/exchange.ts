@@ -9,15 +9,13 @@ export type ClientRequest = Readonly<{
   body?: string;
 }>;
 
-/** What the server granted: its JSON, and when it answered by its own clock, in milliseconds since the Unix epoch. */
-export type Answer = Readonly<{ body: unknown; answeredAt: number | null }>;
-
 /** How long a server may take over one answer: a try that hangs must not hang the device. */
 const TRY_MILLISECONDS = 30_000;
 
 /**
  * Asks the server once.
  *
+ * @returns its JSON
  * @throws DomainServerError what it refuses
  * @throws DeviceDomainError `UNREACHABLE` if no whole answer comes back
  */
@@ -25,7 +23,7 @@ export async function exchange(
   fetch: typeof globalThis.fetch,
   { method, url, headers = {}, body }: ClientRequest,
   signal: AbortSignal | undefined,
-): Promise<Answer> {
+): Promise<unknown> {
   const limit = AbortSignal.timeout(TRY_MILLISECONDS);
   const either = signal ? AbortSignal.any([signal, limit]) : limit;
   try {
@@ -40,11 +38,10 @@ export async function exchange(
       }),
       either,
     );
-    const answeredAt = time(response.headers.get("date"));
     const text = await orAborted(response.text(), either);
-    if (!response.ok) throw refusal(response, text, answeredAt);
+    if (!response.ok) throw refusal(response, text);
     // A cut answer is no JSON any more: as good as none.
-    return { body: JSON.parse(text), answeredAt };
+    return JSON.parse(text);
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof DomainServerError) throw error;
@@ -52,7 +49,7 @@ export async function exchange(
   }
 }
 
-function refusal(response: Response, text: string, answeredAt: number | null): DomainServerError {
+function refusal(response: Response, text: string): DomainServerError {
   const { headers, status } = response;
   const problem = problemDocument(text);
   return new DomainServerError({
@@ -62,8 +59,8 @@ function refusal(response: Response, text: string, answeredAt: number | null): D
     title: textMember(problem, "title"),
     detail: textMember(problem, "detail"),
     requestId: headers.get("x-request-id"),
-    retryAfter: retryAfter(headers.get("retry-after"), answeredAt ?? Date.now()),
-    answeredAt,
+    retryAfter: retryAfter(headers.get("retry-after"), time(headers.get("date")) ?? Date.now()),
+    serverTime: textMember(problem, "serverTime"),
   });
 }
 

@@ -1,3 +1,4 @@
+export type { Authority } from "./authority.ts";
 export {
   type CallOptions,
   DeviceDomain,

@@ -1,18 +1,25 @@
-import { CompactEncrypt, type JWK } from "jose";
-import { publicMembers } from "../client/device-keys.ts";
-import { type DomainAddress, domainAddress, domainKeyId } from "../client/domain-url.ts";
+import { CompactEncrypt, type JWK, type JWTVerifyGetKey } from "jose";
+import { type Authority, keysOf, keysOfAny } from "../client/authority.ts";
+import { isSameKey } from "../client/device-keys.ts";
+import { type DomainAddress, domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { type ClientRequest, exchange } from "../client/exchange.ts";
-import { DEFAULT_RETRIES, type Pause, pauseByClock, retryDelay, withRetries } from "../client/retries.ts";
+import { DEFAULT_RETRIES, type Pause, pauseByClock, withRetries } from "../client/retries.ts";
+import { keptKeys } from "./kept-keys.ts";
+import { type CurrentKey, checkKeyStatement, untrusted } from "./key-statement.ts";
+import { isOlder, MemoryRevisionStore, type RevisionStore } from "./revision-store.ts";
 
 /** How a secret is encrypted to a domain. */
 export type EncryptionOptions = Readonly<{
-  /** While the newest key may be in the hands of a device that left: refuse (the default), or wait for the next key. */
-  whenRolloverDue?: "refuse" | "wait" | undefined;
-  /** How long to wait for the next key, in milliseconds; a minute if left out. */
-  waitMilliseconds?: number | undefined;
-  /** The admin token, for a licence server that may have the domain make its next key at once. */
-  requestRollover?: Readonly<{ adminToken: string }> | undefined;
+  /**
+   * The domain authority to trust, or several. Left out, it is the server of the domain's URL: give it where something
+   * between here and there ends TLS.
+   */
+  authority?: Authority | readonly Authority[] | undefined;
+  /** What the server calls itself, if that is not the origin of the domain's URL. */
+  issuer?: string | undefined;
+  /** Keeps which statements were seen; in memory if left out. */
+  revisions?: RevisionStore | undefined;
   fetch?: typeof fetch | undefined;
   signal?: AbortSignal | undefined;
   /** How often a request that failed in a way that may pass is repeated; 4 times if left out. */
@@ -21,17 +28,17 @@ export type EncryptionOptions = Readonly<{
   pause?: Pause | undefined;
 }>;
 
-const WAIT_MILLISECONDS = 60_000;
+const revisionsSeen = new MemoryRevisionStore();
 
 /**
  * Encrypts a secret to all members of a domain, present and future, and to nobody who left: with the domain's current
- * key only.
+ * key only, as the domain authority signed it a moment ago. A rollover that is due is carried out first.
  *
  * @param url the domain's URL, such as `https://host/domains/den`
  * @param secret bytes, or a text that is encrypted as UTF-8
- * @returns a compact JWE, ECDH-ES+A256KW and A256GCM, with `kid` `{domain}/{keyVersion}`
- * @throws DeviceDomainError `ROLLOVER_DUE` while there is no current key, `INVALID_DOMAIN_URL`, `UNTRUSTED_ANSWER` or
- *   `UNREACHABLE`; DomainServerError such as `DOMAIN_NOT_FOUND`
+ * @returns a compact JWE, ECDH-ES+A256KW and A256GCM, with the `kid` and the `key_version` of the key
+ * @throws DeviceDomainError `UNTRUSTED_ANSWER`, `ROLLOVER_DUE` if devices leave faster than keys are made,
+ *   `INVALID_DOMAIN_URL` or `UNREACHABLE`; DomainServerError such as `DOMAIN_NOT_FOUND`
  * @see RFC 7516, JSON Web Encryption (JWE), section 3.1; RFC 7518, JSON Web Algorithms (JWA), section 4.6
  */
 export async function encryptToDomain(
@@ -39,71 +46,46 @@ export async function encryptToDomain(
   secret: Uint8Array | string,
   options: EncryptionOptions = {},
 ): Promise<string> {
-  const key = await currentKey(domainAddress(url), options);
+  const { retries = DEFAULT_RETRIES, pause = pauseByClock, signal } = options;
+  const address = domainAddress(url);
+  const { jwk, kid, keyVersion } = await withRetries({ retries, pause }, signal, () => currentKey(address, options));
   const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : secret;
   return new CompactEncrypt(bytes)
-    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", kid: key.kid as string })
-    .encrypt(key);
+    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", kid, key_version: keyVersion })
+    .encrypt(jwk);
 }
 
-/** The domain's current public key, once there is one. */
-async function currentKey(address: DomainAddress, options: EncryptionOptions): Promise<JWK> {
-  const { whenRolloverDue = "refuse", retries = DEFAULT_RETRIES, pause = pauseByClock, signal } = options;
-  const find = () => withRetries({ retries, pause }, signal, () => findCurrentKey(address, options));
-  let key = await find();
-  let left = whenRolloverDue === "wait" ? (options.waitMilliseconds ?? WAIT_MILLISECONDS) : 0;
-  for (let attempt = 1; !key && left > 0; attempt++) {
-    const delay = Math.min(retryDelay(attempt), left);
-    await pause(delay, signal);
-    // A delay of next to nothing counts as well: the loop must come to an end.
-    left -= Math.max(delay, 1);
-    key = await find();
-  }
-  if (key) return key;
-  throw new DeviceDomainError(
-    "ROLLOVER_DUE",
-    `A device left ${address.domain}, or none ever joined: the next registration makes the key to encrypt to`,
-  );
+/** The domain's current key; made now, if a rollover is due. */
+async function currentKey(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey> {
+  const found = await readCurrentKey(address, options);
+  if (found) return found;
+  await ask({ method: "POST", url: `${address.url}/rollover` }, options);
+  const made = await readCurrentKey(address, options);
+  if (made) return made;
+  throw new DeviceDomainError("ROLLOVER_DUE", `A device left ${address.domain} since its last key was made: ask again`);
 }
 
-/** One try to find it. A rollover whose answer was lost is not asked for again: the next try finds the key it made. */
-async function findCurrentKey(address: DomainAddress, options: EncryptionOptions): Promise<JWK | null> {
-  const key = await readCurrentKey(address, options);
-  if (key || !options.requestRollover) return key;
-  await ask(rolloverRequest(address, options.requestRollover.adminToken), options);
-  return readCurrentKey(address, options);
+/** The key that a signed statement calls current; null while a rollover is due. */
+async function readCurrentKey({ url, domain, origin }: DomainAddress, options: EncryptionOptions) {
+  const { revisions = revisionsSeen, issuer = origin } = options;
+  const body = (await ask({ method: "GET", url: `${url}/keys` }, options)) as KeySet | null;
+  if (!Array.isArray(body?.keys) || typeof body.statement !== "string") throw untrusted("it is not signed");
+  const { seen, key } = await checkKeyStatement(body.statement, domain, issuer, keysToTrust(origin, options));
+  const newest = await revisions.load(url);
+  if (newest && isOlder(seen, newest)) throw untrusted("it is older than one that was seen");
+  if (!newest || isOlder(newest, seen)) await revisions.save(url, seen);
+  if (key && !body.keys.some((each) => isSameKey(each ?? {}, key.jwk))) throw untrusted("it lacks the key it states");
+  if ((key?.keyVersion ?? null) !== body.currentKeyVersion) throw untrusted("it names another key than its statement");
+  return key;
 }
 
-/** The key that the domain's key set calls current; null while it calls none so. */
-async function readCurrentKey(address: DomainAddress, options: EncryptionOptions): Promise<JWK | null> {
-  const { url, domain } = address;
-  const body = await ask({ method: "GET", url: `${url}/keys` }, options);
-  const { keys, currentKeyVersion } = (body ?? {}) as { keys?: unknown; currentKeyVersion?: unknown };
-  if (currentKeyVersion === null && Array.isArray(keys)) return null;
-  const kid = domainKeyId(domain, Number(currentKeyVersion));
-  const found = Array.isArray(keys) ? (keys as JWK[]).find((each) => each?.kid === kid) : undefined;
-  const key = publicMembers(found ?? {});
-  if (await isUsable(key)) return { ...key, kid };
-  throw new DeviceDomainError("UNTRUSTED_ANSWER", "The server's answer is refused: it has no usable current key");
-}
+type KeySet = Readonly<{ keys?: readonly (JWK | null)[]; currentKeyVersion?: unknown; statement?: unknown }>;
 
-async function isUsable(key: JWK): Promise<boolean> {
-  return crypto.subtle.importKey("jwk", key as JsonWebKey, { name: "ECDH", namedCurve: "P-256" }, false, []).then(
-    () => true,
-    () => false,
-  );
-}
-
-function rolloverRequest({ origin, domain }: DomainAddress, adminToken: string): ClientRequest {
-  return {
-    method: "POST",
-    url: `${origin}/admin/domains/${domain}/rollover`,
-    headers: { "content-type": "application/json", authorization: `Bearer ${adminToken}` },
-    body: JSON.stringify({ when: "now" }),
-  };
+function keysToTrust(origin: string, { authority = origin, fetch }: EncryptionOptions): JWTVerifyGetKey {
+  const authorities = [authority].flat() as readonly Authority[];
+  return keysOfAny(authorities.map((each) => keysOf(each, origin, (at) => keptKeys(at, fetch))));
 }
 
 async function ask(request: ClientRequest, { fetch = globalThis.fetch, signal }: EncryptionOptions): Promise<unknown> {
-  const { body } = await exchange((input, init) => fetch(input, init), request, signal);
-  return body;
+  return exchange((input, init) => fetch(input, init), request, signal);
 }

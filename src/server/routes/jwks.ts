@@ -23,16 +23,20 @@ function publicKey({ kty, crv, x, y, kid }: JWK) {
   return { kty, crv, x, y, kid, use: "sig", alg: "ES256" };
 }
 
-const signed = new WeakMap<Config, readonly string[]>();
+/** A statement holds for so long, and is signed again once a day: until then the entity tag stays. */
+const LIFETIME_SECONDS = 30 * 24 * 60 * 60;
+const REUSE_MILLISECONDS = 24 * 60 * 60 * 1000;
 
-/** Signed once in an isolate, so that the entity tag stays. */
+const signed = new WeakMap<Config, Readonly<{ at: number; rotations: readonly string[] }>>();
+
 async function rotationsOf(config: Config, issuer: string): Promise<readonly string[]> {
   const known = signed.get(config);
-  if (known) return known;
+  const now = Date.now();
+  if (known && Math.abs(now - known.at) < REUSE_MILLISECONDS) return known.rotations;
   const [present, ...former] = config.domainAuthorityKeys as Keys;
   const claims = { cnf: { jwk: publicKey(present) } };
-  const about = { issuer, issuedAt: Date.now() };
+  const about = { issuer, issuedAt: now, lifetimeSeconds: LIFETIME_SECONDS };
   const rotations = await Promise.all(former.map((key) => signStatement(AUTHORITY_ROTATION_TYPE, claims, about, key)));
-  signed.set(config, rotations);
+  signed.set(config, { at: now, rotations });
   return rotations;
 }

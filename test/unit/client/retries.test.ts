@@ -1,7 +1,23 @@
+import { decodeJwt, type JWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
 import { pauseByClock } from "../../../src/client/retries.ts";
-import { cut, FAKE_DOMAIN_URL, FakeServer, type Fate, hang, refuse, unreached } from "../../support/fake-server.ts";
+import { signStatement } from "../../../src/server/crypto/signed-statements.ts";
+import {
+  cut,
+  FAKE_DOMAIN_URL,
+  FakeServer,
+  type Fate,
+  hang,
+  newAuthorityKey,
+  refuse,
+  unreached,
+} from "../../support/fake-server.ts";
+
+const stranger = await newAuthorityKey("stranger");
+
+/** What is wrong with a signed time. */
+type SignedTime = { key?: JWK; typ?: string; issuer?: string; jti?: string };
 
 let server: FakeServer;
 let pauses: number[];
@@ -249,12 +265,56 @@ describe("a device whose clock is wrong", () => {
 
   it("is told so once; a proof that fails for another reason is not tried again", async () => {
     const device = await open();
-    server.fates.push(refuse(403, "DEVICE_PROOF_INVALID", { date: new Date(realNow()).toUTCString() }));
+    server.fates.push(refuse(403, "DEVICE_PROOF_INVALID"));
     await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_PROOF_INVALID", retryable: false });
-    const past = { date: new Date(realNow() - 900_000).toUTCString() };
-    server.fates.push(refuse(403, "DEVICE_PROOF_INVALID", past), refuse(403, "DEVICE_PROOF_INVALID", past));
+    expect(server.seen).toEqual([]);
+    expect(pauses).toEqual([]);
+  });
+
+  it("does not go by a date that nobody signed", async () => {
+    const device = await open();
+    const date = new Date(realNow() - 900_000).toUTCString();
+    server.fates.push(refuse(403, "DEVICE_PROOF_INVALID", { date }));
+    await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_PROOF_INVALID" });
+    expect(server.seen).toEqual([]);
+  });
+
+  /** The time as the server would sign it for a request that is signed `ahead` of its clock, with some claims changed. */
+  const serverTime =
+    ({
+      key = server.authorityKey,
+      typ = "server-time+jwt",
+      issuer = server.issuer,
+      ...claims
+    }: SignedTime = {}): Fate =>
+    async (_pass, { body }) => {
+      const { jti } = decodeJwt(String(body));
+      const about = { issuer, issuedAt: realNow() - 900_000 };
+      const statement = await signStatement(typ, { jti, ...claims }, about, key);
+      const problem = { error: "DEVICE_PROOF_INVALID", status: 403, serverTime: statement };
+      return Response.json(problem, { status: 403 });
+    };
+
+  it("goes by a time that the authority signed for its request", async () => {
+    const device = await open();
+    server.fates.push(serverTime(), serverTime());
     await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_PROOF_INVALID" });
     expect(server.fates).toEqual([]);
-    expect(pauses).toEqual([]);
+  });
+
+  it.each<[string, () => Fate]>([
+    ["signed for another request", () => serverTime({ jti: crypto.randomUUID() })],
+    ["signed by another key", () => serverTime({ key: { ...stranger, kid: "authority" } })],
+    ["signed by a key that the authority does not have", () => serverTime({ key: stranger })],
+    ["that is another statement", () => serverTime({ typ: "domain-token+jwt" })],
+    ["of another server", () => serverTime({ issuer: "https://elsewhere.example" })],
+  ])("does not go by a time %s", async (_, fate) => {
+    const device = await open();
+    server.fates.push(fate());
+    await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_PROOF_INVALID" });
+    // It did not sign another one for that time.
+    expect(server.seen).toEqual([]);
+    expect((await device.join()).newMember).toBe(true);
+    expect(Math.abs((server.seen[0]?.proof.signedAt ?? 0) - realNow())).toBeLessThan(60_000);
   });
 });

@@ -36,11 +36,14 @@ describe("a device in files", () => {
     expect(await open()).toMatchObject({ status: "left", currentKeyVersion: null });
   });
 
-  it("is found again without keys that were retired, and with those it held before", async () => {
+  it("is found again with the keys it got from the history, and those it held before", async () => {
     await (await open()).join();
-    for (let version = 2; version <= 5; version++) await server.rollOver();
+    for (let version = 2; version <= 4; version++) await server.rollOver();
+    const secret = await encryptToDomain(FAKE_DOMAIN_URL, "a secret", { fetch: server.fetch });
+    await server.rollOver();
     server.retireKeys(3);
     await (await open()).renew();
+    await (await open()).decrypt(secret);
     const { credentials } = JSON.parse(await readFile(await file(), "utf8"));
     expect(credentials.map(({ keyVersion }: { keyVersion: number }) => keyVersion)).toEqual([1, 4, 5]);
     expect(await (await open()).renew()).toEqual({ newMember: false, keyVersion: 5 });
@@ -92,7 +95,9 @@ describe("a device in files", () => {
     ["of a later version", (text) => text.replace('"version": 1', '"version": 2')],
     ["without its device key", (text) => text.replace('"signingKey"', '"signing"')],
     ["without its status", (text) => text.replace('"member"', '"guest"')],
-    ["with a key of no version", (text) => text.replace('"keyVersion": 1', '"keyVersion": 0')],
+    ["with a key of no version", (text) => text.replace('"keyVersion": 1', '"keyVersion": "1"')],
+    ["with a key of no name", (text) => text.replace('"kid"', '"id"')],
+    ["without its authority", (text) => text.replace('"authority"', '"authorities"')],
     ["with a key twice", (text) => text.replace(/"credentials": \[([^\]]*)\]/, '"credentials": [$1,$1]')],
     ["without a domain's key", (text) => text.replace('"privateKey": {\n        "kty"', '"private": {\n        "kty"')],
     ["in a leave that it does not know", (text) => text.replace('"member"', '"leaving"')],

@@ -1,0 +1,144 @@
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  decodeProtectedHeader,
+  errors,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from "jose";
+import { AUTHORITY_ROTATION_TYPE } from "../protocol/token-types.ts";
+import { serverOrigin } from "./domain-url.ts";
+import { DeviceDomainError } from "./errors.ts";
+
+/**
+ * A domain authority that is trusted: all keys that a server publishes, the keys of a JWK Set, or the keys with these
+ * RFC 7638 thumbprints and their successors, published by the server at `url`.
+ */
+export type Authority =
+  | string
+  | URL
+  | JSONWebKeySet
+  | Readonly<{ thumbprints: readonly string[]; url?: string | URL | undefined }>;
+
+/** The keys that a server publishes; fetched when needed, and kept for minutes. */
+export type PublishedKeys = JWTVerifyGetKey & Readonly<{ jwks: () => JSONWebKeySet | undefined }>;
+
+/** A published key set with statements of former keys on their successor. */
+type RotatedKeySet = JSONWebKeySet & Readonly<{ rotations?: readonly string[] }>;
+
+/**
+ * The keys that a server signs with.
+ *
+ * @param cooldown how long after a fetch a statement of an unknown key does not cause another, in milliseconds: not 0
+ *   where anybody may show statements
+ */
+export function publishedKeys(origin: string, fetch: typeof globalThis.fetch, cooldown: number): PublishedKeys {
+  return createRemoteJWKSet(new URL("/.well-known/jwks.json", origin), {
+    cooldownDuration: cooldown,
+    [customFetch]: async (url, options) => {
+      const response = await fetch(url, options).catch((cause) => Promise.reject(keysMissing(cause)));
+      if (response.status !== 200) throw keysMissing(`status ${response.status}`);
+      return response;
+    },
+  });
+}
+
+/**
+ * The keys of an authority.
+ *
+ * @param origin the server that publishes keys with thumbprints, where their authority does not say
+ * @param published the published keys of an origin
+ * @throws DeviceDomainError `INVALID_DOMAIN_URL`
+ */
+export function keysOf(
+  authority: Authority,
+  origin: string | null,
+  published: (origin: string) => PublishedKeys,
+): JWTVerifyGetKey {
+  if (typeof authority === "string" || authority instanceof URL) return published(serverOrigin(authority));
+  if ("thumbprints" in authority) {
+    const { thumbprints, url = origin } = authority;
+    return new PinnedKeys(published(serverOrigin(url ?? "")), thumbprints).find;
+  }
+  return createLocalJWKSet(authority);
+}
+
+/** The keys of several authorities: the first that knows a key gives it. */
+export function keysOfAny(sources: readonly JWTVerifyGetKey[]): JWTVerifyGetKey {
+  return async (header, token) => {
+    for (const find of sources) {
+      try {
+        return await find(header, token);
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      }
+    }
+    throw new errors.JWKSNoMatchingKey();
+  };
+}
+
+/** Published keys, as far as they are pinned, or a pinned key vouches for them. */
+export class PinnedKeys {
+  readonly #published: PublishedKeys;
+  readonly #pins: readonly string[] | null;
+  readonly #used = new Set<string>();
+
+  /** @param pins RFC 7638 thumbprints; null trusts every published key, on first use */
+  constructor(published: PublishedKeys, pins: readonly string[] | null) {
+    this.#published = published;
+    this.#pins = pins;
+  }
+
+  /** The key that a statement names. @throws JWKSNoMatchingKey if it is none of these */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    const key = await this.#published(header, token);
+    const jwk = this.#listed.find(({ kid }) => kid !== undefined && kid === header?.kid);
+    if (!jwk || !(await this.#isTrusted(jwk))) throw new errors.JWKSNoMatchingKey();
+    this.#used.add(await calculateJwkThumbprint(jwk));
+    return key;
+  };
+
+  /** The thumbprints to pin once all that was checked holds: the keys that were used, and the former pins still listed. */
+  async nextPins(): Promise<readonly string[]> {
+    const listed = await Promise.all(this.#listed.map((jwk) => calculateJwkThumbprint(jwk)));
+    return listed.filter((thumbprint) => this.#used.has(thumbprint) || this.#pins?.includes(thumbprint));
+  }
+
+  get #listed(): readonly JWK[] {
+    return this.#published.jwks()?.keys ?? [];
+  }
+
+  async #isTrusted(jwk: JWK): Promise<boolean> {
+    if (this.#pins === null || (await this.#isPinned(jwk))) return true;
+    const { rotations = [] } = (this.#published.jwks() ?? {}) as RotatedKeySet;
+    for (const rotation of rotations) if (await this.#vouches(rotation, jwk)) return true;
+    return false;
+  }
+
+  async #isPinned(jwk: JWK): Promise<boolean> {
+    return this.#pins?.includes(await calculateJwkThumbprint(jwk)) ?? false;
+  }
+
+  /** Whether a statement is that of a pinned key on its successor, which is this key. */
+  async #vouches(rotation: string, successor: JWK): Promise<boolean> {
+    try {
+      const { kid } = decodeProtectedHeader(rotation);
+      const former = this.#listed.find((jwk) => jwk.kid === kid);
+      if (!former || !(await this.#isPinned(former))) return false;
+      const options = { algorithms: ["ES256"], typ: AUTHORITY_ROTATION_TYPE, requiredClaims: ["exp", "cnf"] };
+      const { payload } = await jwtVerify<{ cnf: { jwk: JWK } }>(rotation, former, options);
+      return (await calculateJwkThumbprint(payload.cnf.jwk)) === (await calculateJwkThumbprint(successor));
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The authority's keys could not be had. */
+export function keysMissing(cause: unknown): DeviceDomainError {
+  return new DeviceDomainError("UNREACHABLE", "The keys of the domain authority could not be had", { cause });
+}

@@ -1,0 +1,152 @@
+import { calculateJwkThumbprint, type JSONWebKeySet, type JWK } from "jose";
+import { beforeEach, describe, expect, it } from "vitest";
+import { DeviceDomain, type DeviceDomainOptions, MemoryStore } from "../../../src/client/index.ts";
+import { encryptToDomain } from "../../../src/licence/index.ts";
+import { FAKE_DOMAIN_URL, FAKE_ORIGIN, FakeServer, newAuthorityKey } from "../../support/fake-server.ts";
+
+const [first, second, third] = (await Promise.all(["first", "second", "third"].map(newAuthorityKey))) as [
+  JWK,
+  JWK,
+  JWK,
+];
+
+let server: FakeServer;
+let store: MemoryStore;
+
+const open = (options: DeviceDomainOptions = {}) =>
+  DeviceDomain.open(FAKE_DOMAIN_URL, { store, fetch: server.fetch, pause: async () => {}, ...options });
+const pins = async () => (await store.load(FAKE_DOMAIN_URL))?.authority;
+const publicHalf = ({ d, ...jwk }: JWK) => jwk as JWK;
+const keySet = (...keys: JWK[]) => ({ keys: keys.map(publicHalf) }) as JSONWebKeySet;
+
+/** The same domain, served with other authority keys from now on. */
+function rotate(...keys: [JWK, ...JWK[]]): void {
+  server.authorityKeys.splice(0, server.authorityKeys.length, ...keys);
+}
+
+beforeEach(() => {
+  server = new FakeServer(first);
+  store = new MemoryStore();
+});
+
+describe("a device", () => {
+  it("trusts the key that signed what it first got, and remembers it", async () => {
+    rotate(first, second);
+    expect(await pins()).toBeUndefined();
+    await (await open()).join();
+    expect(await pins()).toEqual([await calculateJwkThumbprint(first)]);
+  });
+
+  it("refuses another authority, also as another program, and goes on with its own", async () => {
+    await (await open()).join();
+    const before = await store.load(FAKE_DOMAIN_URL);
+    rotate(second);
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect((await store.load(FAKE_DOMAIN_URL))?.credentials).toEqual(before?.credentials);
+    expect(await pins()).toEqual(before?.authority);
+    rotate(first);
+    await (await open()).renew();
+  });
+
+  it("refuses another authority that is published beside its own", async () => {
+    await (await open()).join();
+    rotate(second, first);
+    server.keySetFate = async (pass) => {
+      const { keys } = (await (await pass()).json()) as JSONWebKeySet;
+      return Response.json({ keys });
+    };
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("follows a rotation that its authority vouches for, and then one more", async () => {
+    const device = await open();
+    await device.join();
+    rotate(second, first);
+    await device.renew();
+    rotate(third, second);
+    await device.renew();
+    expect(await pins()).toEqual([await calculateJwkThumbprint(third), await calculateJwkThumbprint(second)]);
+    rotate(first);
+    await expect(device.renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("follows the newest of several rotations that it missed", async () => {
+    await (await open()).join();
+    rotate(third, second, first);
+    await (await open()).renew();
+  });
+
+  it("does not take another key's word for a successor", async () => {
+    await (await open()).join();
+    // The second vouches for the third, and nobody for the second.
+    rotate(third, second);
+    const stolen = await server.fetch(`${FAKE_ORIGIN}/.well-known/jwks.json`);
+    const { rotations } = (await stolen.json()) as { rotations: string[] };
+    server.keySetFate = async () => Response.json({ ...keySet(third, second, first), rotations });
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("does not take a rotation to one key for one to another", async () => {
+    await (await open()).join();
+    rotate(second, first);
+    const { rotations } = (await (await server.fetch(`${FAKE_ORIGIN}/.well-known/jwks.json`)).json()) as never;
+    rotate(third, first);
+    server.keySetFate = async () => Response.json({ ...keySet(third, second, first), rotations });
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("does not trust what an attacker showed it while a first join failed", async () => {
+    const device = await open();
+    rotate(second);
+    server.spoil.answer = ({ answer }) => {
+      answer.keyVersion = 9;
+    };
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    server.spoil = {};
+    rotate(first);
+    await device.join();
+    expect(await pins()).toEqual([await calculateJwkThumbprint(first)]);
+  });
+});
+
+describe("a device that is given its authority", () => {
+  it.each<[string, () => Promise<DeviceDomainOptions["authority"]>]>([
+    ["by the URL of its server", async () => FAKE_ORIGIN],
+    ["by the keys", async () => keySet(first)],
+    ["by thumbprints", async () => ({ thumbprints: [await calculateJwkThumbprint(first)] })],
+    [
+      "by thumbprints, and where",
+      async () => ({ thumbprints: [await calculateJwkThumbprint(first)], url: FAKE_ORIGIN }),
+    ],
+    ["among others", async () => [keySet(third), keySet(first)]],
+  ])("%s, trusts it", async (_, authority) => {
+    const device = await open({ authority: await authority() });
+    expect((await device.join()).newMember).toBe(true);
+    const secret = await encryptToDomain(FAKE_DOMAIN_URL, "secret", {
+      fetch: server.fetch,
+      authority: await authority(),
+    });
+    expect(new TextDecoder().decode(await device.decrypt(secret))).toBe("secret");
+  });
+
+  it.each<[string, () => Promise<DeviceDomainOptions["authority"]>]>([
+    ["by the keys", async () => keySet(second)],
+    ["by thumbprints", async () => ({ thumbprints: [await calculateJwkThumbprint(second)] })],
+    ["by several of both", async () => [keySet(second), { thumbprints: [await calculateJwkThumbprint(third)] }]],
+    ["by no thumbprint at all", async () => ({ thumbprints: [] })],
+    ["by no authority at all", async () => []],
+  ])("%s, trusts no other", async (_, authority) => {
+    const device = await open({ authority: await authority() });
+    await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(device.status).toBe("new");
+    const secret = encryptToDomain(FAKE_DOMAIN_URL, "secret", { fetch: server.fetch, authority: await authority() });
+    await expect(secret).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("by thumbprints, follows a rotation", async () => {
+    const device = await open({ authority: { thumbprints: [await calculateJwkThumbprint(first)] } });
+    await device.join();
+    rotate(second, first);
+    await device.renew();
+  });
+});
