@@ -131,7 +131,7 @@ export const authorityKeySetAnswer = z
     keys: z.array(authorityKey).min(1).meta({ description: "The first key signs. All of them verify." }),
     rotations: z.array(compactJws).min(1).optional().meta({
       description:
-        "One JWS of each former key, which vouches for the first key (`typ: authority-rotation+jwt`, claims `iss`, `iat`, `cnf.jwk`). A device that trusts a former key trusts the first key by it. Absent if there is one key only.",
+        "One JWS of each former key, which vouches for the first key (`typ: authority-rotation+jwt`, claims `iss`, `iat`, `exp`, `cnf.jwk`). A device that trusts a former key trusts the first key by it. Signed again once a day. Absent if there is only one key.",
     }),
   })
   .meta({

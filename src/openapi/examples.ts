@@ -47,6 +47,8 @@ export function signedRequest(path: string, members: object): string {
   return compact(header, { ...members, ...signedClaims(path) });
 }
 
+const ROTATION = { exp: SIGNED_AT + 2_592_000, cnf: { jwk: AUTHORITY_KEY } };
+
 /** The server's time, for the device whose signed request it refused. */
 export const SERVER_TIME = statement("server-time+jwt", { jti: signedClaims("").jti });
 
@@ -138,7 +140,7 @@ export const ANSWER = {
   authorityKeys: { keys: [AUTHORITY_KEY] },
   rotatedAuthorityKeys: {
     keys: [AUTHORITY_KEY, FORMER_AUTHORITY_KEY],
-    rotations: [statement("authority-rotation+jwt", { cnf: { jwk: AUTHORITY_KEY } }, FORMER_AUTHORITY_KEY.kid)],
+    rotations: [statement("authority-rotation+jwt", ROTATION, FORMER_AUTHORITY_KEY.kid)],
   },
   well: { status: "ok", database: "ok", secrets: "ok", copy: { domains: 0, seconds: 0 } },
   failing: { status: "failing", database: "unmigrated", secrets: "ok", copy: { domains: 12, seconds: 90.5 } },

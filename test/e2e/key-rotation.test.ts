@@ -1,22 +1,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { decodeProtectedHeader, type JWK } from "jose";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
+import { afterEach, describe, expect, it } from "vitest";
+import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
 import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
-import { verifyDomainToken } from "../../src/licence/domain-token-verification.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 
 const ISSUER = "https://domains.example";
 
 let server: EmbeddedServer;
-afterEach(async () => {
-  vi.useRealTimers();
-  await server?.stop();
-});
+afterEach(() => server?.stop());
 
 const set = (...keys: JWK[]) => JSON.stringify({ keys });
 
@@ -35,6 +31,9 @@ const PATIENT = { retries: 10_000, pause: () => new Promise<void>((resolve) => s
 
 const open = (domain: string) =>
   DeviceDomain.open(`${server.url}/domains/${domain}`, { store: new MemoryStore(), issuer: ISSUER, ...PATIENT });
+
+const encrypt = (domain: string, secret: string) =>
+  encryptToDomain(`${server.url}/domains/${domain}`, secret, { issuer: ISSUER, ...PATIENT });
 
 const text = (plaintext: Uint8Array) => new TextDecoder().decode(plaintext);
 
@@ -94,7 +93,7 @@ describe("a new key-encryption key", () => {
     await manyKeys();
     const resident = await open("home");
     await resident.join();
-    const secret = await encryptToDomain(`${server.url}/domains/home`, "from before");
+    const secret = await encrypt("home", "from before");
 
     await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
     expect((await ask("GET", "/admin/key-encryption")).body).toEqual({
@@ -110,7 +109,7 @@ describe("a new key-encryption key", () => {
       for (; !stopped; left++) {
         const device = await open(`busy-${number}`);
         await device.join();
-        const jwe = await encryptToDomain(`${server.url}/domains/busy-${number}`, `secret ${left}`, PATIENT);
+        const jwe = await encrypt(`busy-${number}`, `secret ${left}`);
         expect(text(await device.decrypt(jwe))).toBe(`secret ${left}`);
         await device.leave();
       }
@@ -185,53 +184,6 @@ describe("a new key-encryption key", () => {
     await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
     expect((await ask("POST", "/domains/home/register", "", { machineGuid })).status).toBe(200);
     expect((await ask("GET", "/health")).status).toBe(200);
-  });
-});
-
-describe("a new key of the domain authority", () => {
-  const DAY = 24 * 60 * 60 * 1000;
-  const verify = (token: string) =>
-    verifyDomainToken(token, {
-      authority: server.url,
-      issuer: ISSUER,
-      // Licence servers that never asked before.
-      fetch: (input, init) => fetch(input, init),
-    });
-  const signerOf = (token: string | null) => decodeProtectedHeader(token as string).kid;
-
-  it("signs at once, while tokens from before hold until they expire and the old key may go", async () => {
-    const [old, fresh] = [await newSigningKey(), await newSigningKey()];
-    server = await startEmbeddedServer({ vars: { DOMAIN_AUTHORITY_KEYS: set(old) } });
-    const device = await open("home");
-    await device.join();
-    const tokenFromBefore = device.domainToken as string;
-    expect(signerOf(tokenFromBefore)).toBe(old.kid);
-
-    await server.restart({ DOMAIN_AUTHORITY_KEYS: set(fresh, old) });
-    const newcomer = await open("home");
-    await newcomer.join();
-    expect(signerOf(newcomer.domainToken)).toBe(fresh.kid);
-    for (const token of [tokenFromBefore, newcomer.domainToken as string]) {
-      expect(await verify(token)).toMatchObject({ sub: "home", key_version: 1 });
-    }
-
-    // The library goes on with the token it holds, and takes new ones although it knows the old keys only.
-    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 1 });
-    expect(device.domainToken).toBe(tokenFromBefore);
-    await device.join();
-    expect(signerOf(device.domainToken)).toBe(fresh.kid);
-
-    // A month later the tokens from before are over, and nothing needs the old key any more.
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 31 * DAY });
-    await expect(verify(tokenFromBefore)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
-    vi.useRealTimers();
-    await server.restart({ DOMAIN_AUTHORITY_KEYS: set(fresh) });
-    expect(await verify(newcomer.domainToken as string)).toMatchObject({ sub: "home" });
-    await expect(verify(tokenFromBefore)).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
-    const latecomer = await open("home");
-    await latecomer.join();
-    const jwe = await encryptToDomain(`${server.url}/domains/home`, "to all");
-    for (const each of [device, newcomer, latecomer]) expect(text(await each.decrypt(jwe))).toBe("to all");
   });
 });
 
