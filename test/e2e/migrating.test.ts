@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CompactEncrypt, decodeJwt, importJWK, type JWK } from "jose";
+import { CompactEncrypt, calculateJwkThumbprint, decodeJwt, importJWK, type JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
@@ -70,7 +70,7 @@ describe("a domain of another system", () => {
     // What a licence server of the other system encrypted to its key.
     const { d: _, ...publicJwk } = KEY;
     fromBefore = await new CompactEncrypt(new TextEncoder().encode("from before"))
-      .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", kid: `${DOMAIN}/1` })
+      .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", kid: await calculateJwkThumbprint(publicJwk) })
       .encrypt(await importJWK(publicJwk, "ECDH-ES+A256KW"));
   });
 
@@ -143,10 +143,11 @@ describe("npm run wrap-keys", () => {
     ]);
   });
 
-  it("adds the public half where it is left out", () => {
+  it("adds the public half where it is left out, and names the key by its thumbprint", async () => {
     const { kty, crv, d, x, y } = newPrivateKey();
     const { stdout } = wrapKeys([line(1, { kty, crv, d })], "--json");
-    expect(JSON.parse(JSON.parse(stdout).public_jwk)).toMatchObject({ x, y, kid: "den/1" });
+    const kid = await calculateJwkThumbprint({ kty, crv, x, y } as JWK);
+    expect(JSON.parse(JSON.parse(stdout).public_jwk)).toMatchObject({ x, y, kid, key_version: 1 });
   });
 
   it("says which keys have to be retired where the oldest are lost", () => {
