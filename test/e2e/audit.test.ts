@@ -88,6 +88,21 @@ describe("an audit", () => {
     expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 11, problems: [] } });
   });
 
+  it("follows rollovers that a leave puts off and an eviction does not, and keys that are retired by age", async () => {
+    const domain = `audited-${randomUUID()}`;
+    const [one, two, three] = [randomUUID(), randomUUID(), randomUUID()];
+    await ask("PUT", `/admin/domains/${domain}`, { rolloverIntervalSeconds: 86_400 });
+    for (const guid of [one, two]) await joins(domain, guid);
+    await ask("POST", `/domains/${domain}/deregister`, { machineGuid: one });
+    expect(await joins(domain, three)).toMatchObject({ keyVersion: 1 });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { keyVersion: 1, problems: [] } });
+    await ask("DELETE", `/admin/domains/${domain}/members/${two}`);
+    expect(await ask("POST", `/domains/${domain}/rollover`)).toEqual({ domain, keyVersion: 2 });
+    await ask("PUT", `/admin/domains/${domain}/retired-keys`, { olderThanDays: 0 });
+    expect(await ask("GET", `/admin/domains/${domain}`)).toMatchObject({ retiredUpTo: 1 });
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { members: 1, keyVersion: 2, problems: [] } });
+  });
+
   it.each([
     [
       "changed",
