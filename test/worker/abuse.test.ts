@@ -195,6 +195,22 @@ describe("answers", () => {
     }
   });
 
+  it("that are cached for one page are not served to another: they vary by origin", async () => {
+    const domain = newDomain();
+    await register(CORS, domain, {});
+    const path = `/domains/${domain}/keys/1/history`;
+    for (const origin of [{}, { origin: "https://elsewhere.example" }, { origin: "https://player.example" }]) {
+      const { status, headers } = await askWith(CORS, "GET", path, undefined, origin);
+      expect({ status, cached: headers.get("cache-control")?.startsWith("public") }).toEqual({
+        status: 200,
+        cached: true,
+      });
+      expect(headers.get("vary")?.toLowerCase()).toBe("origin");
+    }
+    const { headers } = await askWith({}, "GET", path);
+    expect(headers.get("vary")).toBeNull();
+  });
+
   it.each(["https://elsewhere.example", "https://player.example.evil.example", "null"])(
     "are not for pages of %s",
     async (origin) => {

@@ -17,7 +17,7 @@ export const commonHeaders = createMiddleware<AppEnv>(async (c, next) => {
   // Set where they are: `c.header` would make a new response for each.
   const { headers } = c.res;
   headers.set("x-request-id", c.get("requestId"));
-  // A device whose clock is wrong learns from it what to sign; not every runtime adds it by itself.
+  // Not every runtime adds it by itself.
   headers.set("date", new Date().toUTCString());
   for (const [name, value] of SECURITY_HEADERS) headers.set(name, value);
   // Responses carry credentials or depend on who asks; a route of which neither is true says so itself.

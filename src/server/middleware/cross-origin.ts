@@ -14,9 +14,12 @@ const ALLOWED = {
 
 /** Lets pages of the configured origins in. It tells others nothing: the browser refuses theirs. */
 export const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  const allowed = allowedOrigins(c);
   const origin = c.req.header("origin");
-  if (origin === undefined || !allowedOrigins(c).includes(origin)) return next();
-  return cors({ ...ALLOWED, origin })(c, next);
+  if (origin !== undefined && allowed.includes(origin)) return cors({ ...ALLOWED, origin })(c, next);
+  await next();
+  // A cache must not serve this response to an allowed page: its browser would refuse it.
+  if (allowed.length > 0) c.res.headers.append("vary", "Origin");
 });
 
 function allowedOrigins(c: Context<AppEnv>): readonly string[] {
