@@ -121,12 +121,12 @@ describe("a domain token", () => {
     for (const { token, keyVersion, expiresAt, privateJwk } of keys) {
       const [header, payload] = token.split(".");
       expect(json(header)).toEqual({ alg: "ES256", typ: "domain-token+jwt", kid: authorityKey.kid });
-      const { kty, crv, x, y, kid, d } = privateJwk;
+      const { kty, crv, x, y, d } = privateJwk;
       expect(json(payload)).toEqual({
         iss: ISSUER,
         sub: DOMAIN,
         key_version: keyVersion,
-        cnf: { jwk: { kty, crv, x, y, kid } },
+        cnf: { jwk: { kty, crv, x, y } },
         iat: expiresAt / 1000 - LIFETIME_SECONDS,
         exp: expiresAt / 1000,
       });

@@ -19,8 +19,9 @@ export async function signDomainToken(
   claims: Required<StatementClaims>,
   authorityKey: JWK,
 ): Promise<DomainToken> {
-  const { kty, crv, x, y, kid } = publicJwk;
-  const stated = { key_version: keyVersion, cnf: { jwk: { kty, crv, x, y, kid } } };
+  const { kty, crv, x, y } = publicJwk;
+  // Nothing but the key: a response may hold a hundred tokens, and the thumbprint follows from it.
+  const stated = { key_version: keyVersion, cnf: { jwk: { kty, crv, x, y } } };
   const token = await signStatement(DOMAIN_TOKEN_TYPE, stated, claims, authorityKey);
   return { token, expiresAt: (Math.floor(claims.issuedAt / 1000) + claims.lifetimeSeconds) * 1000 };
 }
