@@ -239,7 +239,7 @@ async function domainKey<Point extends typeof POINT | typeof OLDER_POINT>(point:
 }
 
 /** The domain token of a key, and when it ends. */
-function credential({ key_version, kty, crv, x, y, kid }: Awaited<ReturnType<typeof domainKey>>) {
+function credential({ key_version, kty, crv, x, y }: Awaited<ReturnType<typeof domainKey>>) {
   const claims = { sub: domain, key_version, cnf: { jwk: { kty, crv, x, y } }, exp: SIGNED_AT + 2_592_000 };
   const token = statement("domain-token+jwt", claims);
   return { keyVersion: key_version, token, expiresAt: "2026-12-23T16:33:59.000Z" };
