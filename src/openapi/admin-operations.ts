@@ -221,7 +221,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       operationId: "evictMember",
       tags: ["Members"],
       summary: "Evict a member",
-      description: "Makes a rollover due, as a leave does. The device may join again: to keep it out, ban it.",
+      description: "Makes a rollover due at once. The device may join again: to keep it out, ban it.",
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
@@ -249,7 +249,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       tags: ["Members"],
       summary: "Keep a device out of a domain",
       description:
-        "Evicts it if it is a member, and bans its device key with it. A new reason replaces the one before.",
+        "Evicts it if it is a member, and bans its device key with it. A rollover is then due at once. A new reason replaces the one before.",
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       requestBody: jsonRequest(ban, { ban: REQUEST.ban }),

@@ -90,7 +90,7 @@ export const keySetAnswer = z
       .meta({ description: "The newest keys of the selection: at most 100, in ascending order of their versions." }),
     currentKeyVersion: keyVersion.nullable().meta({
       description:
-        "The version to encrypt to. It is null before the first key, and while a rollover is due: a device that left holds the newest key.",
+        "The version to encrypt to. It is null before the first key, and while a rollover is due: a device that left holds the newest key. A rollover that waits for `rolloverIntervalSeconds` is not due yet.",
     }),
     statement: compactJws.meta({
       description:

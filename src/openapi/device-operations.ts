@@ -61,7 +61,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
       tags: ["Devices"],
       summary: "Leave a domain, or preview it",
       description:
-        "Ends the membership, and makes a rollover due. A preview says what would happen, and changes nothing. With an `Idempotency-Key`, or signed, the same leave may be asked again and is answered the same.",
+        "Ends the membership. A rollover follows: at once, or `rolloverIntervalSeconds` after the last one. A preview says what would happen, and changes nothing. A leave with an `Idempotency-Key`, or a signed one, may be repeated and gets the same response.",
       security,
       requestParams: {
         path,

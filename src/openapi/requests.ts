@@ -90,7 +90,7 @@ export const retiredKeys = eitherOf(
 /** The body of a ban. */
 export const ban = described(banBody, { reason: "Why, for operators to read." }).meta({ id: "BanRequest" });
 
-const PAGE = { limit: "The most rows to answer with.", cursor: "Where to go on: the `nextCursor` of the page before." };
+const PAGE = { limit: "The maximum number of rows.", cursor: "The `nextCursor` of the page before." };
 
 /** The query of a list. */
 export const pageParameters = described(pageQuery, PAGE);

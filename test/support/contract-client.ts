@@ -75,11 +75,17 @@ export class ContractClient {
 
   /** Expects a response that has an entity tag, and 304 to the same request with that tag. @returns its body */
   async expectRevalidated(id: string, request: Request): Promise<unknown> {
-    const { headers } = await this.ask(this.contract.operation(id), request);
-    const body = await this.expectAnswer(200, null, id, request);
-    const revalidation = { ...request, headers: { "if-none-match": headers.get("etag") ?? "" } };
-    await this.expectAnswer(304, null, id, revalidation);
-    return body;
+    const operation = this.contract.operation(id);
+    for (const last of [false, true]) {
+      const { status, headers, body } = await this.ask(operation, request);
+      expect(status).toBe(200);
+      const known = { ...request, headers: { ...request.headers, "if-none-match": headers.get("etag") ?? "" } };
+      const again = await this.ask(operation, known);
+      // A tag that is renewed each minute, or each day, may change once in between.
+      if (again.status === 304) return body;
+      expect(last).toBe(false);
+    }
+    return undefined;
   }
 
   /** The URL of an operation. */
