@@ -25,9 +25,9 @@ describe("the client library in a Worker", () => {
     expect(await decrypted(device, early)).toBe("a film");
 
     await other.leave();
-    await expect(encryptToDomain(url, "another film", { fetch })).rejects.toMatchObject({ error: "ROLLOVER_DUE" });
-    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 2 });
+    // The rollover is due: it is carried out for the licence server.
     const late = await encryptToDomain(url, "another film", { fetch });
+    expect(await device.renew()).toEqual({ newMember: false, keyVersion: 2 });
     expect(await decrypted(device, late)).toBe("another film");
     expect(await decrypted(device, early)).toBe("a film");
     expect((await rows(domain)).members).toHaveLength(1);

@@ -7,7 +7,14 @@ import { breaks, type Entry, storedEntries } from "./log-chains.ts";
 import { asOperator, deviceId, operate, paged, signedBy } from "./operators.ts";
 
 const OFFICE = "https://office.example#someone";
-const DEFAULTS = { authenticationRequired: false, authNamespace: null, maxMembership: null, deviceKeyRequired: false };
+const DEFAULTS = {
+  authenticationRequired: false,
+  authNamespace: null,
+  maxMembership: null,
+  deviceKeyRequired: false,
+  rolloverIntervalSeconds: null,
+  retireAfterDays: null,
+};
 
 const oldestFirst = (domain: string, limit?: number): Promise<Entry[]> =>
   paged(`/${domain}/log?order=oldest`, "entries", limit);

@@ -17,6 +17,7 @@ const ASKED = {
     machineGuid: guid,
     auth: { kind: "none" },
     afterKeyVersion: 0,
+    maxCredentials: 100,
     proof: null,
     sealed: false,
   },
@@ -52,7 +53,7 @@ const ANSWERED = {
           keyVersion: 1,
           token: "a.b.c",
           expiresAt: "2027-01-15T08:00:00.000Z",
-          privateKey: { kty: "EC", crv: "P-256", kid: "den/1" },
+          privateKey: { kty: "EC", crv: "P-256", kid: "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", key_version: 1 },
         },
       ]),
     },
@@ -62,8 +63,8 @@ const ANSWERED = {
   rollover: { granted: true, grant: { keyVersion: 2, copied: true } },
 } as const;
 
-/** What an object of the first release answers to a reading of a domain's keys. */
-const READ = { granted: true, grant: { value: { currentKeyVersion: null, publicJwks: [] } } } as const;
+/** What an object of the first release answers when it is asked for a domain's keys. */
+const KEY_SET = { granted: true, grant: { value: { keys: [], currentKeyVersion: null, statement: "a.b.c" } } } as const;
 
 describe("an object of this release", () => {
   it("understands a Worker of the first one", async () => {
@@ -80,11 +81,12 @@ describe("an object of this release", () => {
     expect(await ask("settings")).toMatchObject({ granted: true, grant: { created: false } });
     expect(await ask("rollover")).toEqual(ANSWERED.rollover);
     expect(await ask("deregister")).toEqual(ANSWERED.deregister);
-    const read = object.read as unknown as (...args: string[]) => Promise<object>;
-    const keys = await read(ASKED.register.requestId, "publicKeys");
+    const keySet = object.keySet as unknown as (...args: unknown[]) => Promise<object>;
+    const keys = await keySet(ASKED.register.requestId, { before: null }, ORIGIN);
+    const key = (keyVersion: number) => ({ keyVersion, publicJwk: expect.any(String) });
     expect(keys).toEqual({
       granted: true,
-      grant: { value: { currentKeyVersion: null, publicJwks: [expect.any(String), expect.any(String)] } },
+      grant: { value: { keys: [key(1), key(2)], currentKeyVersion: null, statement: expect.any(String) } },
     });
     const { info, members } = await rows(domain);
     expect(info).toMatchObject({ max_membership: 5, revision: 4, member_count: 0 });
@@ -101,7 +103,7 @@ describe("a Worker of this release", () => {
         asked.push([command.type, command]);
         return ANSWERED[command.type];
       },
-      read: async () => READ,
+      keySet: async () => KEY_SET,
     };
     // What the runtime says when a method is not there.
     const missing = (name: string) => async () => {

@@ -1,4 +1,4 @@
-import { compactDecrypt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
+import { calculateJwkThumbprint, compactDecrypt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { deregister, newDomain, newGuid, register, rows } from "./client.ts";
 
@@ -33,7 +33,8 @@ describe("sealed keys", () => {
       epk: { crv },
     });
     const keys = await opened(body.sealedKeys, privateKey);
-    expect(keys.map(({ kid }) => kid)).toEqual([`${domain}/1`, `${domain}/2`]);
+    expect(keys.map((key) => (key as Record<string, unknown>).key_version)).toEqual([1, 2]);
+    expect(keys.map(({ kid }) => kid)).toEqual(await Promise.all(keys.map((key) => calculateJwkThumbprint(key))));
     const plain = (await register(domain, guid)).body.credentials.map((each: { privateKey: JWK }) => each.privateKey);
     expect(keys).toEqual(plain);
     for (const { d } of keys) expect(JSON.stringify(body)).not.toContain(d);
