@@ -20,8 +20,6 @@ export type DeviceErrorName =
   | "UNREACHABLE"
   /** What the store holds of the device cannot be read; nothing of it was changed. */
   | "STORE_MALFORMED"
-  /** The newest key may be in the hands of a device that left, and the next does not exist yet. */
-  | "ROLLOVER_DUE"
   /** A domain token is past its end. */
   | "DOMAIN_TOKEN_EXPIRED"
   /** A domain token is of a key version below the lowest that will do. */
@@ -42,7 +40,7 @@ export class DeviceDomainError extends Error {
   constructor(error: DeviceErrorName, message: string, options: { cause?: unknown } = {}) {
     super(message, options);
     this.error = error;
-    this.retryable = error === "UNREACHABLE" || error === "ROLLOVER_DUE";
+    this.retryable = error === "UNREACHABLE";
   }
 }
 

@@ -2,7 +2,6 @@ import { CompactEncrypt, type JWK, type JWTVerifyGetKey } from "jose";
 import { type Authority, keysOf, keysOfAny } from "../client/authority.ts";
 import { isSameKey } from "../client/device-keys.ts";
 import { type DomainAddress, domainAddress } from "../client/domain-url.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { type ClientRequest, exchange } from "../client/exchange.ts";
 import { DEFAULT_RETRIES, type Pause, pauseByClock, withRetries } from "../client/retries.ts";
 import { keptKeys } from "./kept-keys.ts";
@@ -37,8 +36,8 @@ const revisionsSeen = new MemoryRevisionStore();
  * @param url the domain's URL, such as `https://host/domains/den`
  * @param secret bytes, or a text that is encrypted as UTF-8
  * @returns a compact JWE, ECDH-ES+A256KW and A256GCM, with the `kid` and the `key_version` of the key
- * @throws DeviceDomainError `UNTRUSTED_ANSWER`, `ROLLOVER_DUE` if devices leave faster than keys are made,
- *   `INVALID_DOMAIN_URL` or `UNREACHABLE`; DomainServerError such as `DOMAIN_NOT_FOUND`
+ * @throws DeviceDomainError `UNTRUSTED_ANSWER`, `INVALID_DOMAIN_URL` or `UNREACHABLE`; DomainServerError such as
+ *   `DOMAIN_NOT_FOUND`
  * @see RFC 7516, JSON Web Encryption (JWE), section 3.1; RFC 7518, JSON Web Algorithms (JWA), section 4.6
  */
 export async function encryptToDomain(
@@ -57,29 +56,44 @@ export async function encryptToDomain(
 
 /** The domain's current key; made now, if a rollover is due. */
 async function currentKey(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey> {
-  const found = await readCurrentKey(address, options);
-  if (found) return found;
-  await ask({ method: "POST", url: `${address.url}/rollover` }, options);
-  const made = await readCurrentKey(address, options);
-  if (made) return made;
-  throw new DeviceDomainError("ROLLOVER_DUE", `A device left ${address.domain} since its last key was made: ask again`);
+  return (await readCurrentKey(address, options)) ?? rollOver(address, options);
+}
+
+/** The key that a due rollover makes. Its response states that key, also if a device leaves at the same moment. */
+async function rollOver(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey> {
+  const body = await ask({ method: "POST", url: `${address.url}/rollover?statement=true` }, options);
+  const { keyVersion, statement } = (body ?? {}) as { keyVersion?: unknown; statement?: unknown };
+  const key = await statedKey(statement, address, options);
+  if (key !== null && key.keyVersion === keyVersion) return key;
+  throw untrusted("it names another key than its statement");
 }
 
 /** The key that a signed statement calls current; null while a rollover is due. */
-async function readCurrentKey({ url, domain, origin }: DomainAddress, options: EncryptionOptions) {
-  const { revisions = revisionsSeen, issuer = origin } = options;
-  const body = (await ask({ method: "GET", url: `${url}/keys` }, options)) as KeySet | null;
-  if (!Array.isArray(body?.keys) || typeof body.statement !== "string") throw untrusted("it is not signed");
-  const { seen, key } = await checkKeyStatement(body.statement, domain, issuer, keysToTrust(origin, options));
-  const newest = await revisions.load(url);
-  if (newest && isOlder(seen, newest)) throw untrusted("it is older than one that was seen");
-  if (!newest || isOlder(newest, seen)) await revisions.save(url, seen);
+async function readCurrentKey(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey | null> {
+  const body = (await ask({ method: "GET", url: `${address.url}/keys` }, options)) as KeySet | null;
+  if (!Array.isArray(body?.keys)) throw untrusted("it holds no keys");
+  const key = await statedKey(body.statement, address, options);
   if (key && !body.keys.some((each) => isSameKey(each ?? {}, key.jwk))) throw untrusted("it lacks the key it states");
   if ((key?.keyVersion ?? null) !== body.currentKeyVersion) throw untrusted("it names another key than its statement");
   return key;
 }
 
 type KeySet = Readonly<{ keys?: readonly (JWK | null)[]; currentKeyVersion?: unknown; statement?: unknown }>;
+
+/** The key of a statement that holds, and is not older than one that was seen. */
+async function statedKey(
+  statement: unknown,
+  { url, domain, origin }: DomainAddress,
+  options: EncryptionOptions,
+): Promise<CurrentKey | null> {
+  const { revisions = revisionsSeen, issuer = origin } = options;
+  if (typeof statement !== "string") throw untrusted("it is not signed");
+  const { seen, key } = await checkKeyStatement(statement, domain, issuer, keysToTrust(origin, options));
+  const newest = await revisions.load(url);
+  if (newest && isOlder(seen, newest)) throw untrusted("it is older than one that was seen");
+  if (!newest || isOlder(newest, seen)) await revisions.save(url, seen);
+  return key;
+}
 
 function keysToTrust(origin: string, { authority = origin, fetch }: EncryptionOptions): JWTVerifyGetKey {
   const authorities = [authority].flat() as readonly Authority[];

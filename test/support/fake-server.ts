@@ -3,7 +3,7 @@ import type { AnyOutcome, Command } from "../../src/domain/commands.ts";
 import { decideBatch } from "../../src/domain/decide.ts";
 import type { DeregistrationGrant } from "../../src/domain/deregistration.ts";
 import type { RegistrationGrant } from "../../src/domain/registration.ts";
-import { currentKeyVersion } from "../../src/domain/rollover.ts";
+import { currentKeyVersion, type RolloverGrant } from "../../src/domain/rollover.ts";
 import type { DeviceProof, DomainState } from "../../src/domain/types.ts";
 import { NEWBORN } from "../../src/domain/types.ts";
 import { MAX_CREDENTIALS } from "../../src/protocol/limits.ts";
@@ -130,7 +130,9 @@ export class FakeServer {
     if (history) return this.#history(Number(history[1]), Number(searchParams.get("before")));
     if (pathname === "/domains/den/rollover") {
       const outcome = await this.#decide({ type: "due-rollover", requestId: crypto.randomUUID() });
-      return outcome.granted ? json({ domain: "den", ...outcome.grant }) : problem(404, outcome.refusal.error);
+      if (!outcome.granted) return problem(404, outcome.refusal.error);
+      const { keyVersion } = outcome.grant as RolloverGrant;
+      return json({ domain: "den", keyVersion, statement: await this.#statement(keyVersion) });
     }
     if (pathname === "/domains/den/keys") return this.#keySet(searchParams.get("kid"));
     if (pathname === "/domains/den") return json({ domain: "den", keyVersion: this.state.keyVersion });
@@ -184,14 +186,17 @@ export class FakeServer {
     const listed = kid === null ? keys.slice(-MAX_CREDENTIALS) : keys.filter((key) => key.kid === kid);
     if (kid !== null && listed.length === 0) return problem(404, "NOT_FOUND");
     const current = currentKeyVersion(this.state, this.now());
+    return json({ keys: listed, currentKeyVersion: current, statement: await this.#statement(current) });
+  }
+
+  #statement(current: number | null): Promise<string> {
     const claims: Record<string, unknown> = {
       ...{ revision: this.state.revision, epoch: this.epoch, key_version: current },
-      ...(current === null ? {} : { cnf: { jwk: keys[current - 1] } }),
+      ...(current === null ? {} : { cnf: { jwk: this.#keyPairs[current - 1]?.publicJwk } }),
     };
     this.spoilStatement(claims);
     const about = { issuer: this.issuer, domain: "den", issuedAt: this.now(), lifetimeSeconds: 300 };
-    const statement = await signStatement("domain-key-statement+jwt", claims, about, this.authorityKey);
-    return json({ keys: listed, currentKeyVersion: current, statement });
+    return signStatement("domain-key-statement+jwt", claims, about, this.authorityKey);
   }
 
   /** The statements of the former keys on the present one. */

@@ -118,6 +118,9 @@ export const keysQuery = z
 /** The path and the query of the history. */
 export const historyQuery = z.strictObject({ keyVersion: version, before: version.optional() });
 
+/** The query of a due rollover: whether to answer with the signed statement of the key as well. */
+export const rolloverQuery = z.strictObject({ statement: z.stringbool().default(false) });
+
 /** The query of the list of domains. */
 export const domainsQuery = pageQuery.extend({ prefix: z.string().max(128).default("") });
 

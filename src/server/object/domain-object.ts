@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Command, GrantOf } from "../../domain/commands.ts";
+import { currentKeyVersion, type RolloverGrant } from "../../domain/rollover.ts";
 import { type Outcome, refused } from "../../domain/types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { type Config, configOf } from "../config.ts";
@@ -27,14 +28,19 @@ export type CallContext = Readonly<{
   creator?: string | null;
 }>;
 
-/** The grants of an object: with the credentials of a registration as JSON text, and whether D1 has an operator's change. */
+/**
+ * The grants of an object: with the credentials of a registration as JSON text, the signed statement of the key that a due
+ * rollover made, and whether D1 has an operator's change.
+ */
 export type GrantFrom<Type extends Command["type"]> = GrantOf[Type] &
   Readonly<
     Type extends "register"
       ? { credentials: string }
-      : Type extends Extract<Command, { by: string }>["type"]
-        ? { copied: boolean }
-        : unknown
+      : Type extends "due-rollover"
+        ? { statement: string }
+        : Type extends Extract<Command, { by: string }>["type"]
+          ? { copied: boolean }
+          : unknown
   >;
 
 /** A reading of a domain; null if there is no such domain. */
@@ -96,7 +102,7 @@ export class DomainObject extends DurableObject<Env> {
   }
 
   async #execute(command: Command, { issuer, creator = null }: CallContext): Promise<Outcome<object>> {
-    const { storage, commands, keyring, copy, config } = this.#all;
+    const { storage, commands, keyring, keyStatement, copy, config } = this.#all;
     const presence = storage.row ? "present" : await this.#presence();
     if (presence === "taking over") return takingOver();
     const asked = presence === "absent" ? await this.#limited(command, creator) : command;
@@ -112,9 +118,14 @@ export class DomainObject extends DurableObject<Env> {
     if (config.answerAfter === "database" && !(await copy.reached(revision, DEVICE_COPY_MILLISECONDS))) {
       return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the database does not have the change yet" }).outcome;
     }
+    const now = Date.now();
+    if (command.type === "due-rollover") {
+      const { keyVersion } = outcome.grant as RolloverGrant;
+      // Of the key that was current when this was decided, whatever came since: so it never says that there is none.
+      return { granted: true, grant: { keyVersion, statement: await keyStatement.of(keyVersion, issuer, now) } };
+    }
     const range = credentialRange(outcome);
     if (!range) return outcome;
-    const now = Date.now();
     const credentials = keyring.freshCredentials(range, issuer, now) ?? (await keyring.credentials(range, issuer, now));
     return { granted: true, grant: { ...outcome.grant, credentials } };
   }
@@ -132,8 +143,10 @@ export class DomainObject extends DurableObject<Env> {
   /** The newest public keys of a selection, and the signed statement of the one to encrypt to. */
   keySet(requestId: string, selection: KeySelection, issuer: string): Promise<Outcome<Value<KeySet> | null>> {
     return this.#whenPresent(requestId, async ({ storage, keyStatement }) => {
+      const now = Date.now();
       const keys = READS.publicKeys(storage, selection, MAX_CREDENTIALS);
-      return { keys, ...(await keyStatement.at(issuer, Date.now())) };
+      const current = currentKeyVersion(storage.domainState, now);
+      return { keys, currentKeyVersion: current, statement: await keyStatement.of(current, issuer, now) };
     });
   }
 

@@ -1,5 +1,4 @@
 import type { JWK } from "jose";
-import { currentKeyVersion } from "../../domain/rollover.ts";
 import { KEY_STATEMENT_TYPE } from "../../protocol/token-types.ts";
 import type { Config } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
@@ -24,31 +23,31 @@ export class KeyStatement {
   }
 
   /**
-   * The statement of this moment, and the version it states.
+   * The statement that this key version is the one to encrypt to.
    *
+   * @param keyVersion null while there is none
    * @param issuer its `iss`
    * @param now milliseconds since the Unix epoch
    */
-  async at(issuer: string, now: number): Promise<Readonly<{ currentKeyVersion: number | null; statement: string }>> {
-    const state = this.#storage.domainState;
-    const keyVersion = currentKeyVersion(state, now);
+  of(keyVersion: number | null, issuer: string, now: number): Promise<string> {
     // Not of the revision: a join must not have everybody fetch the key set again.
     const id = `${keyVersion} ${issuer}`;
     if (this.#last?.id !== id || Math.abs(now - this.#last.issuedAt) >= REUSE_MILLISECONDS) {
-      const [key] = keyVersion === null ? [] : this.#storage.keys(keyVersion - 1, keyVersion);
-      const claims = {
-        revision: state.revision,
-        epoch: this.#storage.row?.epoch,
-        key_version: keyVersion,
-        ...(key ? { cnf: { jwk: JSON.parse(key.publicJwk) } } : {}),
-      };
-      const about = { issuer, domain: this.#storage.name, issuedAt: now, lifetimeSeconds: LIFETIME_SECONDS };
-      this.#last = {
-        id,
-        issuedAt: now,
-        statement: signStatement(KEY_STATEMENT_TYPE, claims, about, this.#authorityKey),
-      };
+      this.#last = { id, issuedAt: now, statement: this.#sign(keyVersion, issuer, now) };
     }
-    return { currentKeyVersion: keyVersion, statement: await this.#last.statement };
+    return this.#last.statement;
+  }
+
+  #sign(keyVersion: number | null, issuer: string, issuedAt: number): Promise<string> {
+    const { row, name: domain } = this.#storage;
+    const [key] = keyVersion === null ? [] : this.#storage.keys(keyVersion - 1, keyVersion);
+    const claims = {
+      revision: row?.revision,
+      epoch: row?.epoch,
+      key_version: keyVersion,
+      ...(key ? { cnf: { jwk: JSON.parse(key.publicJwk) } } : {}),
+    };
+    const about = { issuer, domain, issuedAt, lifetimeSeconds: LIFETIME_SECONDS };
+    return signStatement(KEY_STATEMENT_TYPE, claims, about, this.#authorityKey);
   }
 }

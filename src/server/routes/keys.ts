@@ -4,7 +4,7 @@ import { type AppEnv, domainName } from "../http/context.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
-import { historyQuery, keysQuery } from "../http/schemas.ts";
+import { historyQuery, keysQuery, rolloverQuery } from "../http/schemas.ts";
 import { limited } from "../middleware/rate-limit.ts";
 
 /** A domain's keys as anybody may have them: the public ones, and sealed ones for those who hold a newer one. */
@@ -37,6 +37,8 @@ export const keys = new Hono<AppEnv>()
   })
   .post("/domains/:domain/rollover", limited, async (c) => {
     const domain = domainName(c);
-    const { keyVersion } = await execute(c, domain, { type: "due-rollover", requestId: c.get("requestId") });
-    return c.json({ domain, keyVersion });
+    const query = queryOf(c, rolloverQuery);
+    const command = { type: "due-rollover", requestId: c.get("requestId") } as const;
+    const { keyVersion, statement } = await execute(c, domain, command);
+    return c.json(query.statement ? { domain, keyVersion, statement } : { domain, keyVersion });
   });
