@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
-import { EXAMPLE } from "./examples.ts";
+import { EXAMPLE } from "./example-values.ts";
 
 /** The headers of responses, by their names in lower case. */
 export const HEADERS = {

@@ -3,7 +3,7 @@ import type { ZodOpenApiResponseObject } from "zod-openapi";
 import { ERROR_NUMBERS, type ErrorName } from "../protocol/errors.ts";
 import { PROBLEMS, Problem, type ProblemDetails, problemPath } from "../server/http/problems.ts";
 import { fullDomain } from "./admin-answers.ts";
-import { EXAMPLE, SERVER_TIME } from "./examples.ts";
+import { EXAMPLE, SERVER_TIME } from "./example-values.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
 import { compactJws } from "./values.ts";

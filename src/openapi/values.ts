@@ -2,7 +2,7 @@ import * as z from "zod";
 import type {} from "zod-openapi";
 import { MAX_DOMAIN_NAME_LENGTH } from "../domain/names.ts";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
-import { EXAMPLE } from "./examples.ts";
+import { EXAMPLE } from "./example-values.ts";
 
 // Schemas of the values that requests and responses share. The Worker imports nothing from this folder.
 
