@@ -122,7 +122,13 @@ export const keyHistoryAnswer = z
 
 /** A rollover that was due is carried out. */
 export const rolloverAnswer = z
-  .object({ domain: domainName, keyVersion: keyVersion.meta({ description: "The domain's highest key version." }) })
+  .object({
+    domain: domainName,
+    keyVersion: keyVersion.meta({ description: "The domain's highest key version." }),
+    statement: compactJws
+      .optional()
+      .meta({ description: "The statement of this key, as in the key set. Only with `statement=true`." }),
+  })
   .meta({ id: "RolloverAnswer" });
 
 /** The keys that domain tokens are signed with. */

@@ -101,6 +101,7 @@ export const ANSWER = {
     sealedKeys: sealed({ kid: PUBLIC_KEY.kid }),
   },
   rolledOver: { domain, keyVersion: 2 },
+  statedRollover: { domain, keyVersion: 2, statement: KEYS.statement },
   authorityKeys: { keys: [AUTHORITY_KEY] },
   rotatedAuthorityKeys: {
     keys: [AUTHORITY_KEY, FORMER_AUTHORITY_KEY],

@@ -6,7 +6,7 @@ import { EXAMPLE } from "./example-values.ts";
 import { ANSWER } from "./examples.ts";
 import { cacheableHeaders, headers } from "./headers.ts";
 import { problemAnswers, readProblems } from "./problem-answers.ts";
-import { historyKey, historyParameters, keysParameters } from "./requests.ts";
+import { dueRolloverParameters, historyKey, historyParameters, keysParameters } from "./requests.ts";
 import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
@@ -72,9 +72,12 @@ export const keyOperations: ZodOpenApiPathsObject = {
       description:
         "Makes the new key if a rollover is due, and does nothing otherwise. No credential is needed, because any registration does the same. A body is ignored.",
       security: [],
-      requestParams: { path },
+      requestParams: { path, query: dueRolloverParameters },
       responses: {
-        200: jsonAnswer("No rollover is due any more.", rolloverAnswer, { rolledOver: ANSWER.rolledOver }),
+        200: jsonAnswer("No rollover is due any more.", rolloverAnswer, {
+          rolledOver: ANSWER.rolledOver,
+          stated: ANSWER.statedRollover,
+        }),
         ...problemAnswers(...readProblems),
       },
     },

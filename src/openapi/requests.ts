@@ -13,6 +13,7 @@ import {
   registerBody,
   retiredKeysBody,
   rolloverBody,
+  rolloverQuery,
   settingsBody,
   settingsMergeBody,
 } from "../server/http/schemas.ts";
@@ -115,6 +116,12 @@ export const historyKey = history.pick({ keyVersion: true });
 
 /** The query of a history. */
 export const historyParameters = history.pick({ before: true });
+
+/** The query of a rollover that is due. */
+export const dueRolloverParameters = described(rolloverQuery, {
+  statement:
+    "`true` for a response with the signed statement of the key: a secret can be encrypted to it without another request. `false` is the default.",
+});
 
 /** The query of a domain's log. */
 export const logParameters = described(logQuery, { ...PAGE, order: "Which entries come first." });

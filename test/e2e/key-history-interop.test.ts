@@ -88,6 +88,16 @@ describe("the statement of a key set", () => {
     expect(keys.map(({ kid }) => kid)).toEqual(keys.map(thumbprint));
   });
 
+  it("is had from a rollover as well", async () => {
+    const { keyVersion, statement } = await request<{ keyVersion: number; statement: string }>(
+      "POST",
+      "/rollover?statement=true",
+    );
+    const { header, claims } = await verified(statement);
+    expect(header).toMatchObject({ typ: "domain-key-statement+jwt", kid: PRESENT.kid });
+    expect(claims).toMatchObject({ sub: DOMAIN, key_version: keyVersion, cnf: { jwk: { kid: held.at(-1)?.kid } } });
+  });
+
   it("is not verified once a word of it has changed", async () => {
     const [header, payload, signature] = (await keySet()).statement.split(".");
     const twisted = Buffer.from(JSON.stringify({ ...json(payload), sub: "another" })).toString("base64url");

@@ -1,4 +1,4 @@
-import { calculateJwkThumbprint, createLocalJWKSet, type JWK, jwtVerify } from "jose";
+import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, type JWK, jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { type ContractClient, GUID } from "../support/contract-client.ts";
 import { newDevice, sign } from "../support/devices.ts";
@@ -57,6 +57,11 @@ export function describeKeyOperations(client: () => ContractClient): void {
       expect(await rollover()).toEqual({ domain, keyVersion: 2 });
       expect(await rollover()).toEqual({ domain, keyVersion: 2 });
       expect(await api.expectAnswer(200, null, "getDomainKeys", { path })).toMatchObject({ currentKeyVersion: 2 });
+      const query = { statement: "true" };
+      const stated = (await api.expectAnswer(200, null, "carryOutRollover", { path, query })) as { statement: string };
+      expect(decodeJwt(stated.statement)).toMatchObject({ sub: domain, key_version: 2 });
+      const wrong = { path, query: { statement: "perhaps" } };
+      await api.expectAnswer(400, "INVALID_REQUEST", "carryOutRollover", wrong);
     });
   });
 
