@@ -15,6 +15,9 @@ import { AdminError, refusalOf } from "./failures.ts";
 /** When a rollover happens. */
 export type RolloverTime = "now" | "next-registration";
 
+/** Which keys are retired: those up to a version, or those replaced so many days ago. */
+export type RetiredKeys = "upTo" | "olderThanDays";
+
 type Request = Readonly<{ method?: string; body?: unknown; signal?: AbortSignal | undefined }>;
 
 /** The server's administration, as one operator reaches it. Everything throws `AdminError`, or the signal's reason. */
@@ -63,6 +66,11 @@ export class AdminApi {
     return this.#ask(at(domain, "rollover"), { method: "POST", body: { when } });
   }
 
+  /** @param value a number; anything else is refused by the server, which says what is wrong with it */
+  retireKeys(domain: string, by: RetiredKeys, value: unknown): Promise<Overview> {
+    return this.#ask(at(domain, "retired-keys"), { method: "PUT", body: { [by]: value } });
+  }
+
   members(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<Member>> {
     return this.#list("members", at(domain, "members") + query({ cursor }), signal);
   }
@@ -93,6 +101,15 @@ export class AdminApi {
     return this.#list("keys", at(domain, "key-versions") + query({ cursor }), signal);
   }
 
+  /** Whether a key version is the one to encrypt to. Anybody may ask that, so no credential is sent. */
+  async isCurrentKey(domain: string, keyVersion: number, signal?: AbortSignal): Promise<boolean> {
+    const path = `/domains/${encodeURIComponent(domain)}/keys${query({ version: String(keyVersion) })}`;
+    const { currentKeyVersion } = await answerTo<{ currentKeyVersion: number | null }>(path, {
+      signal: signal ?? null,
+    });
+    return currentKeyVersion === keyVersion;
+  }
+
   /** The domain's log, newest first. */
   log(domain: string, cursor: string | null, signal?: AbortSignal): Promise<Page<LogEntry>> {
     return this.#list("entries", at(domain, "log") + query({ cursor }), signal);
@@ -118,7 +135,7 @@ export class AdminApi {
   }
 
   async #ask<Answer>(path: string, { method = "GET", body, signal }: Request = {}): Promise<Answer> {
-    const response = await fetch(path, {
+    const init = {
       method,
       headers: {
         ...(this.#token === "" ? {} : { authorization: `Bearer ${this.#token}` }),
@@ -126,15 +143,22 @@ export class AdminApi {
       },
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ?? null,
-    }).catch((thrown) => {
-      signal?.throwIfAborted();
-      throw unreachable(thrown);
+    };
+    return answerTo<Answer>(path, init).catch((thrown) => {
+      if (thrown instanceof AdminError && thrown.status === 401) this.#onSignedOut(thrown);
+      throw thrown;
     });
-    if (response.ok) return response.json();
-    const refusal = await refusalOf(response);
-    if (refusal.status === 401) this.#onSignedOut(refusal);
-    throw refusal;
   }
+}
+
+/** The body of a response. @throws AdminError, or the signal's reason */
+async function answerTo<Answer>(path: string, init: RequestInit): Promise<Answer> {
+  const response = await fetch(path, init).catch((thrown) => {
+    init.signal?.throwIfAborted();
+    throw unreachable(thrown);
+  });
+  if (response.ok) return response.json();
+  throw await refusalOf(response);
 }
 
 function at(...segments: readonly string[]): string {

@@ -5,7 +5,14 @@ export type Settings = Readonly<{
   /** Null for no maximum. */
   maxMembership: number | null;
   deviceKeyRequired: boolean;
+  /** The least time between the rollovers that leaves bring about. */
+  rolloverIntervalSeconds: number;
+  /** Null for never. */
+  retireAfterDays: number | null;
 }>;
+
+/** Settings as the log has them: an interval of null is the server's default. */
+export type LoggedSettings = Readonly<Partial<{ [Name in keyof Settings]: Settings[Name] | null }>>;
 
 /** A domain as lists have it. Times are ISO 8601, in UTC. */
 export type DomainRow = Settings &
@@ -13,7 +20,10 @@ export type DomainRow = Settings &
     domain: string;
     /** 0 before the first key. */
     keyVersion: number;
+    /** Also while the rollover is postponed. */
     keyRolloverRequired: boolean;
+    /** The highest retired key version; 0 for none. */
+    retiredUpTo: number;
     memberCount: number;
     revision: number;
     createdAt: string;
@@ -49,7 +59,7 @@ export type Ban = Readonly<{
   hasDeviceKey: boolean;
 }>;
 
-/** A key the domain has or had. */
+/** A key version of the domain; `kid` is the RFC 7638 thumbprint of its public key. */
 export type KeyVersion = Readonly<{ keyVersion: number; createdAt: string; kid: string }>;
 
 /** One fact in the log. Which members it has depends on its type. */
@@ -63,8 +73,8 @@ export type Change = Readonly<{
   keyEncryptionKid?: string;
   keys?: number;
   memberCount?: number;
-  settings?: Partial<Settings>;
-  previous?: Partial<Settings>;
+  settings?: LoggedSettings;
+  previous?: LoggedSettings;
 }>;
 
 /** One commit of a domain. */

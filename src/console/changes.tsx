@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { Change, Settings } from "./admin-types.ts";
+import type { Change, LoggedSettings, Settings } from "./admin-types.ts";
 
 /** What the log's changes say, and the colour of their dot in the timeline. */
 const SENTENCES: Readonly<
@@ -59,22 +59,25 @@ function takeOverSentence({ memberCount, keyVersion }: Change): ComponentChildre
   return `The domain was taken over from the database, with ${members} and key version ${keyVersion}`;
 }
 
-const NAMES: Readonly<Record<keyof Settings, string>> = {
-  authenticationRequired: "auth token needed",
-  authNamespace: "auth namespace",
-  maxMembership: "maximum of members",
-  deviceKeyRequired: "signing needed",
+/** What a setting is called, and what it means that it has no value. */
+const SETTINGS: Readonly<Record<keyof Settings, Readonly<{ name: string; none?: string }>>> = {
+  authenticationRequired: { name: "auth token needed" },
+  authNamespace: { name: "auth namespace" },
+  maxMembership: { name: "maximum of members" },
+  deviceKeyRequired: { name: "signing needed" },
+  rolloverIntervalSeconds: { name: "seconds between rollovers", none: "the server's default" },
+  retireAfterDays: { name: "days until a replaced key is retired", none: "never" },
 };
 
 function settingsSentence({ settings = {}, previous = {} }: Change): ComponentChildren {
-  const names = (Object.keys(NAMES) as (keyof Settings)[]).filter((name) => settings[name] !== previous[name]);
+  const names = (Object.keys(SETTINGS) as (keyof Settings)[]).filter((name) => settings[name] !== previous[name]);
   return (
     <>
       The settings were changed
       <ul class="differences">
         {names.map((name) => (
           <li key={name}>
-            {NAMES[name]}: <del>{valueText(previous[name])}</del> <ins>{valueText(settings[name])}</ins>
+            {SETTINGS[name].name}: <del>{valueText(name, previous)}</del> <ins>{valueText(name, settings)}</ins>
           </li>
         ))}
       </ul>
@@ -82,7 +85,8 @@ function settingsSentence({ settings = {}, previous = {} }: Change): ComponentCh
   );
 }
 
-function valueText(value: Settings[keyof Settings] | undefined): string {
+function valueText(name: keyof Settings, settings: LoggedSettings): string {
+  const value = settings[name] ?? null;
   if (typeof value === "boolean") return value ? "yes" : "no";
-  return value === null || value === undefined ? "none" : String(value);
+  return value === null ? (SETTINGS[name].none ?? "none") : String(value);
 }

@@ -1,100 +1,94 @@
 import { useState } from "preact/hooks";
-import type { RolloverTime } from "./admin-api.ts";
-import type { KeyVersion } from "./admin-types.ts";
+import type { KeyVersion, Overview } from "./admin-types.ts";
 import { useConsole } from "./context.ts";
-import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { usePages } from "./loading.ts";
+import { useLoaded, usePages } from "./loading.ts";
 import { Button, PagedList } from "./parts.tsx";
+import { keysAre, RetirementDialog } from "./retirement-dialog.tsx";
+import { RolloverDialog } from "./rollover-dialog.tsx";
 import { Time } from "./times.tsx";
 
-const TIMES: Readonly<Record<RolloverTime, Readonly<{ label: string; hint: string; done: string }>>> = {
-  now: {
-    label: "Now",
-    hint: "There is a new key at once. Members get it when they renew.",
-    done: "There is a new key. Members get it when they renew.",
-  },
-  "next-registration": {
-    label: "At the next registration",
-    hint: "Until then there is no key to encrypt to.",
-    done: "The next registration makes a new key. Until then there is none to encrypt to.",
-  },
-};
+/** How much of a thumbprint is shown at first. */
+const SHORT_KID = 12;
 
-/** The keys of a domain, newest first, and how to make a new one. */
+/** The keys of a domain, newest first, how to make a new one, and how to retire old ones. */
 export function KeysView({ overview, refresh }: DomainViewProps) {
   const { api } = useConsole();
-  const { domain, keyVersion, keyRolloverRequired } = overview;
+  const { domain, keyVersion, retiredUpTo, revision } = overview;
   const list = usePages((cursor, signal) => api.keys(domain, cursor, signal), [api, domain, keyVersion]);
-  const [asking, setAsking] = useState(false);
+  const { value: newestIsCurrent, failure } = useLoaded(
+    async (signal) => keyVersion > 0 && (await api.isCurrentKey(domain, keyVersion, signal)),
+    [api, domain, revision],
+  );
+  const [asking, setAsking] = useState<"rollover" | "retirement" | null>(null);
+  const close = (done: boolean) => {
+    setAsking(null);
+    if (done) refresh();
+  };
+  const labelOf = (version: number) => {
+    if (version <= retiredUpTo) return "Retired";
+    return version === keyVersion && newestIsCurrent ? "Current" : null;
+  };
   return (
     <>
-      {keyRolloverRequired && (
-        <p class="notice">
-          {keyVersion === 0
-            ? "There is no key yet: the first registration makes it."
-            : "A rollover is due: nobody should encrypt to the newest key. The next registration makes a new one."}
-        </p>
+      {(newestIsCurrent !== null || failure) && (
+        <RolloverNotice overview={overview} postponed={newestIsCurrent === true} />
       )}
       <div class="buttons">
-        <Button kind="primary" onClick={() => setAsking(true)}>
+        <Button kind="primary" onClick={() => setAsking("rollover")}>
           Roll over…
         </Button>
+        {keyVersion > 1 && <Button onClick={() => setAsking("retirement")}>Retire old keys…</Button>}
       </div>
+      {retiredUpTo > 0 && <p class="muted">{keysAre(1, retiredUpTo)} retired: the server hands them out to nobody.</p>}
       <PagedList
         list={list}
         label="Keys"
         empty="There is no key yet."
-        item={(key) => (
-          <KeyRow key={key.keyVersion} {...key} current={key.keyVersion === keyVersion && !keyRolloverRequired} />
-        )}
+        item={(key) => <KeyRow key={key.keyVersion} {...key} label={labelOf(key.keyVersion)} />}
       />
-      {asking && <Rollover domain={domain} onClose={() => setAsking(false)} refresh={refresh} />}
+      {asking === "rollover" && <RolloverDialog domain={domain} onClose={close} />}
+      {asking === "retirement" && <RetirementDialog overview={overview} onClose={close} />}
     </>
   );
 }
 
-function Rollover({ domain, onClose, refresh }: { domain: string; onClose: () => void; refresh: () => void }) {
-  const { api, say } = useConsole();
-  const [when, setWhen] = useState<RolloverTime>("now");
-  const close = (done: boolean) => {
-    onClose();
-    if (!done) return;
-    say(TIMES[when].done);
-    refresh();
-  };
-  const work = async () => {
-    await api.rollOver(domain, when);
-  };
+/** @param postponed whether the newest key is still the one to encrypt to */
+function RolloverNotice({ overview, postponed }: { overview: Overview; postponed: boolean }) {
+  const { keyVersion, keyRolloverRequired } = overview;
+  if (keyVersion === 0) return <p class="notice">There is no key yet: the first registration makes it.</p>;
+  if (!keyRolloverRequired) return null;
+  if (postponed) {
+    return (
+      <p class="notice">
+        The rollover is postponed by the settings. Until then, a device that left can open what is encrypted to the
+        domain. To end that, roll over now.
+      </p>
+    );
+  }
   return (
-    <Dialog title="Roll over the key" action="Roll over" work={work} onClose={close}>
-      <fieldset>
-        <legend>When</legend>
-        {(Object.keys(TIMES) as RolloverTime[]).map((each) => (
-          <label key={each} class="choice">
-            <input type="radio" name="when" checked={each === when} onChange={() => setWhen(each)} />
-            <span>
-              {TIMES[each].label}
-              <span class="hint">{TIMES[each].hint}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
-    </Dialog>
+    <p class="notice">
+      A rollover is due: nobody should encrypt to the newest key. The next registration makes a new one.
+    </p>
   );
 }
 
-function KeyRow({ keyVersion, createdAt, kid, current }: KeyVersion & { current: boolean }) {
+function KeyRow({ keyVersion, createdAt, kid, label }: KeyVersion & { label: "Current" | "Retired" | null }) {
   return (
     <li class="row key-row">
-      <span class="number">{keyVersion}</span>
+      <span class={`number ${label === "Retired" ? "retired" : ""}`}>{keyVersion}</span>
       <div class="row-title">
-        <code>{kid}</code>
+        <details class="kid">
+          <summary>
+            <span class="muted">kid</span> <code>{kid.slice(0, SHORT_KID)}…</code>
+          </summary>
+          <code>{kid}</code>
+        </details>
         <span class="muted">
           made <Time at={createdAt} />
         </span>
       </div>
-      {current && <span class="label good">Current</span>}
+      {label && <span class={`label ${label === "Current" ? "good" : ""}`}>{label}</span>}
     </li>
   );
 }

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { ActivityChart } from "./activity-chart.tsx";
 import { DomainLag } from "./database-lag.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
+import { rolloverText } from "./standing.tsx";
 import { Time } from "./times.tsx";
 
 /** A domain at a glance: its figures, who came and went, and what was refused. */
@@ -13,7 +14,10 @@ export function OverviewView({ overview }: DomainViewProps) {
         <Figure name="Members" note={maxMembership === null ? "no maximum" : `of ${maxMembership} at most`}>
           {memberCount}
         </Figure>
-        <Figure name="Key version" note={overview.keyRolloverRequired ? "rollover due" : "current"}>
+        <Figure
+          name="Key version"
+          note={overview.keyRolloverRequired ? rolloverText(overview).toLowerCase() : "current"}
+        >
           {keyVersion}
         </Figure>
         <Figure name="Revision" note={<Time at={updatedAt} />}>

@@ -4,6 +4,7 @@ import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useAction } from "./loading.ts";
 import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
+import { typedNumber } from "./typed-number.ts";
 
 /** The rules as they stand in the form. */
 type Draft = Readonly<{
@@ -11,6 +12,8 @@ type Draft = Readonly<{
   authNamespace: string;
   maxMembership: string;
   deviceKeyRequired: boolean;
+  rolloverIntervalSeconds: string;
+  retireAfterDays: string;
 }>;
 
 /** A domain's rules, to change. What is well formed, the server says. */
@@ -75,6 +78,36 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
         fault={faults.deviceKeyRequired}
         onChange={(deviceKeyRequired) => change({ deviceKeyRequired })}
       />
+      <Field
+        label="Seconds between rollovers"
+        hint="Leaves bring a new key at most once in this time. Until then, a device that left can open what is encrypted in those seconds. Evictions and bans do not wait. Empty: the server's default."
+        fault={faults.rolloverIntervalSeconds}
+        control={(attributes) => (
+          <input
+            {...attributes}
+            class="short"
+            inputMode="numeric"
+            autocomplete="off"
+            value={draft.rolloverIntervalSeconds}
+            onInput={(event) => change({ rolloverIntervalSeconds: event.currentTarget.value })}
+          />
+        )}
+      />
+      <Field
+        label="Days until a replaced key is retired"
+        hint="A device that joins later does not get the key, and cannot open what is encrypted to it. Empty: never."
+        fault={faults.retireAfterDays}
+        control={(attributes) => (
+          <input
+            {...attributes}
+            class="short"
+            inputMode="numeric"
+            autocomplete="off"
+            value={draft.retireAfterDays}
+            onInput={(event) => change({ retireAfterDays: event.currentTarget.value })}
+          />
+        )}
+      />
       <FailureNotice failure={save.failure} />
       <div class="buttons">
         <Button type="submit" kind="primary" busy={save.busy}>
@@ -85,23 +118,27 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
   );
 }
 
-function draftOf({ authenticationRequired, authNamespace, maxMembership, deviceKeyRequired }: Settings): Draft {
+function draftOf(settings: Settings): Draft {
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
   return {
     authenticationRequired,
     authNamespace: authNamespace ?? "",
-    maxMembership: maxMembership === null ? "" : String(maxMembership),
+    maxMembership: String(maxMembership ?? ""),
     deviceKeyRequired,
+    rolloverIntervalSeconds: String(settings.rolloverIntervalSeconds),
+    retireAfterDays: String(settings.retireAfterDays ?? ""),
   };
 }
 
-/** What differs from the settings. A maximum that is no number is sent as it is: the server says what is wrong with it. */
+/** What differs from the settings. */
 function patchOf(draft: Draft, settings: Settings): Readonly<Record<string, unknown>> {
-  const maximum = draft.maxMembership.trim();
   const wanted: Readonly<Record<keyof Settings, unknown>> = {
     authenticationRequired: draft.authenticationRequired,
     authNamespace: draft.authNamespace === "" ? null : draft.authNamespace,
-    maxMembership: maximum === "" ? null : Number.isNaN(Number(maximum)) ? maximum : Number(maximum),
+    maxMembership: typedNumber(draft.maxMembership),
     deviceKeyRequired: draft.deviceKeyRequired,
+    rolloverIntervalSeconds: typedNumber(draft.rolloverIntervalSeconds),
+    retireAfterDays: typedNumber(draft.retireAfterDays),
   };
   return Object.fromEntries(
     Object.entries(wanted).filter(([name, value]) => value !== settings[name as keyof Settings]),

@@ -1,5 +1,10 @@
 import type { DomainRow } from "./admin-types.ts";
 
+/** What the flag for a rollover means: without an interval nothing postpones it. */
+export function rolloverText({ rolloverIntervalSeconds }: DomainRow): string {
+  return rolloverIntervalSeconds === 0 ? "Rollover due" : "Rollover required";
+}
+
 /** What is special about a domain at the moment, as a row of labels. */
 export function Standing(props: DomainRow) {
   const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
@@ -8,7 +13,7 @@ export function Standing(props: DomainRow) {
       {keyVersion === 0 ? (
         <li class="label">No key yet</li>
       ) : keyRolloverRequired ? (
-        <li class="label warning">Rollover due</li>
+        <li class="label warning">{rolloverText(props)}</li>
       ) : (
         <li class="label good">Key {keyVersion}</li>
       )}

@@ -30,7 +30,7 @@ export async function tour(tab: ConsoleTab, token: string, domain: string, at: (
 const QUESTIONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   Members: [/^Evict/, /^Ban/],
   Bans: ["Ban a device…", /^Lift the ban/],
-  Keys: ["Roll over…"],
+  Keys: ["Roll over…", "Retire old keys…"],
 };
 
 async function asked(tab: ConsoleTab, button: string | RegExp, at: (view: string) => Promise<void>): Promise<void> {

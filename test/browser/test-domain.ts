@@ -33,6 +33,16 @@ export class TestDomain {
     });
   }
 
+  /** Has new keys made, one after the other. */
+  async rollOver(times: number): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      await this.#admin(
+        { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ when: "now" }) },
+        "/rollover",
+      );
+    }
+  }
+
   /** Has a device removed, and kept from coming back. */
   async ban(machineGuid: string, reason: string): Promise<void> {
     await this.#admin(
@@ -44,6 +54,13 @@ export class TestDomain {
   /** Encrypts a secret to the domain, as a licence server does. */
   encrypt(secret: string): Promise<string> {
     return encryptToDomain(this.url, secret);
+  }
+
+  /** The domain's public keys, as anybody gets them: oldest first. */
+  async publicKeys(): Promise<JWK[]> {
+    const response = await fetch(`${this.url}/keys`);
+    const { keys }: { keys: JWK[] } = await response.json();
+    return keys;
   }
 
   /** The domain's private keys, as a device gets them that asks for them in the clear. */

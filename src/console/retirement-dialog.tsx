@@ -1,0 +1,106 @@
+import { useState } from "preact/hooks";
+import type { RetiredKeys } from "./admin-api.ts";
+import type { Overview } from "./admin-types.ts";
+import { useConsole } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
+import { Field } from "./parts.tsx";
+import { typedNumber } from "./typed-number.ts";
+
+type Choice = Readonly<{ label: string; field: string; hint: string }>;
+
+const CHOICES: Readonly<Record<RetiredKeys, Choice>> = {
+  olderThanDays: {
+    label: "By age",
+    field: "Days",
+    hint: "Retires keys that were replaced at least so many days ago. 0: all keys but the newest.",
+  },
+  upTo: {
+    label: "Up to a version",
+    field: "Key version",
+    hint: "A version below the present one brings keys back. 0: all of them.",
+  },
+};
+
+/** Asks which keys are retired, and says what stops working by that. */
+export function RetirementDialog({ overview, onClose }: { overview: Overview; onClose: (done: boolean) => void }) {
+  const { api, say } = useConsole();
+  const { domain, retiredUpTo } = overview;
+  const [by, setBy] = useState<RetiredKeys>("olderThanDays");
+  const [text, setText] = useState("");
+  const value = typedNumber(text);
+  const bringsBack = by === "upTo" && typeof value === "number" && value < retiredUpTo;
+  const work = async () => {
+    const after = await api.retireKeys(domain, by, value);
+    say(outcomeOf(retiredUpTo, after.retiredUpTo));
+  };
+  const choose = (chosen: RetiredKeys) => {
+    setBy(chosen);
+    setText("");
+  };
+  return (
+    <Dialog
+      title="Retire old keys"
+      action={bringsBack ? "Bring back" : "Retire"}
+      danger={!bringsBack}
+      work={work}
+      onClose={onClose}
+    >
+      {({ failure }) => (
+        <>
+          <fieldset>
+            <legend>Which keys</legend>
+            {(Object.keys(CHOICES) as RetiredKeys[]).map((each) => (
+              <label key={each} class="choice">
+                <input type="radio" name="by" checked={each === by} onChange={() => choose(each)} />
+                <span>{CHOICES[each].label}</span>
+              </label>
+            ))}
+          </fieldset>
+          <Field
+            key={by}
+            label={CHOICES[by].field}
+            hint={CHOICES[by].hint}
+            fault={failure?.fields[by]}
+            control={(attributes) => (
+              <input
+                {...attributes}
+                class="short"
+                required
+                inputMode="numeric"
+                autocomplete="off"
+                value={text}
+                onInput={(event) => setText(event.currentTarget.value)}
+              />
+            )}
+          />
+          <div class="notice" aria-live="polite">
+            {bringsBack ? <p>{keysAre(value + 1, retiredUpTo)} handed out again.</p> : <Consequences />}
+          </div>
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function Consequences() {
+  return (
+    <>
+      <p>
+        <strong>What stops working:</strong> the server hands these keys out to nobody. A device that does not hold them
+        cannot open what is encrypted to them.
+      </p>
+      <p>Devices that hold these keys keep them. The newest key stays in use.</p>
+    </>
+  );
+}
+
+/** The subject and the verb of a sentence about key versions. */
+export function keysAre(from: number, to: number): string {
+  return from === to ? `Key ${from} is` : `Keys ${from} to ${to} are`;
+}
+
+function outcomeOf(before: number, after: number): string {
+  if (after > before) return `${keysAre(before + 1, after)} retired.`;
+  if (after < before) return `${keysAre(after + 1, before)} handed out again.`;
+  return "Nothing was changed: there is no further key to retire.";
+}

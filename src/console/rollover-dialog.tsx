@@ -1,0 +1,43 @@
+import { useState } from "preact/hooks";
+import type { RolloverTime } from "./admin-api.ts";
+import { useConsole } from "./context.ts";
+import { Dialog } from "./dialog.tsx";
+
+const TIMES: Readonly<Record<RolloverTime, Readonly<{ label: string; hint: string; done: string }>>> = {
+  now: {
+    label: "Now",
+    hint: "There is a new key at once. Members get it when they renew.",
+    done: "There is a new key. Members get it when they renew.",
+  },
+  "next-registration": {
+    label: "At the next registration",
+    hint: "Until then there is no key to encrypt to.",
+    done: "The next registration makes a new key. Until then there is none to encrypt to.",
+  },
+};
+
+/** Asks when a new key is made. */
+export function RolloverDialog({ domain, onClose }: { domain: string; onClose: (done: boolean) => void }) {
+  const { api, say } = useConsole();
+  const [when, setWhen] = useState<RolloverTime>("now");
+  const work = async () => {
+    await api.rollOver(domain, when);
+    say(TIMES[when].done);
+  };
+  return (
+    <Dialog title="Roll over the key" action="Roll over" work={work} onClose={onClose}>
+      <fieldset>
+        <legend>When</legend>
+        {(Object.keys(TIMES) as RolloverTime[]).map((each) => (
+          <label key={each} class="choice">
+            <input type="radio" name="when" checked={each === when} onChange={() => setWhen(each)} />
+            <span>
+              {TIMES[each].label}
+              <span class="hint">{TIMES[each].hint}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+    </Dialog>
+  );
+}
