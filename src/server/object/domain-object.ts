@@ -87,7 +87,7 @@ export class DomainObject extends DurableObject<Env> {
     super(ctx, env);
     const { name } = ctx.id;
     if (name === undefined) throw new Error("a domain's object must be addressed by the domain's name");
-    this.#storage = new DomainStorage(ctx.storage, name, () => configOf(env).defaultRolloverIntervalSeconds);
+    this.#storage = new DomainStorage(ctx.storage, name, () => configOf(this.env).defaultRolloverIntervalSeconds);
     // An object that was merely asked about writes nothing, not even its tables.
     if (this.#storage.hasTables) ctx.blockConcurrencyWhile(() => this.#storage.migrate());
   }

@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import { errorFields, log } from "../log.ts";
+import { newRequestId } from "../request-ids.ts";
 import type { Copy } from "./copy.ts";
 import type { DomainCommands } from "./domain-commands.ts";
 import type { EventFeed } from "./event-feed.ts";
@@ -107,7 +108,7 @@ async function retireOldKeys({ storage, commands }: Parts, now: number): Promise
   if (settings.retireAfterDays === null) return;
   const upTo = READS.supersededBy(storage, now - settings.retireAfterDays * DAY_MILLISECONDS);
   if (upTo <= retiredUpTo) return;
-  await commands.execute({ type: "retire", requestId: crypto.randomUUID(), by: "retireAfterDays", upTo });
+  await commands.execute({ type: "retire", requestId: newRequestId(), by: "retireAfterDays", upTo });
 }
 
 async function rewrapFormerKeys({ storage, config, committed }: Parts): Promise<void> {
