@@ -75,6 +75,17 @@ describe("retired keys", () => {
     }
   });
 
+  it("stay retired where a lower version is asked for that brings none back", () => {
+    const byAge = (upTo: number): Command => ({ type: "retire", ...byOperator(), upTo, bringsNoneBack: true });
+    for (const upTo of [0, 1]) {
+      const decision = decideBatch(after(THREE, retire(2)), [byAge(upTo)], NOW);
+      expect(decision).toMatchObject({ events: [], outcomes: [{ granted: true, grant: { retiredUpTo: 2 } }] });
+    }
+    expect(after(THREE, retire(1), byAge(2)).retiredUpTo).toBe(2);
+    expect(outcomeOf(THREE, byAge(3))).toMatchObject({ refusal: { error: "INVALID_REQUEST" } });
+    expect(outcomeOf(NEWBORN, byAge(0))).toMatchObject({ refusal: { error: "DOMAIN_NOT_FOUND" } });
+  });
+
   it("are none in a domain without a key, and of no domain that does not exist", () => {
     const empty = after(NEWBORN, { type: "settings", ...byOperator(), mode: "replace", patch: {} });
     expect(outcomeOf(empty, retire(0))).toEqual({ granted: true, grant: { retiredUpTo: 0 } });

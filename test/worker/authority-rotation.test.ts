@@ -17,8 +17,8 @@ function serverWith(...keys: readonly JWK[]) {
 
 const newKeys = (count: number): Promise<JWK[]> => Promise.all(Array.from({ length: count }, () => newSigningKey()));
 
-function publicHalf({ kty, crv, x, y, kid }: JWK) {
-  return { kty, crv, x, y, kid, use: "sig", alg: "ES256" };
+function publicHalf({ kty, crv, x, y, kid }: JWK): JWK {
+  return { kty, crv, x, y, kid, use: "sig", alg: "ES256" } as JWK;
 }
 
 /** The claims of a rotation that a key signed. @throws if it did not */

@@ -152,6 +152,25 @@ describe.each([
   });
 });
 
+describe.each([
+  ["the newest of them", "keys", 200],
+  ["those before a version", "keys?before=150", 200],
+  ["one by its version", "keys?version=7", 200],
+  ["one by its kid", "keys?kid=none-has-it", 404],
+])("a domain's public keys: %s", (_, path, status) => {
+  it("are found by an index, however many there are", async () => {
+    const [small, ofSmall] = await executedFor(domains.small, `/domains/${domains.small}/${path}`);
+    const [large, ofLarge] = await executedFor(domains.large, `/domains/${domains.large}/${path}`);
+    expect([small.status, large.status]).toEqual([status, status]);
+    expect(ofLarge.length).toBeGreaterThan(0);
+    for (const each of ofLarge) {
+      const details = await planOf(domains.large, each);
+      expect(slowSteps(details), details.join("\n")).toEqual([]);
+    }
+    expect(rowsRead(ofLarge)).toBe(rowsRead(ofSmall));
+  });
+});
+
 describe("the members of a full domain that have not renewed for longest", () => {
   const asked = (size: Size) => executedDuring(domains[size], () => register(domains[size], newGuid(), {}, asAdmin));
 

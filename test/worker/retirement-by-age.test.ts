@@ -2,8 +2,9 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
 import { domainAt, history, keySet, range, versionsOf } from "./key-versions.ts";
-import { evict, runAlarm } from "./objects.ts";
+import { evict, executeAsBatch, gist, joins, operators, runAlarm } from "./objects.ts";
 import { operate } from "./operators.ts";
+import { executedDuring } from "./recorded-statements.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -76,6 +77,40 @@ describe("keys that an operator retires by age", () => {
     }
     expect(await rows(domain)).toEqual(before);
     expect((await retire(domain, { upTo: 1 })).body.retiredUpTo).toBe(1);
+  });
+
+  it("stay retired also if another operator retires more at the same time", async () => {
+    const { domain } = await domainMade(500, 400, 300, 200);
+    const [, , byAge] = await executeAsBatch(
+      domain,
+      joins(newGuid()),
+      operators({ type: "retire", upTo: 3 }),
+      operators({ type: "retire", upTo: 1, bringsNoneBack: true }),
+    );
+    expect(byAge && gist(byAge)).toMatchObject({ retiredUpTo: 3 });
+    expect(await retiredUpTo(domain)).toBe(3);
+  });
+
+  it("are found without reading those that are retired, or those that are younger", async () => {
+    const domain = newDomain();
+    await configure(domain, {});
+    await stored(
+      domain,
+      `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 2000)
+        insert into domain_keys select n, '{}', '', '', n * ? from numbers`,
+      DAY,
+    );
+    await stored(domain, "update domain_server_info set key_version = 2000, retired_up_to = 1000");
+    await evict(domain);
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockReturnValue(now);
+    // The key of day 1,003 is the last one that is so old.
+    const olderThanDays = Math.floor((now - 1003 * DAY) / DAY);
+    const [answer, executed] = await executedDuring(domain, () => retire(domain, { olderThanDays }));
+    expect(answer.body).toMatchObject({ retiredUpTo: 1002, keyVersion: 2000 });
+    const read = executed.filter(({ sql }) => sql.includes("domain_keys"));
+    expect(read.length).toBeGreaterThan(0);
+    expect(read.reduce((sum, each) => sum + each.rowsRead(), 0)).toBeLessThan(20);
   });
 
   it("are in the log with the operator who asked, and in D1", async () => {

@@ -104,11 +104,11 @@ function cutOldLog({ storage, config }: Parts, now: number): Promise<void> | und
 
 /** Retires the keys whose successor is older than the domain's `retireAfterDays`. */
 async function retireOldKeys({ storage, commands }: Parts, now: number): Promise<void> {
-  const { settings, retiredUpTo } = storage.domainState;
-  if (settings.retireAfterDays === null) return;
-  const upTo = READS.supersededBy(storage, now - settings.retireAfterDays * DAY_MILLISECONDS);
-  if (upTo <= retiredUpTo) return;
-  await commands.execute({ type: "retire", requestId: newRequestId(), by: "retireAfterDays", upTo });
+  const { retireAfterDays } = storage.domainState.settings;
+  if (retireAfterDays === null) return;
+  const upTo = READS.supersededBy(storage, now - retireAfterDays * DAY_MILLISECONDS);
+  const request = { requestId: newRequestId(), by: "retireAfterDays" };
+  await commands.execute({ type: "retire", ...request, upTo, bringsNoneBack: true });
 }
 
 async function rewrapFormerKeys({ storage, config, committed }: Parts): Promise<void> {

@@ -38,10 +38,15 @@ export const READS = {
     return keys.reverse();
   },
 
-  /** The highest version whose successor was made by a time, in milliseconds since the Unix epoch; 0 if none. */
-  supersededBy({ sql }: DomainStorage, time: number) {
-    const query = "select coalesce(max(key_version) - 1, 0) as version from domain_keys where created_at <= ?";
-    return sql.exec<{ version: number }>(query, time).one().version;
+  /**
+   * The highest version that is retired, or whose successor was made by a time (milliseconds since the Unix epoch). Reads
+   * no more keys than were made by then and are not retired, and one.
+   */
+  supersededBy({ sql, domainState: { keyVersion, retiredUpTo } }: DomainStorage, time: number) {
+    const query = "select min(key_version) as version from domain_keys where key_version > ? and created_at > ?";
+    const { version } = sql.exec<{ version: number | null }>(query, retiredUpTo + 1, time).one();
+    // The key before the first younger one was in use at that time: those below it were superseded.
+    return Math.max(retiredUpTo, (version ?? keyVersion + 1) - 2);
   },
 
   /** Members by machine GUID. */
@@ -124,10 +129,10 @@ export const READS = {
   },
 };
 
-function selected(selection: KeySelection): SQL | undefined {
+function selected(selection: KeySelection): SQL {
   if ("version" in selection) return eq(domainKeys.keyVersion, selection.version);
   if ("kid" in selection) return sql`public_jwk ->> 'kid' = ${selection.kid}`;
-  return selection.before === null ? undefined : lt(domainKeys.keyVersion, selection.before);
+  return lt(domainKeys.keyVersion, selection.before ?? Number.MAX_SAFE_INTEGER);
 }
 
 function open({ storage }: DomainStorage) {

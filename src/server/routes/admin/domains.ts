@@ -57,9 +57,10 @@ export const adminDomains = new Hono<AppEnv>()
   })
   .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
     const domain = domainName(c);
-    const { upTo: version, olderThanDays = 0 } = await jsonBody(c, retiredKeysBody);
-    const upTo = version ?? (await retiredByAge(c, domain, olderThanDays));
-    await executeAsOperator(c, domain, { type: "retire", upTo });
+    const { upTo, olderThanDays = 0 } = await jsonBody(c, retiredKeysBody);
+    const retirement =
+      upTo === undefined ? { upTo: await supersededBefore(c, domain, olderThanDays), bringsNoneBack: true } : { upTo };
+    await executeAsOperator(c, domain, { type: "retire", ...retirement });
     return c.json(await overview(c, domain));
   })
   .get("/admin/domains/:domain/key-versions", may("domains:read"), async (c) => {
@@ -87,14 +88,9 @@ function changeSettings(
   return executeAsOperator(c, domain, { type: "settings", mode, patch });
 }
 
-/** The version up to which keys are retired if those count that were replaced so many days ago. None comes back by it. */
-async function retiredByAge(c: Context<AppEnv>, domain: string, days: number): Promise<number> {
-  const time = Date.now() - days * 24 * 60 * 60 * 1000;
-  const [{ retiredUpTo }, superseded] = await Promise.all([
-    read(c, domain, "overview"),
-    read(c, domain, "supersededBy", time),
-  ]);
-  return Math.max(retiredUpTo, superseded);
+/** The highest version whose successor is so many days old. */
+function supersededBefore(c: Context<AppEnv>, domain: string, days: number): Promise<number> {
+  return read(c, domain, "supersededBy", Date.now() - days * 24 * 60 * 60 * 1000);
 }
 
 async function overview(c: Context<AppEnv>, domain: string) {
