@@ -22,6 +22,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   DEVICE_BANNED: "Ask the operator.",
   DOMAIN_NOT_FOUND: "Check the URL; joining creates a domain.",
   NOT_A_MEMBER: "Join the domain first: device-domain join URL.",
+  KEY_RETIRED: "Ask for a new licence: the key of this one is retired.",
   KEY_NOT_HELD: "Fetch the newer keys first: device-domain renew.",
   LEAVE_UNFINISHED: "Finish the leave first: device-domain leave.",
   UNREACHABLE: "Check the address and the network, and try again.",
@@ -60,6 +61,7 @@ export function failureOf(error: unknown): Failure {
 function exitCode(error: DomainServerError | DeviceDomainError): number {
   if (error.retryable) return EXIT.notNow;
   if (error.error === "INVALID_DOMAIN_URL") return EXIT.usage;
-  if (["DEREG_DENIED", "NOT_A_MEMBER", "KEY_NOT_HELD", "LEAVE_UNFINISHED"].includes(error.error)) return EXIT.notMember;
+  if (["DEREG_DENIED", "NOT_A_MEMBER", "KEY_NOT_HELD", "KEY_RETIRED", "LEAVE_UNFINISHED"].includes(error.error))
+    return EXIT.notMember;
   return error instanceof DomainServerError ? EXIT.refused : EXIT.failed;
 }

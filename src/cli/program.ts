@@ -30,7 +30,7 @@ const EXIT_CODES = `
 Exit codes:
   ${EXIT.done}  done
   ${EXIT.failed}  something unexpected failed
-  ${EXIT.usage}  the command was not given rightly
+  ${EXIT.usage}  usage error
   ${EXIT.refused}  the server refused
   ${EXIT.notNow}  not now: the same command may succeed later
   ${EXIT.notMember}  this device is no member, or lacks the key
@@ -140,7 +140,7 @@ function programOf(surroundings: Surroundings): Command {
     async (device, file: string) => {
       const jwe = (file === "-" ? await text(surroundings.input) : await contentOf(file)).trim();
       const { domain } = await device.current();
-      return { bytes: await domain.decrypt(jwe) };
+      return { bytes: await domain.decrypt(jwe, { signal }) };
     },
   );
 

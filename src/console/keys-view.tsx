@@ -56,7 +56,7 @@ export function KeysView({ overview, refresh }: DomainViewProps) {
 /** @param postponed whether the newest key is still the one to encrypt to */
 function RolloverNotice({ overview, postponed }: { overview: Overview; postponed: boolean }) {
   const { keyVersion, keyRolloverRequired } = overview;
-  if (keyVersion === 0) return <p class="notice">There is no key yet: the first registration makes it.</p>;
+  if (keyVersion === 0) return <p class="notice">There is no key yet: the first device or licence server makes it.</p>;
   if (!keyRolloverRequired) return null;
   if (postponed) {
     return (
@@ -68,7 +68,7 @@ function RolloverNotice({ overview, postponed }: { overview: Overview; postponed
   }
   return (
     <p class="notice">
-      A rollover is due: nobody should encrypt to the newest key. The next registration makes a new one.
+      A rollover is due: nobody should encrypt to the newest key. The next device or licence server makes a new one.
     </p>
   );
 }

@@ -47,7 +47,7 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
           work={() => api.evict(domain, asked.member.handle)}
           onClose={(done) => {
             setAsked(null);
-            if (done) removed("The device is evicted. The next registration makes a new key, which it will not get.");
+            if (done) removed("The device is evicted. It does not get the next key.");
           }}
         >
           <p>

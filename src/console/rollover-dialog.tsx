@@ -11,8 +11,8 @@ const TIMES: Readonly<Record<RolloverTime, Readonly<{ label: string; hint: strin
   },
   "next-registration": {
     label: "At the next registration",
-    hint: "Until then there is no key to encrypt to.",
-    done: "The next registration makes a new key. Until then there is none to encrypt to.",
+    hint: "Or sooner, when a licence server needs a key to encrypt to.",
+    done: "A rollover is due. The next device or licence server makes a new key.",
   },
 };
 

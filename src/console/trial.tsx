@@ -44,7 +44,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
   });
   const leave = take("leave", "The device could not leave.", async () => {
     await device.leave();
-    return { sentence: "The device left, and forgot its keys. The next registration makes a new one." };
+    return { sentence: "The device left, and forgot its keys. A rollover is required now." };
   });
   const encrypt = take("encrypt", "Nothing was encrypted.", async () => {
     const made = await encryptToDomain(url, secret);

@@ -227,7 +227,10 @@ describe("the console", () => {
     await domain.configure({ deviceKeyRequired: true });
     const tab = await openConsole(`#/domains/${domain.name}/try`);
     await tab.press("Encrypt to the domain");
-    await tab.isRefused("ROLLOVER_DUE");
+    await tab.shows("A licence server encrypted the secret to the domain's current key.");
+    expect(await domain.overview()).toMatchObject({ memberCount: 0, keyVersion: 1 });
+    await tab.press("Open the secret");
+    await tab.isRefused("NOT_A_MEMBER");
     await tab.press("Join");
     await tab.shows("The device joined. It is a new member, and holds the keys up to version 1.");
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });

@@ -31,6 +31,16 @@ async function commandLine(home: string, args: string, { input = "", terminal = 
   return { code, out: (await buffer(output)).toString("utf8"), err: (await buffer(errors)).toString("utf8") };
 }
 
+/** Changes a domain as its operator. */
+async function operate(method: string, path: string, body: object): Promise<void> {
+  const response = await fetch(`${server.url}/admin/domains/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`The operator is refused: ${await response.text()}`);
+}
+
 const domainUrl = (name: string) => `${server.url}/domains/${name}`;
 
 it("takes the home and the domain of a device as options", async () => {
@@ -67,6 +77,23 @@ describe("a device's life at the command line", () => {
     const input = await encryptToDomain(url, "from a pipe");
     expect((await commandLine("tv", "decrypt -", { input })).out).toBe("from a pipe");
     expect((await commandLine("tv", "token")).out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  });
+
+  it("opens what was encrypted before it joined, unless the key is retired", async () => {
+    const url = domainUrl("years");
+    await commandLine("first", `join ${url}`);
+    const input = await encryptToDomain(url, "an old licence");
+    await operate("POST", "years/rollover", { when: "now" });
+    await commandLine("late", `join ${url}`);
+    expect((await commandLine("late", "token --json")).out).toContain('"keyVersion":2');
+    expect(await commandLine("late", "decrypt -", { input })).toEqual({ code: 0, out: "an old licence", err: "" });
+
+    await operate("PUT", "years/retired-keys", { olderThanDays: 0 });
+    await commandLine("later", `join ${url}`);
+    const refused = await commandLine("later", "decrypt -", { input });
+    expect(refused).toMatchObject({ code: 5, out: "" });
+    expect(refused.err).toContain("Ask for a new licence: the key of this one is retired.");
+    expect((await commandLine("late", "decrypt -", { input })).out).toBe("an old licence");
   });
 
   it("says the same as JSON", async () => {
@@ -123,11 +150,7 @@ describe("the exit code and the sentence of", () => {
 
   it("a refusal, with the remedy", async () => {
     const url = domainUrl("closed");
-    await fetch(`${server.url}/admin/domains/closed`, {
-      method: "PUT",
-      headers: { authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" },
-      body: JSON.stringify({ authenticationRequired: true }),
-    });
+    await operate("PUT", "closed", { authenticationRequired: true });
     const answer = await commandLine("closed", `join ${url}`);
     expect(answer.code).toBe(3);
     expect(answer.err).toBe(
