@@ -76,6 +76,7 @@ CREATE TABLE `domain_server_info` (
 	`updated_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`key_version` integer NOT NULL,
 	`key_made_at` integer NOT NULL,
+	`lost_up_to` integer NOT NULL,
 	`rollover_not_before` integer NOT NULL,
 	`epoch` integer NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -25,7 +25,7 @@ export type Authority =
   | Readonly<{ thumbprints: readonly string[]; url?: string | URL | undefined }>;
 
 /** The keys that a server publishes; fetched when needed, and kept for minutes. */
-export type PublishedKeys = JWTVerifyGetKey & Readonly<{ jwks: () => JSONWebKeySet | undefined }>;
+export type PublishedKeys = ReturnType<typeof createRemoteJWKSet>;
 
 /** A published key set with statements of former keys on their successor. */
 type RotatedKeySet = JSONWebKeySet & Readonly<{ rotations?: readonly string[] }>;
@@ -95,9 +95,15 @@ export class PinnedKeys {
 
   /** The key that a statement names. @throws JWKSNoMatchingKey if it is none of these */
   readonly find: JWTVerifyGetKey = async (header, token) => {
-    const key = await this.#published(header, token);
-    const jwk = this.#listed.find(({ kid }) => kid !== undefined && kid === header?.kid);
-    if (!jwk || !(await this.#isTrusted(jwk))) throw new errors.JWKSNoMatchingKey();
+    let key = await this.#published(header, token);
+    let jwk = await this.#trusted(header?.kid);
+    if (!jwk && !this.#published.coolingDown) {
+      // It may have been vouched for since.
+      await this.#published.reload();
+      key = await this.#published(header, token);
+      jwk = await this.#trusted(header?.kid);
+    }
+    if (!jwk) throw new errors.JWKSNoMatchingKey();
     this.#used.add(await calculateJwkThumbprint(jwk));
     return key;
   };
@@ -110,6 +116,12 @@ export class PinnedKeys {
 
   get #listed(): readonly JWK[] {
     return this.#published.jwks()?.keys ?? [];
+  }
+
+  /** The published key of a name, if it is trusted. */
+  async #trusted(kid: string | undefined): Promise<JWK | null> {
+    const jwk = this.#listed.find((each) => kid !== undefined && each.kid === kid);
+    return jwk && (await this.#isTrusted(jwk)) ? jwk : null;
   }
 
   async #isTrusted(jwk: JWK): Promise<boolean> {

@@ -15,6 +15,8 @@ export function idempotencyRecordId(machineGuid: string, idempotencyKey: string)
 
 /** The ids of all records a command is looked up by, and leaves if it changes the domain. */
 export function recordIds(command: Command): readonly string[] {
+  // Repeated, it speaks of the present: it does nothing twice anyway.
+  if (command.type === "due-rollover") return [];
   const idempotencyKey = idempotencyKeyOf(command);
   const { requestId } = command;
   return idempotencyKey === null || !("machineGuid" in command)

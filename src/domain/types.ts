@@ -34,6 +34,8 @@ export type DomainState = Readonly<{
   keyMadeAt: number;
   /** The keys up to this version are kept, and handed out to nobody any more; 0 if none are retired. */
   retiredUpTo: number;
+  /** The keys up to this version are lost: they did not come along when the domain was taken over; 0 if none are. */
+  lostUpTo: number;
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
@@ -65,6 +67,7 @@ export const NEWBORN: DomainState = {
   keyVersion: 0,
   keyMadeAt: 0,
   retiredUpTo: 0,
+  lostUpTo: 0,
   memberCount: 0,
   members: new Map(),
   records: new Map(),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { newRequestId } from "../../src/server/request-ids.ts";
 import { configure, deregister, invariantViolations, newDomain, newGuid, register, reply, rows } from "./client.ts";
-import { domainAt, keySet } from "./key-versions.ts";
+import { claimsOf, domainAt, keySet } from "./key-versions.ts";
 import { execute } from "./objects.ts";
 import { operate } from "./operators.ts";
 
@@ -116,15 +116,44 @@ describe("POST /domains/{domain}/rollover", () => {
     expect(await invariantViolations(domain)).toEqual([]);
   });
 
-  it("is answered from its record if the object is asked again, whatever came in between", async () => {
+  it("carries out what is due by then if the object is asked again", async () => {
     const { domain, member } = await domainWithLeave(1);
     const command = { type: "due-rollover", requestId: newRequestId() } as const;
-    expect(await execute(domain, command)).toEqual({ granted: true, grant: { keyVersion: 2 } });
+    const makes = (keyVersion: number) => ({ granted: true, grant: { keyVersion } });
+    expect(await execute(domain, command)).toMatchObject(makes(2));
+    expect(await execute(domain, command)).toMatchObject(makes(2));
     await register(domain, member);
     await deregister(domain, member);
-    expect(await execute(domain, command)).toEqual({ granted: true, grant: { keyVersion: 2 } });
-    expect(await versions(domain)).toEqual([1, 2]);
-    expect((await rows(domain)).info?.key_rollover_required).toBe(1);
+    expect(await execute(domain, command)).toMatchObject(makes(3));
+    expect(await versions(domain)).toEqual([1, 2, 3]);
+  });
+
+  it("states the key it made, also to those who ask for it while devices leave", async () => {
+    const { domain, member } = await domainWithLeave(1);
+    for (let version = 2; version < 5; version++) {
+      const [{ body }] = await Promise.all([
+        reply("POST", `/domains/${domain}/rollover?statement=true`),
+        register(domain, member).then(() => deregister(domain, member)),
+      ]);
+      const claims = await claimsOf(body.statement, "domain-key-statement+jwt");
+      const { x } = (await keySet(domain, `?version=${body.keyVersion}`)).body.keys[0];
+      expect(claims).toMatchObject({ sub: domain, key_version: body.keyVersion, cnf: { jwk: { x } } });
+      expect(claims.revision).toBeLessThanOrEqual((await rows(domain)).info?.revision as number);
+    }
+  });
+
+  it("states nothing unless it is asked to, and knows no other question", async () => {
+    const { domain } = await domainWithLeave(1);
+    for (const query of ["", "?statement=false"]) {
+      expect((await reply("POST", `/domains/${domain}/rollover${query}`)).body).toEqual({ domain, keyVersion: 2 });
+    }
+    for (const [query, field] of [
+      ["?statement=1", "statement"],
+      ["?when=now", "when"],
+    ]) {
+      const { status, body } = await reply("POST", `/domains/${domain}/rollover${query}`);
+      expect([status, body.errors[0].field]).toEqual([400, field]);
+    }
   });
 
   it("does not find an unknown domain, and creates none", async () => {

@@ -121,6 +121,11 @@ describe("an empty object whose domain the database knows", () => {
     expect(body).toMatchObject({ createdAt: "2023-11-14T22:13:20.000Z", keyVersion: 4, retiredUpTo: 3 });
     const renewal = await register(domain, guid, { afterKeyVersion: 4 });
     expect([renewal.status, renewal.body.keyVersion, renewal.body.credentials.length]).toEqual([200, 5, 1]);
+    // Nothing brings them back, and the key set does not promise them.
+    const restored = await reply("PUT", `/admin/domains/${domain}/retired-keys`, { upTo: 0 }, asAdmin);
+    expect(restored.body.retiredUpTo).toBe(3);
+    expect((await register(domain, newGuid(), { credentials: "newest" })).status).toBe(201);
+    expect((await reply("GET", `/domains/${domain}/keys?before=5`)).body).not.toHaveProperty("olderKeyVersions");
     await expectCopied(domain);
   });
 

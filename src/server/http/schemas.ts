@@ -119,7 +119,7 @@ export const keysQuery = z
 export const historyQuery = z.strictObject({ keyVersion: version, before: version.optional() });
 
 /** The query of a due rollover: whether to answer with the signed statement of the key as well. */
-export const rolloverQuery = z.strictObject({ statement: z.stringbool().default(false) });
+export const rolloverQuery = z.strictObject({ statement: z.enum(["true", "false"]).default("false") });
 
 /** The query of the list of domains. */
 export const domainsQuery = pageQuery.extend({ prefix: z.string().max(128).default("") });

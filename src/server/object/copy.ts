@@ -165,7 +165,7 @@ export class Copy {
   #info(revision: number): Change["info"] {
     const row = this.#storage.row;
     if (!row) throw new Error("there is no domain to copy");
-    const { keyVersion, keyMadeAt, rolloverNotBefore, epoch, ...info } = row;
+    const { keyVersion, keyMadeAt, lostUpTo, rolloverNotBefore, epoch, ...info } = row;
     return { ...info, revision, head: revision === row.revision ? row.head : this.#hashOf(revision) };
   }
 

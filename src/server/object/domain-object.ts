@@ -51,6 +51,8 @@ type Value<T> = Readonly<{ value: T }>;
 /** Public keys, oldest first (JWKs as JSON), and the signed statement of the one to encrypt to. */
 export type KeySet = Readonly<{
   keys: ReadResult<"publicKeys">;
+  /** Keys up to this version are lost; 0 if none are. */
+  lostUpTo: number;
   /** Null before the first key, and while a rollover is due. */
   currentKeyVersion: number | null;
   statement: string;
@@ -109,6 +111,12 @@ export class DomainObject extends DurableObject<Env> {
     const outcome = await commands.execute(asked);
     if (!outcome.granted) return outcome;
     const revision = storage.row?.revision ?? 0;
+    const now = Date.now();
+    // Of the key that was current when this was decided, at the revision of then: nothing has come in between yet.
+    const statement =
+      command.type === "due-rollover"
+        ? await keyStatement.of((outcome.grant as RolloverGrant).keyVersion, issuer, now)
+        : null;
     if ("by" in command) {
       return {
         granted: true,
@@ -118,12 +126,7 @@ export class DomainObject extends DurableObject<Env> {
     if (config.answerAfter === "database" && !(await copy.reached(revision, DEVICE_COPY_MILLISECONDS))) {
       return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the database does not have the change yet" }).outcome;
     }
-    const now = Date.now();
-    if (command.type === "due-rollover") {
-      const { keyVersion } = outcome.grant as RolloverGrant;
-      // Of the key that was current when this was decided, whatever came since: so it never says that there is none.
-      return { granted: true, grant: { keyVersion, statement: await keyStatement.of(keyVersion, issuer, now) } };
-    }
+    if (statement !== null) return { granted: true, grant: { ...outcome.grant, statement } };
     const range = credentialRange(outcome);
     if (!range) return outcome;
     const credentials = keyring.freshCredentials(range, issuer, now) ?? (await keyring.credentials(range, issuer, now));
@@ -146,7 +149,8 @@ export class DomainObject extends DurableObject<Env> {
       const now = Date.now();
       const keys = READS.publicKeys(storage, selection, MAX_CREDENTIALS);
       const current = currentKeyVersion(storage.domainState, now);
-      return { keys, currentKeyVersion: current, statement: await keyStatement.of(current, issuer, now) };
+      const { lostUpTo } = storage.domainState;
+      return { keys, lostUpTo, currentKeyVersion: current, statement: await keyStatement.of(current, issuer, now) };
     });
   }
 

@@ -81,20 +81,20 @@ export class TakeOver {
     const info = await findDomain(this.#database, this.#storage.name);
     if (!info) throw new Error("the domain went from the database while it was taken over");
     const { sql } = this.#storage;
-    const { memberCount, keyVersion, missing } = sql
-      .exec<{ memberCount: number; keyVersion: number; missing: number }>(
+    const { memberCount, keyVersion, lostUpTo } = sql
+      .exec<{ memberCount: number; keyVersion: number; lostUpTo: number }>(
         `select (select count(*) from domain_membership) as memberCount,
           (select coalesce(max(key_version), 0) from domain_keys) as keyVersion,
           (select coalesce(max(key_version) - 1, 0) from domain_keys as key
-            where not exists (select 1 from domain_keys where key_version = key.key_version - 1)) as missing`,
+            where not exists (select 1 from domain_keys where key_version = key.key_version - 1)) as lostUpTo`,
       )
       .one();
     const { revision, head, createdAt } = info;
     // Keys that did not come along count as retired, and so do those below them.
-    const retiredUpTo = Math.max(info.retiredUpTo, missing);
+    const retiredUpTo = Math.max(info.retiredUpTo, lostUpTo);
     const taken = { settings: settingsOf(info), keyVersion, retiredUpTo, memberCount };
     const change = {
-      state: { ...NEWBORN, ...taken, revision: revision + 1 },
+      state: { ...NEWBORN, ...taken, lostUpTo, revision: revision + 1 },
       events: [{ type: "domain-taken-over", ...taken }] as const,
       records: new Map(),
     };

@@ -27,16 +27,16 @@ function publicKey({ kty, crv, x, y, kid }: JWK) {
 const LIFETIME_SECONDS = 30 * 24 * 60 * 60;
 const REUSE_MILLISECONDS = 24 * 60 * 60 * 1000;
 
-const signed = new WeakMap<Config, Readonly<{ at: number; rotations: readonly string[] }>>();
+const signed = new WeakMap<Config, Readonly<{ at: number; issuer: string; rotations: readonly string[] }>>();
 
 async function rotationsOf(config: Config, issuer: string): Promise<readonly string[]> {
   const known = signed.get(config);
   const now = Date.now();
-  if (known && Math.abs(now - known.at) < REUSE_MILLISECONDS) return known.rotations;
+  if (known?.issuer === issuer && Math.abs(now - known.at) < REUSE_MILLISECONDS) return known.rotations;
   const [present, ...former] = config.domainAuthorityKeys as Keys;
   const claims = { cnf: { jwk: publicKey(present) } };
   const about = { issuer, issuedAt: now, lifetimeSeconds: LIFETIME_SECONDS };
   const rotations = await Promise.all(former.map((key) => signStatement(AUTHORITY_ROTATION_TYPE, claims, about, key)));
-  signed.set(config, { at: now, rotations });
+  signed.set(config, { at: now, issuer, rotations });
   return rotations;
 }

@@ -12,16 +12,16 @@ export const keys = new Hono<AppEnv>()
   .get("/domains/:domain/keys", limited, etag(), async (c) => {
     const { before = null, version, kid } = queryOf(c, keysQuery);
     const one = version === undefined ? (kid === undefined ? null : { kid }) : { version };
-    const { keys, currentKeyVersion, statement } = await keySet(c, domainName(c), one ?? { before });
+    const { keys, lostUpTo, currentKeyVersion, statement } = await keySet(c, domainName(c), one ?? { before });
     if (one && keys.length === 0) throw new Problem("NOT_FOUND", { detail: "The domain has no such key." });
-    const oldest = keys[0]?.keyVersion ?? 1;
+    const older = { from: lostUpTo + 1, to: (keys[0]?.keyVersion ?? 0) - 1 };
     // May be kept, but not used without asking: a leave must show at once.
     c.header("cache-control", "no-cache");
     return c.json({
       keys: keys.map(({ publicJwk }) => JSON.parse(publicJwk)),
       currentKeyVersion,
       statement,
-      ...(!one && oldest > 1 ? { olderKeyVersions: { from: 1, to: oldest - 1 } } : {}),
+      ...(!one && older.from <= older.to ? { olderKeyVersions: older } : {}),
     });
   })
   .get("/domains/:domain/keys/:keyVersion/history", limited, async (c) => {
@@ -40,5 +40,5 @@ export const keys = new Hono<AppEnv>()
     const query = queryOf(c, rolloverQuery);
     const command = { type: "due-rollover", requestId: c.get("requestId") } as const;
     const { keyVersion, statement } = await execute(c, domain, command);
-    return c.json(query.statement ? { domain, keyVersion, statement } : { domain, keyVersion });
+    return c.json(query.statement === "true" ? { domain, keyVersion, statement } : { domain, keyVersion });
   });

@@ -70,6 +70,18 @@ describe("a device", () => {
     await expect(device.renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
   });
 
+  it("follows a rotation to a key that was published before it was vouched for", async () => {
+    const device = await open();
+    await device.join();
+    // Published first, behind the old one, and fetched by the device.
+    rotate(first, second);
+    await device.renew();
+    rotate(second);
+    await expect(device.renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    rotate(second, first);
+    await device.renew();
+  });
+
   it("follows the newest of several rotations that it missed", async () => {
     await (await open()).join();
     rotate(third, second, first);

@@ -242,7 +242,7 @@ export class DomainStorage {
     );
     const head = this.#append(state.revision, events, now);
     const { settings, keyRolloverRequired, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo } = state;
-    const { memberCount, revision } = state;
+    const { lostUpTo, memberCount, revision } = state;
     const row: DomainRow = {
       domain: this.#name,
       authenticationRequired: Number(settings.authenticationRequired),
@@ -255,6 +255,7 @@ export class DomainStorage {
       memberCount,
       keyVersion,
       keyMadeAt,
+      lostUpTo,
       rolloverNotBefore,
       epoch: this.row?.epoch ?? now,
       retiredUpTo,
@@ -305,7 +306,7 @@ export function settingsOf(row: Pick<DomainRow, keyof DomainSettings>): DomainSe
 }
 
 function stateOf(row: DomainRow): DomainState {
-  const { revision, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo, memberCount } = row;
+  const { revision, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo, lostUpTo, memberCount } = row;
   return {
     ...NEWBORN,
     revision,
@@ -315,6 +316,7 @@ function stateOf(row: DomainRow): DomainState {
     keyVersion,
     keyMadeAt,
     retiredUpTo,
+    lostUpTo,
     memberCount,
   };
 }

@@ -15,7 +15,7 @@ export const READS = {
   /** The domain's settings and state, and how far D1 is behind. */
   overview({ row, progress }: DomainStorage) {
     if (!row) throw new Error("there is no domain");
-    const { head, keyRolloverRequired, keyMadeAt, rolloverNotBefore, epoch, ...rest } = row;
+    const { head, keyRolloverRequired, keyMadeAt, lostUpTo, rolloverNotBefore, epoch, ...rest } = row;
     return {
       ...rest,
       ...settingsOf(row),

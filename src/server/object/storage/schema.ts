@@ -12,6 +12,8 @@ export const domainServerInfo = sqliteTable("domain_server_info", {
   keyVersion: integer("key_version").notNull(),
   /** When that key was made; 0 if it is not known. */
   keyMadeAt: integer("key_made_at").notNull(),
+  /** The keys up to this version did not come along in a take-over. */
+  lostUpTo: integer("lost_up_to").notNull(),
   /** The time from which a required rollover is due. */
   rolloverNotBefore: integer("rollover_not_before").notNull(),
   /** When this object began to hold the domain: revisions are counted from there. */
