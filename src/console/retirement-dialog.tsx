@@ -17,7 +17,7 @@ const CHOICES: Readonly<Record<RetiredKeys, Choice>> = {
   upTo: {
     label: "Up to a version",
     field: "Key version",
-    hint: "A version below the present one brings keys back. 0: all of them.",
+    hint: "A version below the present one brings keys back, except lost ones. 0: all of them.",
   },
 };
 
@@ -102,5 +102,5 @@ export function keysAre(from: number, to: number): string {
 function outcomeOf(before: number, after: number): string {
   if (after > before) return `${keysAre(before + 1, after)} retired.`;
   if (after < before) return `${keysAre(after + 1, before)} handed out again.`;
-  return "Nothing was changed: there is no further key to retire.";
+  return "Nothing was changed: no other key is affected.";
 }

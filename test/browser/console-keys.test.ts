@@ -87,7 +87,7 @@ describe("the keys of a domain, in the console", () => {
     const sent = tab.page.waitForRequest("**/retired-keys");
     await tab.answer("Retire");
     expect((await sent).postDataJSON()).toEqual({ olderThanDays: 365 });
-    await tab.hears("Nothing was changed: there is no further key to retire.");
+    await tab.hears("Nothing was changed: no other key is affected.");
     expect(await listed(tab, "Retired")).toEqual([]);
     expect(await newcomersKeys(domain)).toEqual([1, 2, 3]);
 
