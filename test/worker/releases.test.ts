@@ -64,7 +64,10 @@ const ANSWERED = {
 } as const;
 
 /** What an object of the first release answers when it is asked for a domain's keys. */
-const KEY_SET = { granted: true, grant: { value: { keys: [], currentKeyVersion: null, statement: "a.b.c" } } } as const;
+const KEY_SET = {
+  granted: true,
+  grant: { value: { keys: [], lostUpTo: 0, currentKeyVersion: null, statement: "a.b.c" } },
+} as const;
 
 describe("an object of this release", () => {
   it("understands a Worker of the first one", async () => {
@@ -86,7 +89,7 @@ describe("an object of this release", () => {
     const key = (keyVersion: number) => ({ keyVersion, publicJwk: expect.any(String) });
     expect(keys).toEqual({
       granted: true,
-      grant: { value: { keys: [key(1), key(2)], currentKeyVersion: null, statement: expect.any(String) } },
+      grant: { value: { keys: [key(1), key(2)], lostUpTo: 0, currentKeyVersion: null, statement: expect.any(String) } },
     });
     const { info, members } = await rows(domain);
     expect(info).toMatchObject({ max_membership: 5, revision: 4, member_count: 0 });
