@@ -1,41 +1,23 @@
-import { compactDecrypt, decodeProtectedHeader } from "jose";
-import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
-import { type Authority, keysOf, keysOfAny, PinnedKeys, type PublishedKeys, publishedKeys } from "./authority.ts";
-import { DeviceClock } from "./device-clock.ts";
-import { newKeyPair, usableKey } from "./device-keys.ts";
-import { signDeviceRequest } from "./device-requests.ts";
+import { newKeyPair } from "./device-keys.ts";
 import type { DeviceState, DeviceStatus, DeviceStore, StoredCredential } from "./device-state.ts";
 import { type DomainAddress, domainAddress } from "./domain-url.ts";
 import { DeviceDomainError, DomainServerError, isRefusal } from "./errors.ts";
-import { exchange } from "./exchange.ts";
 import { checkHistory, historyUrl } from "./key-history.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { answerFor, checkRegistration, withCredentials } from "./registration-answer.ts";
-import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
-import { type CredentialContext, SEALING, untrusted } from "./sealed-credentials.ts";
-import { readServerTime } from "./server-time.ts";
+import { orAborted } from "./retries.ts";
+import { untrusted } from "./sealed-credentials.ts";
+import { keyNamedBy, openSecret } from "./secrets.ts";
+import { CLOCK_TOLERANCE_SECONDS, type ConnectionOptions, ServerConnection } from "./server-connection.ts";
 
 /** How a device is opened. */
-export type DeviceDomainOptions = Readonly<{
-  /** Where the device is kept; in memory if left out. */
-  store?: DeviceStore | undefined;
-  /** The GUID the device was given once; a random one if left out. */
-  machineGuid?: string | undefined;
-  /** The token for a domain that requires one, or where to get one before each try. */
-  authToken?: string | (() => string | Promise<string>) | undefined;
-  fetch?: typeof fetch | undefined;
-  /** What the server calls itself, if that is not the origin of the domain's URL. */
-  issuer?: string | undefined;
-  /**
-   * The domain authority to trust, or several. Left out, the device trusts the keys that signed what it first got, and
-   * their successors.
-   */
-  authority?: Authority | readonly Authority[] | undefined;
-  /** How often a call that failed in a way that may pass is repeated; 4 times if left out. */
-  retries?: number | undefined;
-  /** How the time between two tries is passed. */
-  pause?: Pause | undefined;
-}>;
+export type DeviceDomainOptions = ConnectionOptions &
+  Readonly<{
+    /** Where the device is kept; in memory if left out. */
+    store?: DeviceStore | undefined;
+    /** The GUID the device was given once; a random one if left out. */
+    machineGuid?: string | undefined;
+  }>;
 
 /** What every call can be given: a signal to end it early with. */
 export type CallOptions = Readonly<{ signal?: AbortSignal | undefined }>;
@@ -63,33 +45,15 @@ export type DomainOverview = Readonly<{
 export class DeviceDomain {
   readonly #address: DomainAddress;
   readonly #store: DeviceStore;
-  readonly #options: DeviceDomainOptions;
-  readonly #fetch: typeof fetch;
-  readonly #issuer: string;
-  readonly #policy: RetryPolicy;
-  readonly #published: (origin: string) => PublishedKeys;
-  readonly #clock = new DeviceClock();
+  readonly #server: ServerConnection;
   #state: DeviceState;
   #lastCall: Promise<unknown> = Promise.resolve();
-  /** The `jti` of the latest signed request. */
-  #lastJti = "";
 
   private constructor(address: DomainAddress, store: DeviceStore, state: DeviceState, options: DeviceDomainOptions) {
     this.#address = address;
     this.#store = store;
     this.#state = state;
-    this.#options = options;
-    // Called as a method of anything but the global object, a browser's fetch throws.
-    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
-    this.#issuer = options.issuer ?? address.origin;
-    this.#policy = { retries: options.retries ?? DEFAULT_RETRIES, pause: options.pause ?? pauseByClock };
-    const keySets = new Map<string, PublishedKeys>();
-    this.#published = (origin) => {
-      // They check nothing but what the server itself sends, which may have a new key since a moment ago.
-      const keys = keySets.get(origin) ?? publishedKeys(origin, this.#fetch, 0);
-      keySets.set(origin, keys);
-      return keys;
-    };
+    this.#server = new ServerConnection(address, options);
   }
 
   /**
@@ -194,7 +158,7 @@ export class DeviceDomain {
   /** What the server says of the domain. @throws DomainServerError `DOMAIN_NOT_FOUND` before anybody joined it */
   async domain({ signal }: CallOptions = {}): Promise<DomainOverview> {
     const { url, domain } = this.#address;
-    const overview = (await this.#get(url, signal)) as DomainOverview | null;
+    const overview = (await this.#server.get(url, signal)) as DomainOverview | null;
     if (overview?.domain !== domain) throw untrusted("it is of another domain");
     return overview;
   }
@@ -215,12 +179,7 @@ export class DeviceDomain {
     const credential =
       credentials.find((each) => each.kid === kid) ??
       (await this.#exclusively(signal, () => this.#fromHistory(kid, keyVersion, signal)));
-    try {
-      const { plaintext } = await compactDecrypt(jwe, await usableKey(credential.privateKey, "deriveBits"), SEALING);
-      return plaintext;
-    } catch (cause) {
-      throw unreadable(cause);
-    }
+    return openSecret(jwe, credential.privateKey);
   }
 
   /** The credential of an older key, from the page of the history that holds it; keeps the whole page. */
@@ -232,11 +191,9 @@ export class DeviceDomain {
     if (known) return known;
     if (!newest || keyVersion === null || keyVersion >= newest.keyVersion) throw keyNotHeld(kid);
     const { url, domain } = this.#address;
-    const body = await this.#get(historyUrl(url, newest.keyVersion, keyVersion), signal);
+    const body = await this.#server.get(historyUrl(url, newest.keyVersion, keyVersion), signal);
     const { context, nextPins } = this.#trust();
-    const page = await withRetries(this.#policy, signal, () =>
-      orAborted(checkHistory(body, domain, newest, context), signal),
-    );
+    const page = await this.#server.check(signal, () => checkHistory(body, domain, newest, context));
     // Sealed to another key of that version: it was made anew since, and the device has to renew.
     if (page === null) throw keyNotHeld(kid);
     const held = [...withCredentials(credentials, page, newest.kid), newest];
@@ -250,7 +207,7 @@ export class DeviceDomain {
   /** The version of a domain key, for a secret that does not say; null if the domain has no such key. */
   async #versionOf(kid: string, signal: AbortSignal | undefined): Promise<number | null> {
     try {
-      const body = await this.#get(`${this.#address.url}/keys?kid=${encodeURIComponent(kid)}`, signal);
+      const body = await this.#server.get(`${this.#address.url}/keys?kid=${encodeURIComponent(kid)}`, signal);
       const { keys } = (body ?? {}) as { keys?: readonly { kid?: unknown; key_version?: unknown }[] };
       const version = Array.isArray(keys) ? keys.find((key) => key?.kid === kid)?.key_version : undefined;
       return Number.isSafeInteger(version) ? (version as number) : null;
@@ -260,25 +217,9 @@ export class DeviceDomain {
     }
   }
 
-  /** What to check the server's statements with, and the pins to keep once they hold. */
-  #trust(): Readonly<{ context: CredentialContext; nextPins: () => Promise<readonly string[]> }> {
-    const { authority } = this.#options;
-    const { domain, origin } = this.#address;
-    const pins = this.#state.authority.length > 0 ? this.#state.authority : null;
-    const pinned = new PinnedKeys(this.#published(origin), pins);
-    const given = authority === undefined ? null : ([authority].flat() as readonly Authority[]);
-    return {
-      context: {
-        authorityKeys: given ? keysOfAny(given.map((each) => keysOf(each, origin, this.#published))) : pinned.find,
-        expectations: { issuer: this.#issuer, domain, now: this.#clock.now(), tolerance: CLOCK_TOLERANCE_SECONDS },
-        keepsCryptoKeys: this.#store.keepsCryptoKeys,
-      },
-      nextPins: async () => (given ? this.#state.authority : pinned.nextPins()),
-    };
-  }
-
-  #get(url: string, signal: AbortSignal | undefined): Promise<unknown> {
-    return withRetries(this.#policy, signal, () => exchange(this.#fetch, { method: "GET", url }, signal));
+  #trust() {
+    const { nextPins, ...trust } = this.#server.trust(this.#state.authority);
+    return { context: { ...trust, keepsCryptoKeys: this.#store.keepsCryptoKeys }, nextPins };
   }
 
   async #register(signal: AbortSignal | undefined): Promise<Membership> {
@@ -287,8 +228,8 @@ export class DeviceDomain {
     const { body, signedAt } = await this.#repeat(signal, () => this.#tryToRegister(signal));
     const { context, nextPins } = this.#trust();
     const checked = { ...context, domain, machineGuid, held, sealingKey: sealingKey.privateKey };
-    const { newMember, keyVersion, credentials } = await withRetries(this.#policy, signal, () =>
-      orAborted(checkRegistration(body, checked), signal),
+    const { newMember, keyVersion, credentials } = await this.#server.check(signal, () =>
+      checkRegistration(body, checked),
     );
     const authority = await nextPins();
     await this.#save({ ...this.#answered(), status: "member", credentials, authority, effectiveAt: signedAt });
@@ -317,7 +258,7 @@ export class DeviceDomain {
   #mayYetRegister(): boolean {
     const { unanswered } = this.#state;
     // By the clock of a device that signed ahead of time, it takes twice as long.
-    return unanswered !== undefined && this.#clock.now() < unanswered + 2 * CLOCK_TOLERANCE_SECONDS * 1000;
+    return unanswered !== undefined && this.#server.clock.now() < unanswered + 2 * CLOCK_TOLERANCE_SECONDS * 1000;
   }
 
   /** The state in which no registration is without an answer. */
@@ -372,7 +313,7 @@ export class DeviceDomain {
   /** The state after the membership. */
   #gone({ leave, ...state }: DeviceState): DeviceState {
     // A wrong clock may have signed tries that the server never took: those must not keep the device from coming back.
-    const latest = this.#clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
+    const latest = this.#server.clock.now() + CLOCK_TOLERANCE_SECONDS * 1000;
     const effectiveAt = leave ? Math.min(leave.signedAt, latest) : state.effectiveAt;
     return { ...state, status: "left", credentials: [], leave: null, effectiveAt };
   }
@@ -383,22 +324,12 @@ export class DeviceDomain {
     members: Readonly<Record<string, unknown>>,
     idempotencyKey: string,
     signal: AbortSignal | undefined,
-    beforeSending?: (signedAt: number) => Promise<void>,
+    beforeSending: (signedAt: number) => Promise<void> = async () => {},
   ): Promise<unknown> {
     const { machineGuid, signingKey } = this.#state;
-    const url = `${this.#address.url}/${action}`;
-    const audience = new URL(new URL(url).pathname, this.#issuer).href;
-    const authorization = await this.#authorization(signal);
-    const signedAt = this.#signingTime();
-    const body = await signDeviceRequest(
-      { machineGuid, ...members },
-      { audience, signedAt, idempotencyKey },
-      signingKey,
-    );
-    await beforeSending?.(signedAt);
-    const headers = { "content-type": SIGNED_REQUEST_MEDIA_TYPE, ...authorization };
-    this.#lastJti = idempotencyKey;
-    return exchange(this.#fetch, { method: "POST", url, headers, body }, signal);
+    const signingTime = () => this.#signingTime();
+    const signing = { signingKey, idempotencyKey, signingTime, beforeSending };
+    return this.#server.send(action, { machineGuid, ...members }, signing, signal);
   }
 
   /**
@@ -407,36 +338,15 @@ export class DeviceDomain {
    */
   #signingTime(): number {
     const { effectiveAt, unanswered, leave } = this.#state;
-    const now = this.#clock.now();
+    const now = this.#server.clock.now();
     const mayBeTaken = (at: number | undefined) => (at ?? 0) < now + CLOCK_TOLERANCE_SECONDS * 1000;
     // What a wrong clock signed further ahead than that, the server never took.
     const open = [unanswered, leave?.signedAt].filter(mayBeTaken);
     return Math.max(now, ...[effectiveAt, ...open].map((at) => (at ?? 0) + 1));
   }
 
-  async #authorization(signal: AbortSignal | undefined): Promise<Record<string, string>> {
-    const { authToken } = this.#options;
-    const token = typeof authToken === "function" ? await orAborted(Promise.resolve(authToken()), signal) : authToken;
-    return token === undefined ? {} : { authorization: `Bearer ${token}` };
-  }
-
-  /** Repeats signed tries as far as that is of use. */
   #repeat<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    return withRetries(this.#policy, signal, async () => {
-      try {
-        return await work();
-      } catch (error) {
-        const serverTime = error instanceof DomainServerError ? error.serverTime : null;
-        if (serverTime === null || !(await orAborted(this.#correctClock(serverTime), signal))) throw error;
-        return await work();
-      }
-    });
-  }
-
-  /** Goes by the server's time from now on, if the domain authority signed it for the latest request. */
-  async #correctClock(serverTime: string): Promise<boolean> {
-    const { authorityKeys } = this.#trust().context;
-    return this.#clock.correct(await readServerTime(serverTime, this.#lastJti, this.#issuer, authorityKeys));
+    return this.#server.repeat(this.#state.authority, signal, work);
   }
 
   /** Runs a call once all before it are done, on what the store holds by then: another program may share it. */
@@ -467,9 +377,6 @@ export class DeviceDomain {
 }
 
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** How far the device's clock may be off: what the server allows it, too. */
-const CLOCK_TOLERANCE_SECONDS = 300;
 
 /** Does something that no other program does with the same device meanwhile, as far as the store can see to that. */
 function exclusively<T>(
@@ -517,23 +424,6 @@ function notAMember(): DeviceDomainError {
   return new DeviceDomainError("NOT_A_MEMBER", "The device is no member of the domain: join() first");
 }
 
-/** The key that a secret says it is encrypted to: its `kid`, and its version if that is there too. */
-function keyNamedBy(jwe: string): Readonly<{ kid: string; keyVersion: number | null }> {
-  try {
-    const { kid, key_version: version } = decodeProtectedHeader(jwe);
-    return {
-      kid: String(kid),
-      keyVersion: Number.isSafeInteger(version) && (version as number) > 0 ? (version as number) : null,
-    };
-  } catch (cause) {
-    throw unreadable(cause);
-  }
-}
-
 function keyNotHeld(kid: string): DeviceDomainError {
   return new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}: renew() may bring it`);
-}
-
-function unreadable(cause: unknown): DeviceDomainError {
-  return new DeviceDomainError("UNREADABLE_SECRET", "The secret is no JWE that the domain's key opens", { cause });
 }
