@@ -33,7 +33,11 @@ export class KeyStatement {
     // Not of the revision: a join must not have everybody fetch the key set again.
     const id = `${keyVersion} ${issuer}`;
     if (this.#last?.id !== id || Math.abs(now - this.#last.issuedAt) >= REUSE_MILLISECONDS) {
-      this.#last = { id, issuedAt: now, statement: this.#sign(keyVersion, issuer, now) };
+      const statement = this.#sign(keyVersion, issuer, now);
+      this.#last = { id, issuedAt: now, statement };
+      statement.catch(() => {
+        this.#last = null;
+      });
     }
     return this.#last.statement;
   }
