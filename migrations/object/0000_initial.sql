@@ -25,7 +25,8 @@ CREATE TABLE `domain_log` (
 	`revision` integer PRIMARY KEY NOT NULL,
 	`committed_at` integer NOT NULL,
 	`changes` text NOT NULL,
-	`hash` text NOT NULL
+	`hash` text NOT NULL,
+	`mac` text NOT NULL
 ) STRICT;
 --> statement-breakpoint
 CREATE TABLE `domain_log_checkpoint` (
@@ -78,6 +79,7 @@ CREATE TABLE `domain_server_info` (
 	`key_made_at` integer NOT NULL,
 	`lost_up_to` integer NOT NULL,
 	`rollover_not_before` integer NOT NULL,
+	`device_id_key` text NOT NULL,
 	`epoch` integer NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint

@@ -3,7 +3,7 @@ import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { DomainSettings } from "../domain/events.ts";
 import type { LogCheckpoint, ReplayedState } from "../domain/log-replay.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
-import { type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
+import { banText, type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
 import { jsonLines, type OperatorApi } from "./operator-api.ts";
 
 /** What an audit found: nothing wrong if there are no problems. */
@@ -15,7 +15,7 @@ export type Findings = Readonly<{
   keyVersion: number;
   problems: readonly string[];
   /** The signed head of the log as it was: keep it, and hold the log against it next time. */
-  head: string;
+  head: string | null;
 }>;
 
 /** What to hold a log against besides itself: files, by path. */
@@ -27,15 +27,26 @@ export type Evidence = Readonly<{
 }>;
 
 type Overview = DomainSettings & Omit<ReplayedState, "settings"> & Readonly<{ domain: string; revision: number }>;
-type Head = Readonly<{ revision: number; hash: string; statement: string; checkpoint: Checkpoint | null }>;
+/** `statement` is null if the newest entry is forged. */
+type Head = Readonly<{ revision: number; hash: string; statement: string | null; checkpoint: Checkpoint | null }>;
 type Checkpoint = Readonly<{ revision: number; statement: string }>;
+type Rows = Pick<Present, "members" | "bans" | "kids" | "forgedEntries" | "differingTables">;
+type AuditLine = Readonly<{
+  member?: Readonly<{ deviceId: string; deviceKeyThumbprint: string | null }>;
+  ban?: Readonly<{ deviceId: string; deviceKeyThumbprint: string | null; reason: string }>;
+  key?: Readonly<{ keyVersion: number; kid: string }>;
+  forgedEntry?: Readonly<{ revision: number }>;
+  differingTable?: Readonly<{ name: string }>;
+  complete?: Readonly<{ revision: number }>;
+}>;
 type ExportLine = DownloadedEntry | Readonly<{ checkpoint: Checkpoint }>;
 
 const TRIES = 5;
 
 /**
  * Downloads the log of a domain, checks the chain of its hashes against what the domain authority signed, replays it,
- * and compares what it leads to with the domain's members, keys and settings.
+ * and compares what it leads to with the domain's members, device keys, bans, keys and settings, and those with the
+ * database.
  *
  * @throws OperatorApiError; Error if a statement is not the authority's
  */
@@ -43,9 +54,10 @@ export async function audit(api: OperatorApi, { head: earlier, archive }: Eviden
   const authority = createRemoteJWKSet(new URL("/.well-known/jwks.json", api.origin));
   const head = await api.get<Head>("/log/head");
   const { domain } = await api.get<Overview>();
-  const signed = [await stated<LogCheckpoint>(head.statement, LOG_HEAD_TYPE, domain, api.origin, authority)];
-  if (earlier !== undefined) {
-    const statement = (await read(earlier)).trim();
+  const statements = [head.statement, earlier === undefined ? null : (await read(earlier)).trim()];
+  const signed: LogCheckpoint[] = [];
+  for (const statement of statements) {
+    if (statement === null) continue;
     signed.push(await stated<LogCheckpoint>(statement, LOG_HEAD_TYPE, domain, api.origin, authority));
   }
 
@@ -83,12 +95,31 @@ async function presentOf(
   for (let attempt = 1; ; attempt++) {
     const before = await api.get<Overview>();
     if (before.revision > log.revision) await take(api.lines<ExportLine>(`/log/export?after=${log.revision}`));
-    const deviceIds = new Set<string>();
-    for await (const { deviceId } of api.list<{ deviceId: string }>("/members", "members")) deviceIds.add(deviceId);
+    const rows = await rowsOf(api);
     const after = await api.get<Overview>();
     if (after.revision !== before.revision && attempt < TRIES) continue;
-    return { ...after, settings: after, deviceIds };
+    return { ...after, settings: after, ...rows };
   }
+}
+
+/** The rows of the domain, and what the server alone can check. @throws Error if the answer was cut */
+async function rowsOf(api: OperatorApi): Promise<Rows> {
+  const members = new Map<string, string | null>();
+  const bans = new Map<string, string>();
+  const kids = new Map<number, string>();
+  const forgedEntries: number[] = [];
+  const differingTables: string[] = [];
+  let isComplete = false;
+  for await (const { member, ban, key, forgedEntry, differingTable, complete } of api.lines<AuditLine>("/audit")) {
+    if (member) members.set(member.deviceId, member.deviceKeyThumbprint);
+    if (ban) bans.set(ban.deviceId, banText(ban.reason, ban.deviceKeyThumbprint));
+    if (key) kids.set(key.keyVersion, key.kid);
+    if (forgedEntry) forgedEntries.push(forgedEntry.revision);
+    if (differingTable) differingTables.push(differingTable.name);
+    isComplete ||= complete !== undefined;
+  }
+  if (!isComplete) throw new Error("The server's answer was cut: audit again.");
+  return { members, bans, kids, forgedEntries, differingTables };
 }
 
 async function archivedCheckpoint(archive: string): Promise<Checkpoint | null> {

@@ -14,12 +14,18 @@ export type LogEntry = Readonly<{
   changes: readonly LogChange[];
 }>;
 
-/** Events as the log keeps them: without machine GUIDs, and without what has a table of its own. */
+/**
+ * Events as the log keeps them: without machine GUIDs, and without what has a table of its own.
+ *
+ * @param kids the names of the keys that were made, by their versions
+ */
 export function changesOf(
   events: readonly DomainEvent[],
   deviceIdOf: (machineGuid: string) => string,
+  kids: ReadonlyMap<number, string>,
 ): readonly LogChange[] {
   return events.map((event) => {
+    if (event.type === "key-made") return { ...event, kid: kids.get(event.keyVersion) };
     if (!("machineGuid" in event)) return event;
     const { machineGuid, ...rest } = event;
     const { signedAt, ...change } = rest as LogChange;

@@ -250,6 +250,29 @@ export const logLine = z
   .union([entry, z.object({ checkpoint }).meta({ id: "CheckpointLine" })])
   .meta({ id: "LogLine" });
 
+/** A line of what an audit compares with the log. */
+export const auditLine = z
+  .union([
+    z.object({ member: z.object({ deviceId, deviceKeyThumbprint: sha256.nullable() }) }).meta({ id: "AuditedMember" }),
+    z
+      .object({ ban: z.object({ deviceId, deviceKeyThumbprint: sha256.nullable(), reason: z.string() }) })
+      .meta({ id: "AuditedBan" }),
+    z.object({ key: z.object({ keyVersion, kid: sha256 }) }).meta({ id: "AuditedKey" }),
+    z.object({ forgedEntry: z.object({ revision }) }).meta({
+      id: "ForgedEntry",
+      description: "An entry of the log that this server did not write: its MAC is not the domain's.",
+    }),
+    z.object({ differingTable: z.object({ name: z.string() }) }).meta({
+      id: "DifferingTable",
+      description: "A table in which the database differs from the domain.",
+    }),
+    z.object({ complete: z.object({ revision }) }).meta({
+      id: "AuditEnd",
+      description: "The last line: all were sent, of the domain as of this revision or later.",
+    }),
+  ])
+  .meta({ id: "AuditLine" });
+
 /** What a log has come to. */
 export const logHeadAnswer = z
   .object({
@@ -258,7 +281,7 @@ export const logHeadAnswer = z
     hash: hash.meta({ description: "The newest entry's hash." }),
     committedAt: time.meta({ description: "When the newest entry was written." }),
     checkpoint: checkpoint.nullable().meta({ description: "Where the log was cut; null if it is whole." }),
-    statement: compactJws.meta({
+    statement: compactJws.nullable().meta({
       description: "Signed by this server: `typ: domain-log-head+jwt`, claims `iss`, `sub`, `revision`, `hash`, `iat`.",
     }),
   })

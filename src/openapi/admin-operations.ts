@@ -3,6 +3,7 @@ import type { ZodOpenApiPathsObject } from "zod-openapi";
 import type { Scope } from "../server/auth/scopes.ts";
 import {
   activityAnswer,
+  auditLine,
   banAnswer,
   bansAnswer,
   domainsAnswer,
@@ -294,6 +295,24 @@ export const adminOperations: ZodOpenApiPathsObject = {
       requestParams: { path: inDomain },
       responses: {
         200: jsonAnswer("The newest entry's revision and hash.", logHeadAnswer, { head: ADMIN_ANSWER.logHead }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/{domain}/audit": {
+    get: {
+      operationId: "auditDomain",
+      tags: ["Log"],
+      summary: "What a domain's log has to lead to, as JSON Lines",
+      description: "Members, bans and keys; entries without this domain's MAC; tables in which the database differs.",
+      security: needs("domains:read"),
+      requestParams: { path: inDomain },
+      responses: {
+        200: {
+          description: "One JSON object to a line, each as the schema has it.",
+          headers: headers(),
+          content: { "application/jsonl": content(auditLine, { member: ADMIN_ANSWER.auditedMember }) },
+        },
         ...problemsOfDomain,
       },
     },

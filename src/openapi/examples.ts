@@ -180,6 +180,7 @@ export const ADMIN_ANSWER = {
   unbanned: { domain, banned: false, copied: true },
   log: { entries: [ENTRY], nextCursor: CURSOR },
   entry: ENTRY,
+  auditedMember: { member: { deviceId: DEVICE.deviceId, deviceKeyThumbprint: null } },
   checkpointLine: { checkpoint: CHECKPOINT },
   logHead: {
     domain,

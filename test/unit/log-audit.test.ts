@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { type DownloadedEntry, LogAudit } from "../../src/cli/log-audit.ts";
+import { banText, type DownloadedEntry, LogAudit } from "../../src/cli/log-audit.ts";
 import { DEFAULT_SETTINGS } from "../../src/domain/events.ts";
 import { canonicalEntry, type LogChange } from "../../src/domain/log-entry.ts";
+import { stateAfterCut } from "../../src/domain/log-replay.ts";
 
 const TAKEN_OVER: LogChange = {
   type: "domain-taken-over",
@@ -13,7 +14,16 @@ const TAKEN_OVER: LogChange = {
 };
 const joined = (deviceId: string): LogChange => ({ type: "device-joined", requestId: "r", deviceId });
 const left = (deviceId: string): LogChange => ({ type: "device-left", requestId: "r", deviceId });
-const made = (keyVersion: number): LogChange => ({ type: "key-made", keyVersion });
+const made = (keyVersion: number): LogChange => ({ type: "key-made", keyVersion, kid: `kid-${keyVersion}` });
+
+/** What a domain has besides its state. */
+const rows = (...deviceIds: string[]) => ({
+  members: new Map(deviceIds.map((deviceId) => [deviceId, null])),
+  bans: new Map<string, string>(),
+  kids: new Map([[4, "kid-4"]]),
+  forgedEntries: [] as number[],
+  differingTables: [] as string[],
+});
 
 /** A log with one change in each entry; a take-over begins a chain of its own. */
 function logFrom(revision: number, changes: readonly LogChange[]): DownloadedEntry[] {
@@ -46,19 +56,19 @@ describe("a log that begins with a take-over", () => {
 
   it("is whole: its members from before are known by number", () => {
     const audit = audited(log);
-    audit.compare({ ...present, deviceIds: new Set(["two", "three"]) });
+    audit.compare({ ...present, ...rows("two", "three") });
     expect(audit.problems).toEqual([]);
   });
 
   it("knows of no more members than it took over", () => {
     const audit = audited(log);
-    audit.compare({ ...present, deviceIds: new Set(["two", "three", "four"]) });
+    audit.compare({ ...present, ...rows("two", "three", "four") });
     expect(audit.problems).toEqual([expect.stringContaining("2 members joined before the log begins")]);
   });
 
   it("leads on from the state it took over", () => {
     const audit = audited(log);
-    audit.compare({ ...present, retiredUpTo: 0, deviceIds: new Set(["two", "three"]) });
+    audit.compare({ ...present, retiredUpTo: 0, ...rows("two", "three") });
     expect(audit.problems).toEqual([expect.stringContaining("retired up to 1")]);
   });
 
@@ -86,8 +96,87 @@ describe("a take-over in the middle of a log", () => {
       retiredUpTo: 1,
       keyRolloverRequired: false,
       memberCount: 2,
-      deviceIds: new Set(["one", "two"]),
+      ...rows("one", "two"),
     });
     expect(audit.problems).toHaveLength(1);
+  });
+});
+
+describe("the rows of a domain", () => {
+  const changes: readonly LogChange[] = [
+    { type: "domain-created" },
+    { ...joined("tv"), deviceKeyThumbprint: "tv-key" },
+    joined("phone"),
+    { type: "device-key-bound", requestId: "r", deviceId: "phone", deviceKeyThumbprint: "phone-key" },
+    made(1),
+    { type: "device-banned", requestId: "r", by: "office", deviceId: "old", deviceKeyThumbprint: null, reason: "sold" },
+    {
+      type: "device-banned",
+      requestId: "r",
+      by: "office",
+      deviceId: "lost",
+      deviceKeyThumbprint: null,
+      reason: "lost",
+    },
+    { type: "device-unbanned", requestId: "r", by: "office", deviceId: "lost" },
+  ];
+  const whole = {
+    revision: 8,
+    settings: DEFAULT_SETTINGS,
+    keyVersion: 1,
+    retiredUpTo: 0,
+    keyRolloverRequired: false,
+    memberCount: 2,
+    members: new Map([
+      ["tv", "tv-key"],
+      ["phone", "phone-key"],
+    ]),
+    bans: new Map([["old", banText("sold", null)]]),
+    kids: new Map([[1, "kid-1"]]),
+    forgedEntries: [],
+    differingTables: [],
+  };
+
+  const problems = (change: object) => {
+    const audit = audited(logFrom(1, changes));
+    audit.compare({ ...whole, ...change });
+    return audit.problems;
+  };
+
+  it("are those that the log leads to", () => {
+    expect(problems({})).toEqual([]);
+  });
+
+  it.each<[string, object, string]>([
+    [
+      "an unbound device key",
+      { members: new Map([...whole.members, ["tv", null]]) },
+      "Device tv has another device key",
+    ],
+    [
+      "another device key",
+      { members: new Map([...whole.members, ["phone", "x"]]) },
+      "Device phone has another device key",
+    ],
+    ["a ban that is gone", { bans: new Map() }, "Ban old is in the log, and not in the domain."],
+    ["a ban with another reason", { bans: new Map([["old", banText("x", null)]]) }, "Ban old is another"],
+    ["a ban that nobody made", { bans: new Map([...whole.bans, ["tv", "x"]]) }, "Ban tv is in the domain, and not"],
+    ["another key", { kids: new Map([[1, "kid-x"]]) }, "Key 1 is another than in the log."],
+    ["a key that nobody made", { kids: new Map([...whole.kids, [2, "kid-2"]]) }, "Key 2 is in the domain, and not"],
+    ["a forged entry", { forgedEntries: [5] }, "Entry 5 was not written by this server"],
+    ["another table in the database", { differingTables: ["domain_bans"] }, "differs from the domain: domain_bans"],
+  ])("are found to have %s", (_, change, problem) => {
+    expect(problems(change)).toEqual([expect.stringContaining(problem)]);
+  });
+});
+
+describe("a log that was cut", () => {
+  it("cannot be held against a head from before, and the audit says what to do", () => {
+    const cut = { revision: 7, hash: "hash-7", state: { ...stateAfterCut(null), memberCount: 1 } };
+    const audit = new LogAudit(cut);
+    audit.holdAgainst({ revision: 7, hash: "hash-7" });
+    expect(audit.problems).toEqual([]);
+    audit.holdAgainst({ revision: 6, hash: "hash-6" });
+    expect(audit.problems).toEqual([expect.stringMatching(/revision 6 is older than the log.*--archive/)]);
   });
 });

@@ -74,7 +74,7 @@ describe("the changes of a log entry", () => {
   ];
 
   it("name devices by their ids, and hold neither machine GUIDs nor what has a table of its own", () => {
-    const changes = changesOf(events, (machineGuid) => `id of ${machineGuid.slice(0, 2)}`);
+    const changes = changesOf(events, (machineGuid) => `id of ${machineGuid.slice(0, 2)}`, new Map([[1, "kid-1"]]));
     expect(changes.map(({ type }) => type)).toEqual(events.map(({ type }) => type));
     const named = changes.filter(({ deviceId }) => deviceId === "id of 6f");
     expect(named).toHaveLength(7);
@@ -111,7 +111,7 @@ describe("a log that is replayed", () => {
         for (const commands of batches) {
           const decision = decideBatch(state, commands, 0);
           state = decision.state;
-          told = replayed(told, { changes: changesOf(decision.events, (machineGuid) => machineGuid) });
+          told = replayed(told, { changes: changesOf(decision.events, (machineGuid) => machineGuid, new Map()) });
         }
         const { settings, keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = state;
         expect(told).toEqual({ settings, keyVersion, retiredUpTo, keyRolloverRequired, memberCount });

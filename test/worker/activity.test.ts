@@ -74,7 +74,7 @@ describe("the activity of a domain", () => {
     await stored(
       domain,
       `with recursive numbers(n) as (select 2 union all select n + 1 from numbers where n < 5100)
-        insert into domain_log select n, ?, '[{"type":"device-joined"}]', 'hash-' || n from numbers`,
+        insert into domain_log select n, ?, '[{"type":"device-joined"}]', 'hash-' || n, '' from numbers`,
       now,
     );
     const { complete, days } = await activity(domain);

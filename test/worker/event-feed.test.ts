@@ -113,7 +113,7 @@ describe("a feed of events", () => {
       ...Array.from({ length: 150 }, () => [{ type: "device-banned", reason: "€".repeat(1_500) }]),
     ];
     for (const [index, changes] of entries.entries()) {
-      const insert = "insert into domain_log (revision, committed_at, changes, hash) values (?, 0, ?, 'hash')";
+      const insert = "insert into domain_log (revision, committed_at, changes, hash, mac) values (?, 0, ?, 'hash', '')";
       await stored(domain, insert, index + 2, JSON.stringify(changes));
     }
     await runAlarm(domain);

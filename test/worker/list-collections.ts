@@ -28,7 +28,7 @@ const log = (order: "newest" | "oldest"): Collection => ({
   name: "entries",
   numberOf: ({ revision }) => revision,
   add: (domain, number) =>
-    stored(domain, "insert into domain_log values (?, ?, '[]', ?)", number, EPOCH, `hash-${number}`),
+    stored(domain, "insert into domain_log values (?, ?, '[]', ?, '')", number, EPOCH, `hash-${number}`),
   remove: (domain, number) => stored(domain, "delete from domain_log where revision = ?", number),
   descending: order === "newest",
 });

@@ -47,6 +47,8 @@ describe("the log", () => {
   it("tells every kind of change, of which device by its id, and who did it", async () => {
     const [plainId, keyedId, bannedId, strangerId] = await Promise.all(guids.map((guid) => deviceId(domain, guid)));
     const requestId = expect.stringMatching(/^[0-9a-f-]{36}$/);
+    const { keys } = (await reply("GET", `/domains/${domain}/keys`)).body;
+    const kids = keys.map(({ kid }: { kid: string }) => kid);
     const unsigned = { requestId, deviceKeyThumbprint: null };
     const byOffice = { requestId, by: OFFICE };
     const deviceKeyThumbprint = banned.thumbprint;
@@ -54,7 +56,7 @@ describe("the log", () => {
       [
         { type: "domain-created" },
         { type: "device-joined", deviceId: plainId, ...unsigned },
-        { type: "key-made", keyVersion: 1 },
+        { type: "key-made", keyVersion: 1, kid: kids[0] },
       ],
       [{ type: "device-joined", deviceId: keyedId, ...unsigned }],
       [
@@ -65,10 +67,10 @@ describe("the log", () => {
       [{ type: "device-left", deviceId: plainId, requestId }],
       [
         { type: "device-joined", deviceId: plainId, ...unsigned },
-        { type: "key-made", keyVersion: 2 },
+        { type: "key-made", keyVersion: 2, kid: kids[1] },
       ],
       [{ type: "device-evicted", deviceId: keyedId, ...byOffice }],
-      [{ type: "key-made", keyVersion: 3, ...byOffice }],
+      [{ type: "key-made", keyVersion: 3, kid: kids[2], ...byOffice }],
       [{ type: "rollover-required", ...byOffice }],
       [
         { type: "device-evicted", deviceId: bannedId, ...byOffice },
@@ -171,7 +173,7 @@ describe("the log", () => {
     const reason = "x".repeat(400_000);
     const changes = JSON.stringify([{ type: "device-banned", reason }]);
     for (let revision = 2; revision <= 10; revision++) {
-      await stored(long, "insert into domain_log values (?, 0, ?, 'hash')", revision, changes);
+      await stored(long, "insert into domain_log values (?, 0, ?, 'hash', '')", revision, changes);
     }
     const first = await operate("GET", `/${long}/log?order=oldest`);
     expect(first.body.entries.length).toBeLessThan(10);
@@ -211,7 +213,7 @@ describe("the export of the log", () => {
     await stored(
       long,
       `with recursive numbers(n) as (select 2 union all select n + 1 from numbers where n < 2501)
-        insert into domain_log select n, n, '[]', 'hash-' || n from numbers`,
+        insert into domain_log select n, n, '[]', 'hash-' || n, '' from numbers`,
     );
     const exported = await (await ask("GET", `/admin/domains/${long}/log/export`, undefined, asAdmin)).text();
     const revisions = exported
@@ -286,7 +288,7 @@ describe("a log that was changed by hand", () => {
     const { now } = await tampered(
       "update domain_log set revision = revision + 100 where revision > 3",
       "update domain_log set revision = revision - 99 where revision > 100",
-      "insert into domain_log select 4, committed_at, '[]', hash from domain_log where revision = 3",
+      "insert into domain_log select 4, committed_at, '[]', hash, mac from domain_log where revision = 3",
     );
     expect(now).toHaveLength(7);
     expect(await breaks(now)).toContain(4);

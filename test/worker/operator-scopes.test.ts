@@ -28,6 +28,7 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "GET /admin/domains/:domain/log": ["domains:read", 200],
   "GET /admin/domains/:domain/log/head": ["domains:read", 200],
   "GET /admin/domains/:domain/log/export": ["domains:read", 200],
+  "GET /admin/domains/:domain/audit": ["domains:read", 200],
   "GET /admin/domains/:domain/activity": ["domains:read", 200],
 };
 

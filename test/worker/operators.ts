@@ -52,7 +52,11 @@ export async function sha256(text: string): Promise<string> {
   return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
-/** What a device goes by in lists and in the log. */
-export function deviceId(domain: string, machineGuid: string): Promise<string> {
-  return sha256(`${domain}\n${machineGuid}`);
+/** What a device goes by in lists and in the log: an HMAC under the key that the domain's object keeps for it. */
+export async function deviceId(domain: string, machineGuid: string): Promise<string> {
+  const [row] = await stored(domain, "select device_id_key as key from domain_server_info");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytes(String(row?.key)), algorithm, false, ["sign"]);
+  return base64url.encode(new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes(machineGuid))));
 }

@@ -31,7 +31,7 @@ async function fill(domain: string, rows: number) {
     `insert into domain_requests ${NUMBERS} select ${guid} || ' key', 'deregister', null, '{}', 9e12 + n from numbers`,
     `insert into domain_signed_leaves ${NUMBERS} select ${guid}, n, 9e12 from numbers`,
     `insert into domain_refusals ${NUMBERS} select 1e9 + n, 'DEREG_DENIED', 1 from numbers`,
-    `insert into domain_log ${NUMBERS} select n, n, '[]', 'hash-' || n from numbers where n > 1`,
+    `insert into domain_log ${NUMBERS} select n, n, '[]', 'hash-' || n, '' from numbers where n > 1`,
   ]) {
     await stored(domain, select, rows);
   }

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { canonicalEntry, changesOf, type LogChange, type LogEntry } from "../../domain/log-entry.ts";
-import type { DomainEvent } from "../../domain/types.ts";
+import { createHash, createHmac } from "node:crypto";
+import { canonicalEntry, type LogEntry } from "../../domain/log-entry.ts";
 
 // Synchronous, because a commit hashes its log entry within its transaction.
 
@@ -14,16 +13,13 @@ export function logHash(entry: LogEntry, changes?: string): string {
 }
 
 /**
- * The id a device has where its machine GUID must not be read: a hash over the domain and the GUID, in base64url. A
- * machine GUID has 122 random bits, so that nobody finds it by trying; and the same device has another id in each domain.
+ * The id a device has where its machine GUID must not be read: HMAC-SHA-256 in base64url. It has another one in each
+ * domain.
+ *
+ * @param key the domain's own, from its object
  */
-export function deviceId(domain: string, machineGuid: string): string {
-  return sha256(`${domain}\n${machineGuid}`);
-}
-
-/** Events as the log keeps them, with devices by their ids. */
-export function loggedChanges(domain: string, events: readonly DomainEvent[]): readonly LogChange[] {
-  return changesOf(events, (machineGuid) => deviceId(domain, machineGuid));
+export function deviceId(key: string, machineGuid: string): string {
+  return createHmac("sha256", key).update(machineGuid).digest("base64url");
 }
 
 /** The SHA-256 hash of a text, in base64url. */

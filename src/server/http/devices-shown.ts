@@ -1,18 +1,17 @@
 import type { JWK } from "jose";
-import { deviceId } from "../crypto/log-hashes.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import type { BanRow, MemberRow } from "../object/storage/statements.ts";
 import { isoTime } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
-import { machineGuid } from "./schemas.ts";
+import { machineGuid as machineGuidSchema } from "./schemas.ts";
 
 const PURPOSE = "device-handle";
 const SHOWN_CHARACTERS = 8;
 
 /** A member as operators see it: its machine GUID is a secret, so that they get the beginning of it, and a handle. */
-export async function memberShown(domain: string, row: MemberRow, keys: readonly JWK[]) {
+export async function memberShown(domain: string, row: Identified<MemberRow>, keys: readonly JWK[]) {
   return {
-    ...(await identity(domain, row.machineGuid, keys)),
+    ...(await identity(domain, row, keys)),
     joinedAt: isoTime(row.joinedAt),
     hasDeviceKey: row.deviceKeyThumbprint !== null,
     lastRenewedOn: isoTime(row.lastRenewedOn * 86_400_000).slice(0, 10),
@@ -20,9 +19,9 @@ export async function memberShown(domain: string, row: MemberRow, keys: readonly
 }
 
 /** A ban as operators see it. */
-export async function banShown(domain: string, row: BanRow, keys: readonly JWK[]) {
+export async function banShown(domain: string, row: Identified<BanRow>, keys: readonly JWK[]) {
   return {
-    ...(await identity(domain, row.machineGuid, keys)),
+    ...(await identity(domain, row, keys)),
     hasDeviceKey: row.deviceKeyThumbprint !== null,
     reason: row.reason,
     bannedAt: isoTime(row.bannedAt),
@@ -30,11 +29,18 @@ export async function banShown(domain: string, row: BanRow, keys: readonly JWK[]
   };
 }
 
-async function identity(domain: string, guid: string, keys: readonly JWK[]) {
+/** A row with the id that the log calls its device by. */
+export type Identified<Row> = Row & Readonly<{ deviceId: string }>;
+
+async function identity(
+  domain: string,
+  { machineGuid, deviceId }: Identified<{ machineGuid: string }>,
+  keys: readonly JWK[],
+) {
   return {
-    handle: await sealText(JSON.stringify([domain, guid]), PURPOSE, keys),
-    deviceId: deviceId(domain, guid),
-    machineGuid: `${guid.slice(0, SHOWN_CHARACTERS)}…`,
+    handle: await sealText(JSON.stringify([domain, machineGuid]), PURPOSE, keys),
+    deviceId,
+    machineGuid: `${machineGuid.slice(0, SHOWN_CHARACTERS)}…`,
   };
 }
 
@@ -44,7 +50,7 @@ async function identity(domain: string, guid: string, keys: readonly JWK[]) {
  * @throws Problem `INVALID_REQUEST`
  */
 export async function namedDevice(domain: string, name: string, keys: readonly JWK[]): Promise<string> {
-  const guid = machineGuid.safeParse(name);
+  const guid = machineGuidSchema.safeParse(name);
   if (guid.success) return guid.data;
   const opened = await openText(name, PURPOSE, keys);
   const [home, found] = opened === null ? [] : (JSON.parse(opened) as string[]);

@@ -18,7 +18,7 @@ type Stub = {
     name: Name,
     ...args: ReadArguments<Name>
   ): Promise<Outcome<Reading<Name>>>;
-} & Pick<DomainObject, "copy" | "rewrapKeys" | "keySet" | "history">;
+} & Pick<DomainObject, "copy" | "rewrapKeys" | "keySet" | "history" | "differingTables">;
 
 /** An operator's command without what the request says anyway. */
 type OperatorCommand = Extract<Command, { by: string }>;
@@ -86,6 +86,12 @@ export async function history(
 /** Has a domain that exists compared with the database, and copied. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
 export async function copy(c: Context<AppEnv>, domain: string): Promise<ReadResult<"overview">> {
   return existing(granted(await callObject(c.env, domain, (object) => object.copy(c.get("requestId")))));
+}
+
+/** The tables in which the database differs from a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` */
+export async function differingTables(c: Context<AppEnv>, domain: string): Promise<readonly string[]> {
+  const ask = (object: Stub) => object.differingTables(c.get("requestId"));
+  return existing(granted(await callObject(c.env, domain, ask)));
 }
 
 function existing<T>(found: Readonly<{ value: T }> | null): T {

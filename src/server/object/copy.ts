@@ -1,3 +1,4 @@
+import { canonicalJson } from "../../domain/log-entry.ts";
 import type { Outcome } from "../../domain/types.ts";
 import {
   BEFORE_ALL_KEYS,
@@ -11,6 +12,7 @@ import {
   TABLE_ORDER,
 } from "../database/copied-tables.ts";
 import type { DatabaseWriter } from "../database/database-writer.ts";
+import { findDomain, rowsAfter } from "../database/domain-source.ts";
 import { errorFields, log } from "../log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 
@@ -21,6 +23,9 @@ const FIRST_PAUSE_MILLISECONDS = 1_000;
 const LONGEST_PAUSE_MILLISECONDS = 60_000;
 /** After so many rows a change ends with the commit it is at: far below what D1 takes in one parameter. */
 const MAX_ROWS = 500;
+
+/** How often a page is compared that changes meanwhile. */
+const COMPARISONS = 5;
 
 type Keys = PerTable<ReadonlySet<RowKey>>;
 
@@ -81,6 +86,51 @@ export class Copy {
     const change = this.#change(noKeys(), this.#storage.progress.copiedRevision);
     this.#accept(change, written(await this.#writer().write(change, true)));
     await this.run();
+  }
+
+  /**
+   * The tables in which D1 differs from the domain, once D1 has all changes: every row is compared, in pages. Both stores
+   * change meanwhile if the domain does; then a page is compared again.
+   *
+   * @throws what the writer or D1 throws
+   */
+  async differingTables(database: D1Database): Promise<readonly string[]> {
+    await this.run();
+    const { name: domain } = this.#storage;
+    const differing: string[] = [];
+    for (const table of TABLE_ORDER) {
+      if (!(await this.#isEqual(table, database))) differing.push(COPIED_TABLES[table].name);
+    }
+    const info = await findDomain(database, domain);
+    const own = this.#info(this.#storage.row?.revision ?? 0);
+    if (info?.revision === own.revision && canonicalJson(info) !== canonicalJson(own))
+      differing.push("domain_server_info");
+    return differing;
+  }
+
+  async #isEqual(table: CopiedTable, database: D1Database): Promise<boolean> {
+    const { name, columns, pageRows } = COPIED_TABLES[table];
+    const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
+    for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
+      const from: RowKey = after;
+      let own: readonly Row[] = [];
+      let isEqual = false;
+      for (let attempt = 0; attempt < COMPARISONS && !isEqual; attempt++) {
+        await this.run();
+        own = this.#rows(query, from, pageRows);
+        const copied = await rowsAfter(database, this.#storage.name, table, from, pageRows);
+        isEqual = JSON.stringify(own) === JSON.stringify(copied);
+      }
+      if (!isEqual) return false;
+      after = own.length < pageRows ? null : (own.at(-1)?.[0] as RowKey);
+    }
+    return true;
+  }
+
+  /** Writes the whole domain anew. @throws what the writer throws; then the alarm tries again */
+  rewrite(): Promise<void> {
+    this.#storage.note({ rewriteDue: 1 });
+    return this.run();
   }
 
   /** Waits until D1 has a revision. @returns whether it has, within so many milliseconds: false as soon as D1 fails */
@@ -165,7 +215,7 @@ export class Copy {
   #info(revision: number): Change["info"] {
     const row = this.#storage.row;
     if (!row) throw new Error("there is no domain to copy");
-    const { keyVersion, keyMadeAt, lostUpTo, rolloverNotBefore, epoch, ...info } = row;
+    const { keyVersion, keyMadeAt, lostUpTo, rolloverNotBefore, deviceIdKey, epoch, ...info } = row;
     return { ...info, revision, head: revision === row.revision ? row.head : this.#hashOf(revision) };
   }
 

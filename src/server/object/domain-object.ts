@@ -89,7 +89,7 @@ export class DomainObject extends DurableObject<Env> {
     super(ctx, env);
     const { name } = ctx.id;
     if (name === undefined) throw new Error("a domain's object must be addressed by the domain's name");
-    this.#storage = new DomainStorage(ctx.storage, name, () => configOf(this.env).defaultRolloverIntervalSeconds);
+    this.#storage = new DomainStorage(ctx.storage, name, () => configOf(this.env));
     // An object that was merely asked about writes nothing, not even its tables.
     if (this.#storage.hasTables) ctx.blockConcurrencyWhile(() => this.#storage.migrate());
   }
@@ -164,12 +164,18 @@ export class DomainObject extends DurableObject<Env> {
     return this.#whenPresent(requestId, ({ history }) => history.page(place, issuer, Date.now(), known));
   }
 
-  /** Compares D1 with the domain and brings it up to date. */
+  /** Compares D1 with the domain, row by row, and brings it up to date. */
   copy(requestId: string): Promise<Outcome<Reading<"overview">>> {
     return this.#whenPresent(requestId, async ({ copy, storage }) => {
       await copy.compare();
+      if ((await copy.differingTables(this.env.DB)).length > 0) await copy.rewrite();
       return READS.overview(storage);
     });
+  }
+
+  /** The tables in which D1 differs from the domain. */
+  differingTables(requestId: string): Promise<Outcome<Value<readonly string[]> | null>> {
+    return this.#whenPresent(requestId, ({ copy }) => copy.differingTables(this.env.DB));
   }
 
   /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. */

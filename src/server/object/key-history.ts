@@ -65,9 +65,10 @@ export class KeyHistory {
     // Weak: sealed again, the same keys are other bytes (RFC 9110, section 8.8.1).
     const etag = `W/"${id}"`;
     const maxAgeSeconds = Math.min(MAX_AGE_SECONDS, Math.floor(domainTokenLifetimeSeconds / 10));
-    const body = (known === "*" || known?.includes(id))
-      ? null
-      : await this.#kept(id, () => this.#make(range, sealTo, retiredUpTo, issuer, now));
+    const body =
+      known === "*" || known?.includes(id)
+        ? null
+        : await this.#kept(id, () => this.#make(range, sealTo, retiredUpTo, issuer, now));
     return { body, etag, maxAgeSeconds };
   }
 

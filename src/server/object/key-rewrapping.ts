@@ -6,6 +6,8 @@ import type { StoredKey } from "./storage/statements.ts";
 
 /** How many keys are wrapped in one commit. */
 const KEYS_AT_A_TIME = 250;
+/** How many log entries are read at a time. */
+const ENTRIES_AT_A_TIME = 1_000;
 /** How many keys that do not open a run logs one by one. */
 const MAX_LOGGED = 20;
 
@@ -30,6 +32,8 @@ export async function rewrapKeys(
   committed: (now: number) => void,
 ): Promise<RewrapRun> {
   const kid = keyEncryptionKeys[0].kid as string;
+  // First, so that the key before may go once the database says that all keys are wrapped.
+  await renewMacs(storage);
   let [after, rewrapped, locked] = [0, 0, 0];
   for (;;) {
     const keys = storage.sql
@@ -53,6 +57,28 @@ export async function rewrapKeys(
   }
   storage.note({ rewrappedKid: kid });
   return { rewrapped, locked };
+}
+
+/** Makes the MACs of log entries anew that are by a former key. One that is forged stays as it is. */
+async function renewMacs({ sql, logMacs }: DomainStorage): Promise<void> {
+  for (let after = 0; ; ) {
+    const entries = sql
+      .exec<{ revision: number; hash: string; mac: string }>(
+        "select revision, hash, mac from domain_log where revision > ? order by revision limit ?",
+        after,
+        ENTRIES_AT_A_TIME,
+      )
+      .toArray();
+    for (const { revision, hash, mac } of entries) {
+      if (logMacs.isPresent(mac) || !logMacs.isOf(hash, mac)) continue;
+      sql.exec("update domain_log set mac = ? where revision = ?", logMacs.of(hash), revision);
+    }
+    const last = entries.at(-1);
+    if (!last) return;
+    after = last.revision;
+    // The log may be long, and devices wait.
+    await scheduler.wait(0);
+  }
 }
 
 /** A key with its new wrapping, or why it does not open. */

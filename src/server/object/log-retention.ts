@@ -27,6 +27,8 @@ export async function cutLog(
     const entries = newestIsAmongThem ? old.slice(0, -1) : old.slice(0, ENTRIES_AT_A_TIME);
     const last = entries.at(-1);
     if (!last) return;
+    const forged = entries.find(({ hash, mac }) => !storage.logMacs.isOf(hash, mac));
+    if (forged) throw new Error(`entry ${forged.revision} of the log was not written by this server`);
     const before = readCheckpoint(storage);
     const start = stateAfterCut(before && decodeJwt<LogCheckpoint>(before.statement));
     const checkpoint = { revision: last.revision, hash: last.hash, state: entries.reduce(replayed, start) };

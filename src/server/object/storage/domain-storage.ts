@@ -1,9 +1,10 @@
 import { drizzle } from "drizzle-orm/durable-sqlite";
 import { migrate } from "drizzle-orm/durable-sqlite/migrator";
+import { base64url } from "jose";
 import migrations from "../../../../migrations/object/migrations.js";
 import type { Command } from "../../../domain/commands.ts";
 import type { BatchDecision } from "../../../domain/decide.ts";
-import { canonicalJson, type LogEntry } from "../../../domain/log-entry.ts";
+import { canonicalJson, changesOf, type LogChange, type LogEntry } from "../../../domain/log-entry.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
 import {
   type DeviceProof,
@@ -12,7 +13,9 @@ import {
   type Membership,
   NEWBORN,
 } from "../../../domain/types.ts";
-import { loggedChanges, logHash } from "../../crypto/log-hashes.ts";
+import type { Config } from "../../config.ts";
+import { deviceId, logHash } from "../../crypto/log-hashes.ts";
+import { LogMacs } from "../../crypto/log-macs.ts";
 import {
   APPEND_TO_LOG,
   APPEND_TO_OUTBOX,
@@ -42,6 +45,11 @@ import {
 /** The part of a batch decision that is written. */
 export type Change = Pick<BatchDecision, "state" | "events" | "records">;
 
+/** A key that is not written yet. */
+export type NewKey = Omit<StoredKey, "createdAt">;
+
+type StorageConfig = Pick<Config, "defaultRolloverIntervalSeconds" | "keyEncryptionKeys">;
+
 type SignedLeave = { machineGuid: string; signedAt: number };
 
 /** The progress of a domain that nobody has copied yet. */
@@ -64,7 +72,8 @@ const NO_PROGRESS: ProgressRow = {
 export class DomainStorage {
   readonly storage: DurableObjectStorage;
   readonly #name: string;
-  readonly #defaultRolloverIntervalSeconds: () => number;
+  readonly #config: () => StorageConfig;
+  #logMacs: LogMacs | undefined;
   /** The row as it is stored; null if there is no domain, undefined if it has to be read. */
   #row: DomainRow | null | undefined;
   #progress: ProgressRow | undefined;
@@ -74,12 +83,12 @@ export class DomainStorage {
 
   /**
    * @param name the domain's name
-   * @param defaultRolloverIntervalSeconds the interval of a domain that has none of its own
+   * @param config the server's configuration, which may be at fault as long as nothing needs it
    */
-  constructor(storage: DurableObjectStorage, name: string, defaultRolloverIntervalSeconds: () => number) {
+  constructor(storage: DurableObjectStorage, name: string, config: () => StorageConfig) {
     this.storage = storage;
     this.#name = name;
-    this.#defaultRolloverIntervalSeconds = defaultRolloverIntervalSeconds;
+    this.#config = config;
     this.#hasTables =
       this.sql.exec("select 1 from sqlite_master where name = 'domain_server_info'").toArray().length > 0;
   }
@@ -114,6 +123,18 @@ export class DomainStorage {
     return this.#row;
   }
 
+  /** The MACs of the log. @throws ConfigError */
+  get logMacs(): LogMacs {
+    this.#logMacs ??= new LogMacs(this.#name, this.#config().keyEncryptionKeys);
+    return this.#logMacs;
+  }
+
+  /** The id that the log calls a device by. */
+  deviceId(machineGuid: string): string {
+    if (!this.row) throw new Error("there is no domain");
+    return deviceId(this.row.deviceIdKey, machineGuid);
+  }
+
   /** How far the work that follows commits has come. */
   get progress(): ProgressRow {
     if (!this.#hasTables) return NO_PROGRESS;
@@ -142,7 +163,7 @@ export class DomainStorage {
   /** The state of the domain without its devices. */
   get domainState(): DomainState {
     const { row } = this;
-    const defaultRolloverIntervalSeconds = this.#defaultRolloverIntervalSeconds();
+    const { defaultRolloverIntervalSeconds } = this.#config();
     return { ...(row ? stateOf(row) : NEWBORN), defaultRolloverIntervalSeconds };
   }
 
@@ -203,7 +224,7 @@ export class DomainStorage {
   commit(
     before: DomainState,
     change: Change,
-    newKeys: readonly Omit<StoredKey, "createdAt">[],
+    newKeys: readonly NewKey[],
     now: number,
     { rewrapped = [], createdAt = now }: Readonly<{ rewrapped?: readonly number[]; createdAt?: number }> = {},
   ): void {
@@ -240,7 +261,10 @@ export class DomainStorage {
       WRITE_SIGNED_LEAVES,
       signedLeaves.map(([guid, signedAt]) => [guid, signedAt, now]),
     );
-    const head = this.#append(state.revision, events, now);
+    const deviceIdKey = this.row?.deviceIdKey ?? base64url.encode(crypto.getRandomValues(new Uint8Array(32)));
+    const kids = new Map(newKeys.map(({ keyVersion, publicJwk }) => [keyVersion, JSON.parse(publicJwk).kid]));
+    const logged = changesOf(events, (machineGuid) => deviceId(deviceIdKey, machineGuid), kids);
+    const head = this.#append(state.revision, logged, now);
     const { settings, keyRolloverRequired, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo } = state;
     const { lostUpTo, memberCount, revision } = state;
     const row: DomainRow = {
@@ -257,6 +281,7 @@ export class DomainStorage {
       keyMadeAt,
       lostUpTo,
       rolloverNotBefore,
+      deviceIdKey,
       epoch: this.row?.epoch ?? now,
       retiredUpTo,
       revision,
@@ -277,8 +302,7 @@ export class DomainStorage {
   }
 
   /** Appends an entry to the log. @returns its hash */
-  #append(revision: number, events: Change["events"], now: number): string {
-    const logged = loggedChanges(this.#name, events);
+  #append(revision: number, logged: readonly LogChange[], now: number): string {
     const entry: LogEntry = {
       domain: this.#name,
       revision,
@@ -288,7 +312,7 @@ export class DomainStorage {
     };
     const changes = canonicalJson(logged);
     const hash = logHash(entry, changes);
-    this.sql.exec(APPEND_TO_LOG, revision, now, changes, hash);
+    this.sql.exec(APPEND_TO_LOG, revision, now, changes, hash, this.logMacs.of(hash));
     return hash;
   }
 }

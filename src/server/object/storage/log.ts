@@ -4,6 +4,9 @@ import type { DomainStorage } from "./domain-storage.ts";
 /** A log entry with its hash. */
 export type HashedEntry = LogEntry & Readonly<{ hash: string }>;
 
+/** A log entry as it is stored. */
+export type StoredEntry = HashedEntry & Readonly<{ mac: string }>;
+
 /** Which entries to read: from one side, beyond a revision (null for all), up to so many. */
 export type LogPage = Readonly<{ order: "newest" | "oldest"; after: number | null; limit: number }>;
 
@@ -19,6 +22,7 @@ type LogRow = {
   committedAt: number;
   changes: string;
   hash: string;
+  mac: string;
   previous: string | null;
 };
 
@@ -26,12 +30,12 @@ type LogRow = {
 export function readLog(
   { sql, name }: DomainStorage,
   { order, after, limit }: LogPage,
-): Readonly<{ rows: readonly HashedEntry[]; cut: boolean }> {
+): Readonly<{ rows: readonly StoredEntry[]; cut: boolean }> {
   const [direction, beyond] = order === "newest" ? ["desc", "<"] : ["asc", ">"];
   const from = after ?? (order === "newest" ? Number.MAX_SAFE_INTEGER : 0);
   const rows = sql
     .exec<LogRow>(
-      `select page.found, page.revision, page.committed_at as committedAt, page.changes, page.hash, coalesce(
+      `select page.found, page.revision, page.committed_at as committedAt, page.changes, page.hash, page.mac, coalesce(
           (select hash from domain_log where revision = page.revision - 1),
           (select hash from domain_log_checkpoint where revision = page.revision - 1)) as previous
         from (
@@ -51,6 +55,7 @@ export function readLog(
     previous: row.previous,
     changes: JSON.parse(row.changes),
     hash: row.hash,
+    mac: row.mac,
   }));
   return { rows: entries, cut: rows.length < (rows[0]?.found ?? 0) };
 }

@@ -15,7 +15,7 @@ export const READS = {
   /** The domain's settings and state, and how far D1 is behind. */
   overview({ row, progress }: DomainStorage) {
     if (!row) throw new Error("there is no domain");
-    const { head, keyRolloverRequired, keyMadeAt, lostUpTo, rolloverNotBefore, epoch, ...rest } = row;
+    const { head, keyRolloverRequired, keyMadeAt, lostUpTo, rolloverNotBefore, deviceIdKey, epoch, ...rest } = row;
     return {
       ...rest,
       ...settingsOf(row),
@@ -57,18 +57,19 @@ export const READS = {
       .where(gt(machineGuid, after ?? ""))
       .orderBy(asc(machineGuid))
       .limit(limit)
-      .all();
+      .all()
+      .map(identified(storage));
   },
 
   member(storage: DomainStorage, machineGuid: string) {
     const members = open(storage).select().from(domainMembership);
-    return members.where(eq(domainMembership.machineGuid, machineGuid)).all()[0] ?? null;
+    return members.where(eq(domainMembership.machineGuid, machineGuid)).all().map(identified(storage))[0] ?? null;
   },
 
   /** The members that have not renewed for longest. */
   leastRecentlyRenewed(storage: DomainStorage, limit: number) {
     const members = open(storage).select().from(domainMembership);
-    return members.orderBy(asc(domainMembership.lastRenewedOn)).limit(limit).all();
+    return members.orderBy(asc(domainMembership.lastRenewedOn)).limit(limit).all().map(identified(storage));
   },
 
   /** Bans by machine GUID. */
@@ -79,11 +80,13 @@ export const READS = {
       .where(gt(machineGuid, after ?? ""))
       .orderBy(asc(machineGuid))
       .limit(limit)
-      .all();
+      .all()
+      .map(identified(storage));
   },
 
   ban(storage: DomainStorage, machineGuid: string) {
-    return open(storage).select().from(domainBans).where(eq(domainBans.machineGuid, machineGuid)).all()[0] ?? null;
+    const bans = open(storage).select().from(domainBans);
+    return bans.where(eq(domainBans.machineGuid, machineGuid)).all().map(identified(storage))[0] ?? null;
   },
 
   /** Key versions, newest first, and when each was made. */
@@ -91,11 +94,25 @@ export const READS = {
     const { keyVersion, createdAt } = domainKeys;
     const kid = sql<string>`public_jwk ->> 'kid'`;
     const keys = open(storage).select({ keyVersion, kid, createdAt }).from(domainKeys);
-    const below = lt(keyVersion, after ?? Number.MAX_SAFE_INTEGER);
-    return keys.where(below).orderBy(desc(keyVersion)).limit(limit).all();
+    return keys
+      .where(lt(keyVersion, after ?? Number.MAX_SAFE_INTEGER))
+      .orderBy(desc(keyVersion))
+      .limit(limit)
+      .all();
   },
 
-  log: (storage: DomainStorage, page: LogPage) => readLog(storage, page),
+  log(storage: DomainStorage, page: LogPage) {
+    const { rows, cut } = readLog(storage, page);
+    return { rows: rows.map(({ mac, ...entry }) => entry), cut };
+  },
+
+  /** The log entries after a revision that do not have this domain's MAC, among so many; and the last that was looked at. */
+  forgedEntries({ sql, logMacs }: DomainStorage, after: number, limit: number) {
+    const query = "select revision, hash, mac from domain_log where revision > ? order by revision limit ?";
+    const entries = sql.exec<{ revision: number; hash: string; mac: string }>(query, after, limit).toArray();
+    const forged = entries.filter(({ hash, mac }) => !logMacs.isOf(hash, mac));
+    return { forged: forged.map(({ revision }) => revision), last: entries.at(-1)?.revision ?? null };
+  },
 
   checkpoint: readCheckpoint,
 
@@ -133,6 +150,11 @@ function selected(selection: KeySelection): SQL {
   if ("version" in selection) return eq(domainKeys.keyVersion, selection.version);
   if ("kid" in selection) return sql`public_jwk ->> 'kid' = ${selection.kid}`;
   return lt(domainKeys.keyVersion, selection.before ?? Number.MAX_SAFE_INTEGER);
+}
+
+/** Adds the device id to a row with a machine GUID. */
+function identified(storage: DomainStorage) {
+  return <Row extends { machineGuid: string }>(row: Row) => ({ ...row, deviceId: storage.deviceId(row.machineGuid) });
 }
 
 function open({ storage }: DomainStorage) {

@@ -16,6 +16,8 @@ export const domainServerInfo = sqliteTable("domain_server_info", {
   lostUpTo: integer("lost_up_to").notNull(),
   /** The time from which a required rollover is due. */
   rolloverNotBefore: integer("rollover_not_before").notNull(),
+  /** The key of the device ids; made with the row. */
+  deviceIdKey: text("device_id_key").notNull(),
   /** When this object began to hold the domain: revisions are counted from there. */
   epoch: integer("epoch").notNull(),
 });
@@ -78,6 +80,8 @@ export const domainLog = sqliteTable("domain_log", {
   changes: text("changes").notNull(),
   /** Over this entry and, by it, all before it (base64url SHA-256); see `domain/log-entry.ts`. */
   hash: text("hash").notNull(),
+  /** Of the hash, under a key from the configuration; see `crypto/log-macs.ts`. */
+  mac: text("mac").notNull(),
 });
 
 /** Where the log was cut: no row if it was not. */

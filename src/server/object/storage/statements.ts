@@ -82,7 +82,8 @@ export const WRITE_SIGNED_LEAVES = `
   insert into domain_signed_leaves (machine_guid, signed_at, recorded_at) select ${VALUES(3)} from json_each(?) where true
   on conflict do update set signed_at = max(signed_at, excluded.signed_at), recorded_at = excluded.recorded_at`;
 
-export const APPEND_TO_LOG = "insert into domain_log (revision, committed_at, changes, hash) values (?, ?, ?, ?)";
+export const APPEND_TO_LOG =
+  "insert into domain_log (revision, committed_at, changes, hash, mac) values (?, ?, ?, ?, ?)";
 export const APPEND_TO_OUTBOX = "insert into copy_outbox (revision, keys) values (?, ?)";
 
 /** Notes the day on which members renewed. */

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { configOf } from "../../config.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName } from "../../http/context.ts";
-import { banShown, namedDevice } from "../../http/devices-shown.ts";
+import { banShown, type Identified, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
@@ -15,7 +15,7 @@ export const adminBans = new Hono<AppEnv>()
   .get("/admin/domains/:domain/bans", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const query = queryOf(c, pageQuery);
-    const { rows, nextCursor } = await page<string, BanRow>(
+    const { rows, nextCursor } = await page<string, Identified<BanRow>>(
       c,
       query,
       ["bans", domain],

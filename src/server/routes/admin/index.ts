@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../../http/context.ts";
 import { requireOperator } from "../../middleware/operator-scope.ts";
+import { adminAudit } from "./audit.ts";
 import { adminBans } from "./bans.ts";
 import { adminDomains } from "./domains.ts";
 import { adminKeyEncryption } from "./key-encryption.ts";
@@ -14,4 +15,5 @@ export const admin = new Hono<AppEnv>()
   .route("/", adminMembers)
   .route("/", adminBans)
   .route("/", adminLog)
+  .route("/", adminAudit)
   .route("/", adminKeyEncryption);

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { configOf } from "../../config.ts";
 import { type AppEnv, domainName } from "../../http/context.ts";
-import { memberShown, namedDevice } from "../../http/devices-shown.ts";
+import { type Identified, memberShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
@@ -14,7 +14,7 @@ export const adminMembers = new Hono<AppEnv>()
   .get("/admin/domains/:domain/members", may("domains:read"), async (c) => {
     const domain = domainName(c);
     const query = queryOf(c, pageQuery);
-    const { rows, nextCursor } = await page<string, MemberRow>(
+    const { rows, nextCursor } = await page<string, Identified<MemberRow>>(
       c,
       query,
       ["members", domain],
