@@ -15,7 +15,7 @@ export type CpuProfile = Readonly<{
 /**
  * A workerd process's inspector, attached to one of its isolates.
  *
- * @see Chrome DevTools Protocol, domain Profiler
+ * @see Chrome DevTools Protocol, domains Profiler, HeapProfiler and Runtime
  */
 export class Inspector {
   readonly #socket: WebSocket;
@@ -40,6 +40,12 @@ export class Inspector {
 
   async stopProfile(): Promise<CpuProfile> {
     return ((await this.#call("Profiler.stop")) as { profile: CpuProfile }).profile;
+  }
+
+  /** The bytes that the heap of the isolate holds after a garbage collection. */
+  async liveHeapBytes(): Promise<number> {
+    await this.#call("HeapProfiler.collectGarbage");
+    return ((await this.#call("Runtime.getHeapUsage")) as { usedSize: number }).usedSize;
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** What devices ask of a server. A domain's members are those of `member-guids.ts`, by index. */
 export type Traffic =
-  /** New devices join one domain. */
-  | Readonly<{ kind: "joins"; domain: string }>
+  /** New devices join one domain, and get all its keys or the newest; all if left out. */
+  | Readonly<{ kind: "joins"; domain: string; credentials?: "all" | "newest" }>
   /** Members renew, each holding the keys up to a version. */
   | Readonly<{ kind: "renewals"; domain: string; members: number; afterKeyVersion: number }>
   /** Of a hundred requests 90 are renewals, 9 joins and 1 is a leave. */

@@ -12,8 +12,10 @@ export type RequestSource = Readonly<{ next: () => Request; answered?: (body: st
 /** Makes ready the requests of some traffic; what takes long, such as signing, is done before this returns. */
 export function requestSource(traffic: Traffic, amount: number): RequestSource {
   switch (traffic.kind) {
-    case "joins":
-      return { next: () => join(traffic.domain) };
+    case "joins": {
+      const { domain, credentials } = traffic;
+      return { next: () => json(registerPath(domain), { machineGuid: randomUUID(), credentials }) };
+    }
     case "renewals": {
       const member = memberInTurn(traffic.members);
       return { next: () => register(traffic.domain, member(), traffic.afterKeyVersion) };

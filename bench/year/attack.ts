@@ -1,0 +1,93 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Connection } from "../../test/model/connection.ts";
+import { LicenceServer } from "./licence-server.ts";
+import { type Place, urlOf } from "./licences.ts";
+import { FORMS, type Form, join, oversized, type ResponseSizes, send } from "./newcomers.ts";
+
+/** A newcomer joins this long after the one before was answered. */
+const NEWCOMER_MILLISECONDS = 400;
+
+/** How an attack goes. */
+export type AttackPlan = Readonly<{
+  /** How many devices of the attacker join and leave at the same time, each in turn. */
+  devices: number;
+  /** Whether the attack goes on after so many requests. */
+  goesOn: (requests: number) => boolean;
+}>;
+
+/** What an attack came to. */
+export type AttackOutcome = Readonly<{
+  devices: number;
+  /** The attacker's requests. */
+  requests: number;
+  perSecond: number;
+  /** How many key versions were made meanwhile. */
+  keyVersions: number;
+  licences: Pick<LicenceServer, "issued" | "refusedTries" | "milliseconds" | "failures">;
+  newcomers: number;
+  largestResponses: ResponseSizes;
+  /** In words, all that failed and must not. */
+  failures: readonly string[];
+}>;
+
+/** Has an attacker join and leave a domain without end, while licences are encrypted to it and newcomers join. */
+export async function attack(place: Place, { devices, goesOn }: AttackPlan): Promise<AttackOutcome> {
+  const licences = new LicenceServer(place);
+  const firstVersion = await keyVersionOf(place);
+  const start = performance.now();
+  let requests = 0;
+  let isRunning = true;
+  let end = start;
+  const joinAndLeave = async () => {
+    const connection = new Connection(place.origin);
+    const machineGuid = crypto.randomUUID();
+    for (; goesOn(requests); requests += 2) {
+      await send(connection, `/domains/${place.domain}/register`, { machineGuid });
+      await send(connection, `/domains/${place.domain}/deregister`, { machineGuid });
+    }
+    connection.close();
+  };
+  const attacker = Promise.all(Array.from({ length: devices }, joinAndLeave)).finally(() => {
+    isRunning = false;
+    end = performance.now();
+  });
+  const [arrivals] = await Promise.all([arrive(place, () => isRunning), licences.work(() => isRunning), attacker]);
+  const seconds = (end - start) / 1000;
+  return {
+    devices,
+    requests,
+    perSecond: requests / seconds,
+    keyVersions: (await keyVersionOf(place)) - firstVersion,
+    licences,
+    newcomers: arrivals.count,
+    largestResponses: arrivals.largest,
+    failures: [
+      ...licences.failures,
+      ...(await licences.unopened()),
+      ...oversized(arrivals.largest, `with an attacker of ${devices} devices`),
+    ],
+  };
+}
+
+/** Has newcomers join, one after the other, at least one in each form. */
+async function arrive(
+  { origin, domain }: Place,
+  goesOn: () => boolean,
+): Promise<{ count: number; largest: ResponseSizes }> {
+  const connection = new Connection(origin);
+  const largest = { newest: 0, "newest, sealed": 0, all: 0, "all, sealed": 0 };
+  let count = 0;
+  for (; count < FORMS.length || goesOn(); count++) {
+    const form = FORMS[count % FORMS.length] as Form;
+    largest[form] = Math.max(largest[form], Buffer.byteLength(await join(connection, domain, form)));
+    // So few that the growth of the storage is the attacker's.
+    await delay(NEWCOMER_MILLISECONDS);
+  }
+  connection.close();
+  return { count, largest };
+}
+
+async function keyVersionOf(place: Place): Promise<number> {
+  const response = await fetch(urlOf(place));
+  return ((await response.json()) as { keyVersion: number }).keyVersion;
+}

@@ -1,0 +1,57 @@
+import { CompactEncrypt, decodeProtectedHeader, type JWK } from "jose";
+import { DeviceDomain } from "../../src/client/device-domain.ts";
+import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
+
+/** Where a domain is, and what its server calls itself. */
+export type Place = Readonly<{ origin: string; issuer: string; domain: string }>;
+
+/** A licence as this library encrypts it, and as a program does that leaves the key version out of the header. */
+export type Licence = Readonly<{ keyVersion: number; secret: string; hinted: string; unhinted: string }>;
+
+/** How many requests it took to open a licence in both forms. */
+export type Opening = Readonly<{ keyVersion: number; hintedRequests: number; unhintedRequests: number }>;
+
+/** Requests that opening a licence may take. */
+export const MAX_REQUESTS = 3;
+
+/** Encrypts a licence to a domain, in both forms. */
+export async function issue(place: Place): Promise<Licence> {
+  const secret = `licence ${crypto.randomUUID()}`;
+  const hinted = await encryptToDomain(urlOf(place), secret, { issuer: place.issuer });
+  const { kid, key_version: keyVersion } = decodeProtectedHeader(hinted) as { kid: string; key_version: number };
+  const response = await fetch(`${urlOf(place)}/keys?version=${keyVersion}`);
+  const { keys } = (await response.json()) as { keys: readonly [JWK] };
+  const unhinted = await new CompactEncrypt(new TextEncoder().encode(secret))
+    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM", kid })
+    .encrypt(keys[0]);
+  return { keyVersion, secret, hinted, unhinted };
+}
+
+/** Opens a licence in both forms, each by a device that has just joined. @throws Error if it does not open */
+export async function open(place: Place, { keyVersion, secret, hinted, unhinted }: Licence): Promise<Opening> {
+  return {
+    keyVersion,
+    hintedRequests: await requestsToOpen(place, hinted, secret),
+    unhintedRequests: await requestsToOpen(place, unhinted, secret),
+  };
+}
+
+/** The requests of a new device between its join and the secret. @throws Error if that is another one */
+export async function requestsToOpen(place: Place, jwe: string, secret: string): Promise<number> {
+  let requests = 0;
+  const counted: typeof fetch = (input, init) => {
+    requests++;
+    return fetch(input, init);
+  };
+  const device = await DeviceDomain.open(urlOf(place), { issuer: place.issuer, fetch: counted });
+  await device.join();
+  requests = 0;
+  const opened = new TextDecoder().decode(await device.decrypt(jwe));
+  if (opened !== secret) throw new Error("a licence opened to another secret than was encrypted");
+  return requests;
+}
+
+/** The URL of a domain. */
+export function urlOf({ origin, domain }: Place): string {
+  return `${origin}/domains/${domain}`;
+}

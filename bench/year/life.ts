@@ -1,0 +1,120 @@
+import { Connection } from "../../test/model/connection.ts";
+import { Inspector } from "../inspector.ts";
+import { populate } from "../population.ts";
+import { peakMemoryBytes, resetPeakMemory } from "../processes.ts";
+import type { BenchServer } from "../server.ts";
+import { Churn } from "./churn.ts";
+import { issue, type Licence, type Place } from "./licences.ts";
+import { newcomerSizes, type ResponseSizes } from "./newcomers.ts";
+import type { YearPlan } from "./plan.ts";
+import { objectBytes } from "./storage.ts";
+
+/** The domain that lives through the year, and one with the same members that keeps its first key. */
+export const TWINS = ["year", "twin"] as const;
+
+/** How the domain stood at one point of the year. */
+export type YearPoint = Readonly<{
+  keyVersions: number;
+  sizes: ResponseSizes;
+  /** The most memory that workerd held since the point before. */
+  peakMemoryBytes: number;
+  /** What the heap of the Worker and its objects holds after a garbage collection. */
+  heapBytes: number;
+  /** What the objects of the domain and of its twin hold in storage. */
+  objectBytes: number;
+  twinObjectBytes: number;
+}>;
+
+/** What the year came to. */
+export type Life = Readonly<{
+  points: readonly YearPoint[];
+  licences: readonly Licence[];
+  cycles: number;
+  /** How long the leaves and joins took, without what was measured in between. */
+  seconds: number;
+}>;
+
+const POINTS = 10;
+const LICENCES = 20;
+const YEAR_SECONDS = 31_536_000;
+const ISOLATE = "core:user:bench";
+
+/** Makes both domains by take-over. The twin postpones its rollovers to the end of the year. */
+export async function makeTwins(server: BenchServer, members: number, adminToken: string): Promise<void> {
+  for (const domain of TWINS) await populate(server, domain, members);
+  const response = await fetch(`${server.origin}/admin/domains/${TWINS[1]}`, {
+    method: "PATCH",
+    headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/merge-patch+json" },
+    body: JSON.stringify({ rolloverIntervalSeconds: YEAR_SECONDS }),
+  });
+  if (!response.ok) throw new Error(`the twin could not be configured: ${response.status} ${await response.text()}`);
+}
+
+/**
+ * Has devices leave and join both domains alike until the first has so many key versions.
+ *
+ * @param folder of the server
+ * @param reached told each version at which something is measured
+ */
+export async function live(
+  server: BenchServer,
+  folder: string,
+  place: Place,
+  { members, versions }: YearPlan,
+  reached: (keyVersion: number) => void,
+): Promise<Life> {
+  const [pointsAt, licencesAt] = [spread(versions, POINTS), spread(versions, LICENCES)];
+  const churns = TWINS.map((domain) => new Churn(server.origin, domain, members));
+  const points: YearPoint[] = [];
+  const licences: Licence[] = [];
+  let [keyVersion, cycles, milliseconds] = [1, 0, 0];
+  resetPeakMemory(server.pid);
+  for (;;) {
+    if (licencesAt.has(keyVersion)) licences.push(await issue(place));
+    if (pointsAt.has(keyVersion)) {
+      reached(keyVersion);
+      points.push(await pointOf(server, folder, keyVersion));
+    }
+    if (keyVersion >= versions) break;
+    const start = performance.now();
+    const [next, twins] = await Promise.all(churns.map((churn) => churn.cycle()));
+    milliseconds += performance.now() - start;
+    cycles++;
+    if (next !== keyVersion + 1 || twins !== 1) throw new Error(`version ${keyVersion} became ${next}, and 1 ${twins}`);
+    keyVersion = next;
+  }
+  for (const churn of churns) churn.close();
+  return { points, licences, cycles, seconds: milliseconds / 1000 };
+}
+
+/** The first version, and every so many after it up to the last. */
+function spread(versions: number, parts: number): ReadonlySet<number> {
+  return new Set(Array.from({ length: parts + 1 }, (_, index) => Math.max(1, Math.round((versions * index) / parts))));
+}
+
+async function pointOf(server: BenchServer, folder: string, keyVersions: number): Promise<YearPoint> {
+  const peak = peakMemoryBytes(server.pid);
+  const connection = new Connection(server.origin);
+  const sizes = await newcomerSizes(connection, TWINS[0]);
+  connection.close();
+  await server.readMeter();
+  const point = {
+    keyVersions,
+    sizes,
+    peakMemoryBytes: peak,
+    heapBytes: await heapBytes(server),
+    objectBytes: objectBytes(folder, TWINS[0]),
+    twinObjectBytes: objectBytes(folder, TWINS[1]),
+  };
+  resetPeakMemory(server.pid);
+  return point;
+}
+
+async function heapBytes({ inspectorUrl }: BenchServer): Promise<number> {
+  const inspector = await Inspector.of(inspectorUrl as URL, ISOLATE);
+  try {
+    return await inspector.liveHeapBytes();
+  } finally {
+    inspector.close();
+  }
+}

@@ -1,0 +1,44 @@
+import type { Machine } from "../machine.ts";
+import type { AttackOutcome } from "./attack.ts";
+import { MAX_REQUESTS, type Opening } from "./licences.ts";
+import type { Life } from "./life.ts";
+import { oversized } from "./newcomers.ts";
+import type { StorageUse } from "./storage.ts";
+import type { Comparison } from "./twins.ts";
+
+/** The licences that opened, and in words those that did not. */
+export type Openings = Readonly<{ opened: readonly Opening[]; failures: readonly string[] }>;
+
+/** An attack, and how much storage each of its requests took. */
+export type Attack = AttackOutcome & Readonly<{ objectGrowth: StorageUse; databaseGrowth: StorageUse }>;
+
+/** Everything that one run found out. */
+export type YearResults = Life &
+  Readonly<{
+    takenAt: string;
+    /** Whether it was a quick run, whose figures are rough. */
+    quick: boolean;
+    tookSeconds: number;
+    machine: Machine;
+    members: number;
+    openings: Openings;
+    comparison: Comparison;
+    attacks: readonly Attack[];
+  }>;
+
+/** In words, everything that failed and is no matter of speed. */
+export function failuresOf({ points, openings, attacks }: YearResults): readonly string[] {
+  return [
+    ...points.flatMap(({ keyVersions, sizes }) => oversized(sizes, `at ${keyVersions} key versions`)),
+    ...openings.failures,
+    ...openings.opened
+      .filter((opening) => mostRequests([opening]) > MAX_REQUESTS)
+      .map((opening) => `the licence of key version ${opening.keyVersion} took ${mostRequests([opening])} requests`),
+    ...attacks.flatMap(({ failures }) => failures),
+  ];
+}
+
+/** The most requests that any of some licences took to open. */
+export function mostRequests(openings: readonly Opening[]): number {
+  return Math.max(...openings.flatMap(({ hintedRequests, unhintedRequests }) => [hintedRequests, unhintedRequests]));
+}
