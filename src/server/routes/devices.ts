@@ -36,7 +36,7 @@ export const devices = new Hono<AppEnv>()
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
     const grant = await execute(c, domain, command, clientAddress(c)).catch((error) =>
-      registrationFailure(c, domain, command, error),
+      registrationFailure(c, domain, error),
     );
     const { newMember, keyVersion, olderKeyVersions, credentials } = grant;
     const head = { domain, machineGuid, newMember, keyVersion, olderKeyVersions };
