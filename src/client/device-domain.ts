@@ -60,7 +60,7 @@ export class DeviceDomain {
    * The device that the store holds for a domain; a new one, already saved, if it holds none.
    *
    * @param url the domain's URL, such as `https://host/domains/den`
-   * @throws DeviceDomainError `INVALID_DOMAIN_URL`, `MACHINE_GUID_CONFLICT` or `STORE_MALFORMED`
+   * @throws DeviceDomainError `INVALID_DOMAIN_URL`, `MACHINE_GUID_CONFLICT`, `STORE_MALFORMED` or `STORE_NOT_PRIVATE`
    */
   static async open(url: string | URL, options: DeviceDomainOptions = {}): Promise<DeviceDomain> {
     const address = domainAddress(url);

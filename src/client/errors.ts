@@ -20,6 +20,8 @@ export type DeviceErrorName =
   | "UNREACHABLE"
   /** What the store holds of the device cannot be read; nothing of it was changed. */
   | "STORE_MALFORMED"
+  /** The store's folder is another user's, or other users may enter it: nothing was read or written. */
+  | "STORE_NOT_PRIVATE"
   /** A domain token is past its end. */
   | "DOMAIN_TOKEN_EXPIRED"
   /** A domain token is of a key version below the lowest that will do. */

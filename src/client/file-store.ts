@@ -1,37 +1,48 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { DeviceState, DeviceStore } from "./device-state.ts";
 import { isDeviceState } from "./device-state.ts";
 import { DeviceDomainError } from "./errors.ts";
 
+/** The drafts that this program is writing at the moment, by path. Any other was left by a program that was killed. */
+const ownDrafts = new Set<string>();
+const DRAFT_NAME = /^[0-9a-f]{64}\.json\.[0-9a-f-]{36}\.tmp$/;
+
 /**
- * Keeps devices in a folder, one file for each domain URL, for the eyes of its owner alone. Needs Node, and is for one
- * program at a time.
+ * Keeps devices in a folder, one file for each domain URL. Needs Node, and is for one program at a time.
+ *
+ * The folder must be private: it belongs to the user, and nobody else may enter it. It is created so. On Windows, which
+ * has no such modes, nothing is checked.
  */
 export class FileStore implements DeviceStore {
   readonly keepsCryptoKeys = false;
   readonly #directory: string;
 
   constructor(directory: string) {
-    this.#directory = directory;
+    this.#directory = resolve(directory);
   }
 
-  /** @throws DeviceDomainError `STORE_MALFORMED` that names the file */
+  /** @throws DeviceDomainError `STORE_MALFORMED` that names the file, `STORE_NOT_PRIVATE` that names the folder */
   async load(domainUrl: string): Promise<DeviceState | null> {
     const path = this.#path(domainUrl);
-    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return null;
-      throw error;
-    });
+    const text = await this.#prepare()
+      .then(() => readFile(path, "utf8"))
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return null;
+        throw error;
+      });
     return text === null ? null : parsed(text, domainUrl, path);
   }
 
+  /** @throws DeviceDomainError `STORE_NOT_PRIVATE` that names the folder */
   async save(domainUrl: string, state: DeviceState): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await this.#prepare();
     const path = this.#path(domainUrl);
     // A program that ends in mid-writing leaves the old file as it was.
     const draft = `${path}.${randomUUID()}.tmp`;
+    ownDrafts.add(draft);
     try {
       const file = await open(draft, "wx", 0o600);
       try {
@@ -44,11 +55,48 @@ export class FileStore implements DeviceStore {
     } catch (error) {
       await rm(draft, { force: true });
       throw error;
+    } finally {
+      ownDrafts.delete(draft);
     }
+    await syncDirectory(this.#directory);
+  }
+
+  /** Refuses a folder that is not private, and erases the drafts of killed programs: they may hold domain keys. */
+  async #prepare(): Promise<void> {
+    const names = await readdir(this.#directory);
+    await checkPrivate(this.#directory);
+    const drafts = names.filter((name) => DRAFT_NAME.test(name)).map((name) => join(this.#directory, name));
+    await Promise.all(drafts.filter((draft) => !ownDrafts.has(draft)).map((draft) => rm(draft, { force: true })));
   }
 
   #path(domainUrl: string): string {
     return join(this.#directory, `${createHash("sha256").update(domainUrl).digest("hex")}.json`);
+  }
+}
+
+async function checkPrivate(directory: string): Promise<void> {
+  const user = process.getuid?.();
+  if (user === undefined) return;
+  const { uid, mode } = await stat(directory);
+  if (uid !== user) {
+    throw new DeviceDomainError(
+      "STORE_NOT_PRIVATE",
+      `${directory} belongs to another user; use a folder of your own, with mode 700`,
+    );
+  }
+  if ((mode & 0o077) !== 0) {
+    throw new DeviceDomainError("STORE_NOT_PRIVATE", `Other users may enter ${directory}; run: chmod 700 ${directory}`);
+  }
+}
+
+/** Makes a renaming durable. Windows cannot open a directory. */
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(directory);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,7 +1,19 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { DeviceState } from "../../../src/client/device-state.ts";
 import { FileStore } from "../../../src/client/file-store.ts";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
@@ -16,12 +28,27 @@ const open = (url = FAKE_DOMAIN_URL) =>
 
 const file = async () => join(directory, (await readdir(directory))[0] as string);
 
+/** Has something done before each file or folder is synced. */
+async function onSync(act: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await openFile(await file());
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const sync = prototype.sync;
+  vi.spyOn(prototype, "sync").mockImplementation(async function (this: FileHandle) {
+    await act(this);
+    return sync.call(this);
+  });
+}
+
 beforeEach(async () => {
   server = await FakeServer.start();
   parent = await mkdtemp(join(tmpdir(), "device-store-"));
   directory = join(parent, "devices");
 });
-afterEach(() => rm(parent, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  return rm(parent, { recursive: true });
+});
 
 describe("a device in files", () => {
   it("is found again by the next program, with all it had", async () => {
@@ -111,6 +138,90 @@ describe("a device in files", () => {
     await expect(open()).rejects.toMatchObject({ error: "STORE_MALFORMED", message: expect.stringContaining(path) });
     expect(await readFile(path, "utf8")).toBe(text);
     expect(await readdir(directory)).toHaveLength(1);
+  });
+
+  describe("after a program that was killed in mid-writing", () => {
+    const attic = `${new URL(FAKE_DOMAIN_URL).origin}/domains/attic`;
+
+    /** The drafts of a killed program: one of this domain, one of another. */
+    async function leaveDrafts(): Promise<void> {
+      const path = await file();
+      const draft = await readFile(path);
+      const other = join(directory, `${"0".repeat(64)}.json`);
+      for (const each of [path, other]) await writeFile(`${each}.6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77.tmp`, draft);
+    }
+
+    it("erases its drafts, of any domain, at the next opening", async () => {
+      const device = await open();
+      await device.join();
+      await leaveDrafts();
+      expect((await open()).machineGuid).toBe(device.machineGuid);
+      expect(await readdir(directory)).toHaveLength(1);
+    });
+
+    it("has no domain key in any file once it has left", async () => {
+      const store = new FileStore(directory);
+      await (await open()).join();
+      const state = await store.load(FAKE_DOMAIN_URL);
+      await leaveDrafts();
+      await store.save(FAKE_DOMAIN_URL, { ...state, status: "left", credentials: [] } as DeviceState);
+      expect(await readdir(directory)).toHaveLength(1);
+      expect(JSON.parse(await readFile(await file(), "utf8")).credentials).toEqual([]);
+    });
+
+    it("touches no file of others, and no draft that it is writing itself", async () => {
+      const state = await stateOfNewDevice();
+      const foreign = join(directory, "notes.tmp");
+      await writeFile(foreign, "of somebody else");
+      const store = new FileStore(directory);
+      await onSync(async (handle) => {
+        if (!(await handle.stat()).isDirectory()) await new FileStore(directory).load(FAKE_DOMAIN_URL);
+      });
+      await store.save(attic, state);
+      expect(await store.load(attic)).toEqual(state);
+      expect(await readdir(directory)).toHaveLength(3);
+      expect(await readFile(foreign, "utf8")).toBe("of somebody else");
+    });
+
+    async function stateOfNewDevice(): Promise<DeviceState> {
+      await open();
+      return (await new FileStore(directory).load(FAKE_DOMAIN_URL)) as DeviceState;
+    }
+  });
+
+  it.each(["777", "750", "701"])(
+    "is neither read nor written in a folder of mode %s, which others may enter",
+    async (mode) => {
+      const store = new FileStore(directory);
+      await open();
+      const state = (await store.load(FAKE_DOMAIN_URL)) as DeviceState;
+      await chmod(directory, Number.parseInt(mode, 8));
+      const refused = { error: "STORE_NOT_PRIVATE", message: expect.stringContaining(`chmod 700 ${directory}`) };
+      await expect(store.load(FAKE_DOMAIN_URL)).rejects.toMatchObject(refused);
+      await expect(store.save(FAKE_DOMAIN_URL, { ...state, status: "left" })).rejects.toMatchObject(refused);
+      await expect(open()).rejects.toMatchObject(refused);
+      await chmod(directory, 0o700);
+      expect(await store.load(FAKE_DOMAIN_URL)).toEqual(state);
+    },
+  );
+
+  it("is neither read nor written in another user's folder", async () => {
+    await mkdir(directory, { mode: 0o700 });
+    const uid = (process.getuid as () => number)();
+    vi.spyOn(process, "getuid").mockReturnValue(uid + 1);
+    const refused = { error: "STORE_NOT_PRIVATE", message: expect.stringContaining(directory) };
+    await expect(open()).rejects.toMatchObject(refused);
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it("is in its place for good once it is saved: the folder is synced after the file was renamed", async () => {
+    await open();
+    const seen: string[] = [];
+    await onSync(async (handle) => {
+      if ((await handle.stat()).isDirectory()) seen.push(await readFile(await file(), "utf8"));
+    });
+    await (await open()).join();
+    expect(seen.at(-1)).toBe(await readFile(await file(), "utf8"));
   });
 
   it("is not opened anew where its file cannot be read", async () => {
