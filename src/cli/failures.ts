@@ -1,4 +1,5 @@
 import { DeviceDomainError, DomainServerError } from "../client/errors.ts";
+import { shown } from "./shown.ts";
 
 /** What a script can tell by the exit code. */
 export const EXIT = {
@@ -10,8 +11,8 @@ export const EXIT = {
   notMember: 5,
 } as const;
 
-/** A failure as the command line reports it: a stable name, one sentence, and the exit code. */
-export type Failure = Readonly<{ error: string; sentence: string; exitCode: number }>;
+/** A failure as the command line reports it: a stable name, sentences with a line each, and the exit code. */
+export type Failure = Readonly<{ error: string; sentences: readonly string[]; exitCode: number }>;
 
 /** What to do about the errors that somebody at the command line can do something about. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -38,24 +39,35 @@ export class UnreadableFileError extends Error {
 /** A log is not what it should be. */
 export class AuditError extends Error {
   override readonly name = "AuditError";
+  readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
     super(problems.join("\n"));
+    this.problems = problems;
   }
 }
 
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UnreadableFileError) {
-    return { error: "UNREADABLE_FILE", sentence: error.message, exitCode: EXIT.usage };
+    return { error: "UNREADABLE_FILE", sentences: [error.message], exitCode: EXIT.usage };
   }
-  if (error instanceof AuditError) return { error: "LOG_NOT_WHOLE", sentence: error.message, exitCode: EXIT.failed };
+  if (error instanceof AuditError) {
+    return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.failed };
+  }
   if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
-    return { error: "FAILED", sentence: error instanceof Error ? error.message : String(error), exitCode: EXIT.failed };
+    const sentence = error instanceof Error ? error.message : String(error);
+    return { error: "FAILED", sentences: [sentence], exitCode: EXIT.failed };
   }
   const remedy = REMEDIES[error.error] ?? (error.retryable ? "Try again later." : "");
   const what = error.message.replace(/[.\s]*$/, ".");
-  return { error: error.error, sentence: `${what} ${remedy}`.trim(), exitCode: exitCode(error) };
+  return { error: error.error, sentences: [`${what} ${remedy}`.trim()], exitCode: exitCode(error) };
+}
+
+/** The text that reports a failure, for programs or for people. */
+export function reportOf({ error, sentences }: Failure, json: boolean): string {
+  const lines = json ? [JSON.stringify({ error, message: sentences.join("\n") })] : sentences;
+  return `${lines.map(shown).join("\n")}\n`;
 }
 
 function exitCode(error: DomainServerError | DeviceDomainError): number {

@@ -7,9 +7,10 @@ import { domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { FileStore } from "../client/file-store.ts";
 import { audit } from "./audit.ts";
-import { AuditError, EXIT, failureOf, UnreadableFileError } from "./failures.ts";
+import { AuditError, EXIT, failureOf, reportOf, UnreadableFileError } from "./failures.ts";
 import { Home } from "./home.ts";
 import { OperatorApi } from "./operator-api.ts";
+import { shown } from "./shown.ts";
 
 /** What a run of the command line works with. */
 export type Surroundings = Readonly<{
@@ -50,10 +51,9 @@ export async function run(surroundings: Surroundings): Promise<number> {
   } catch (error) {
     // Commander has said already what is wrong with the command, or has shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    const { error: name, sentence, exitCode } = failureOf(error);
-    const json = program.opts<Options>().json;
-    surroundings.errors.write(json ? `${JSON.stringify({ error: name, message: sentence })}\n` : `${sentence}\n`);
-    return exitCode;
+    const failure = failureOf(error);
+    surroundings.errors.write(reportOf(failure, program.opts<Options>().json ?? false));
+    return failure.exitCode;
   }
 }
 
@@ -84,8 +84,9 @@ function programOf(surroundings: Surroundings): Command {
       });
 
   const say = (said: Said, json: boolean) => {
+    // The secret itself is passed through as it is: it may be for another program.
     if ("bytes" in said) output.write(said.bytes);
-    else output.write(json ? `${JSON.stringify(said.json)}\n` : `${emphasised(said.sentence, output)}\n`);
+    else output.write(`${json ? shown(JSON.stringify(said.json)) : emphasised(shown(said.sentence), output)}\n`);
   };
 
   command("join <url>", "join a domain, such as https://host/domains/den", async (device, url: string) => {
@@ -136,7 +137,7 @@ function programOf(surroundings: Surroundings): Command {
 
   command(
     "decrypt <file>",
-    "open what was encrypted to the domain (- for standard input)",
+    "open what was encrypted to the domain (- for standard input), and print its bytes as they are",
     async (device, file: string) => {
       const jwe = (file === "-" ? await text(surroundings.input) : await contentOf(file)).trim();
       const { domain } = await device.current();

@@ -76,6 +76,9 @@ describe("a device's life at the command line", () => {
     expect(await commandLine("tv", `decrypt ${secret}`)).toEqual({ code: 0, out: "a licence", err: "" });
     const input = await encryptToDomain(url, "from a pipe");
     expect((await commandLine("tv", "decrypt -", { input })).out).toBe("from a pipe");
+    // A secret is passed through as it is, unlike all else that comes from elsewhere.
+    const bytes = await encryptToDomain(url, "\u001b[1m\u009b\r\n");
+    expect((await commandLine("tv", "decrypt -", { input: bytes })).out).toBe("\u001b[1m\u009b\r\n");
     expect((await commandLine("tv", "token")).out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
   });
 
