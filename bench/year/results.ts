@@ -31,14 +31,10 @@ export function failuresOf({ points, openings, attacks }: YearResults): readonly
   return [
     ...points.flatMap(({ keyVersions, sizes }) => oversized(sizes, `at ${keyVersions} key versions`)),
     ...openings.failures,
-    ...openings.opened
-      .filter((opening) => mostRequests([opening]) > MAX_REQUESTS)
-      .map((opening) => `the licence of key version ${opening.keyVersion} took ${mostRequests([opening])} requests`),
+    ...openings.opened.flatMap(({ keyVersion, hintedRequests, unhintedRequests }) => {
+      const requests = Math.max(hintedRequests, unhintedRequests);
+      return requests > MAX_REQUESTS ? [`the licence of key version ${keyVersion} took ${requests} requests`] : [];
+    }),
     ...attacks.flatMap(({ failures }) => failures),
   ];
-}
-
-/** The most requests that any of some licences took to open. */
-export function mostRequests(openings: readonly Opening[]): number {
-  return Math.max(...openings.flatMap(({ hintedRequests, unhintedRequests }) => [hintedRequests, unhintedRequests]));
 }
