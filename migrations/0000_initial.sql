@@ -25,6 +25,7 @@ CREATE TABLE `domain_membership` (
 	`device_key_thumbprint` text,
 	`joined_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`signed_at` integer,
+	`subject_hash` text,
 	PRIMARY KEY(`domain`, `machine_guid`)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
@@ -37,6 +38,9 @@ CREATE TABLE `domain_server_info` (
 	`device_key_required` integer DEFAULT 0 NOT NULL,
 	`rollover_interval_seconds` integer,
 	`retire_after_days` integer,
+	`max_membership_per_subject` integer,
+	`member_idle_days` integer,
+	`delete_after_empty_days` integer,
 	`key_rollover_required` integer DEFAULT 1 NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
 	`retired_up_to` integer DEFAULT 0 NOT NULL,

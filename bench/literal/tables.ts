@@ -33,6 +33,9 @@ export class Tables {
         deviceKeyRequired: row.device_key_required === 1,
         rolloverIntervalSeconds: null,
         retireAfterDays: null,
+        maxMembershipPerSubject: null,
+        memberIdleDays: null,
+        deleteAfterEmptyDays: null,
         keyRolloverRequired: row.key_rollover_required === 1,
         memberCount: row.member_count as number,
       }

@@ -40,10 +40,12 @@ CREATE TABLE `domain_membership` (
 	`device_key_thumbprint` text,
 	`joined_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`signed_at` integer,
+	`subject_hash` text,
 	`last_renewed_on` integer DEFAULT (unixepoch() / 86400) NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `domain_membership_by_renewal` ON `domain_membership` (`last_renewed_on`);--> statement-breakpoint
+CREATE INDEX `domain_membership_by_subject` ON `domain_membership` (`subject_hash`) WHERE subject_hash is not null;--> statement-breakpoint
 CREATE TABLE `domain_refusals` (
 	`hour` integer NOT NULL,
 	`error` text NOT NULL,
@@ -68,6 +70,9 @@ CREATE TABLE `domain_server_info` (
 	`device_key_required` integer DEFAULT 0 NOT NULL,
 	`rollover_interval_seconds` integer,
 	`retire_after_days` integer,
+	`max_membership_per_subject` integer,
+	`member_idle_days` integer,
+	`delete_after_empty_days` integer,
 	`key_rollover_required` integer DEFAULT 1 NOT NULL,
 	`member_count` integer DEFAULT 0 NOT NULL,
 	`retired_up_to` integer DEFAULT 0 NOT NULL,

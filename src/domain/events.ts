@@ -12,6 +12,12 @@ export type DomainSettings = Readonly<{
   rolloverIntervalSeconds: number | null;
   /** Keys are retired so many days after their successor was made; null keeps all in use. */
   retireAfterDays: number | null;
+  /** How many devices may be members at once by tokens of one subject; null for no maximum. */
+  maxMembershipPerSubject: number | null;
+  /** A member that has not renewed for so many days is removed; null keeps all. */
+  memberIdleDays: number | null;
+  /** The domain is deleted once it has had no member for so many days; null keeps it. */
+  deleteAfterEmptyDays: number | null;
 }>;
 
 /** The settings of a domain nobody configured. */
@@ -22,6 +28,9 @@ export const DEFAULT_SETTINGS: DomainSettings = {
   deviceKeyRequired: false,
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
+  maxMembershipPerSubject: null,
+  memberIdleDays: null,
+  deleteAfterEmptyDays: null,
 };
 
 /** The key a membership is bound to, and when the binding was signed; null for one without a key. */
@@ -36,7 +45,7 @@ type ByOperator = Readonly<{ requestId: string; by: string }>;
 /** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */
 export type DomainEvent =
   | Readonly<{ type: "domain-created" }>
-  | Readonly<{ type: "device-joined" } & ByDevice & DeviceKeyBinding>
+  | Readonly<{ type: "device-joined"; subjectHash?: string } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-left"; signedAt: number | null } & ByDevice>
   /** A signed request was answered in the clear, which happens once for each. */

@@ -5,15 +5,17 @@ import type { Ban, DomainEvent, DomainState, Membership } from "./types.ts";
 /** A batch's own copies of the maps of a state, changed in place so that a large batch stays linear. */
 export type Draft = {
   members: Map<string, Membership>;
+  subjectMembers: Map<string, number>;
   records: Map<string, RequestRecord>;
   signedLeaves: Map<string, number>;
   bans: Map<string, Ban>;
 };
 
 /** Copies of the maps of a state. */
-export function draftOf({ members, records, signedLeaves, bans }: DomainState): Draft {
+export function draftOf({ members, subjectMembers, records, signedLeaves, bans }: DomainState): Draft {
   return {
     members: new Map(members),
+    subjectMembers: new Map(subjectMembers),
     records: new Map(records),
     signedLeaves: new Map(signedLeaves),
     bans: new Map(bans),
@@ -30,26 +32,28 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     case "domain-created":
       return { ...state, revision: 1 };
     case "device-joined": {
-      const { machineGuid, deviceKeyThumbprint, signedAt } = event;
+      const { machineGuid, deviceKeyThumbprint, signedAt, subjectHash = null } = event;
       const lastRenewedOn = dayOf(now);
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt, lastRenewedOn });
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt, lastRenewedOn, subjectHash });
+      countSubject(draft, subjectHash, 1);
       return { ...state, memberCount: state.memberCount + 1 };
     }
     case "device-key-bound": {
       const { machineGuid, deviceKeyThumbprint, signedAt } = event;
-      const joinedAt = draft.members.get(machineGuid)?.joinedAt ?? now;
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn: dayOf(now) });
+      const { joinedAt = now, subjectHash = null } = draft.members.get(machineGuid) ?? {};
+      const lastRenewedOn = dayOf(now);
+      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash });
       return state;
     }
     case "device-left": {
       const { machineGuid, signedAt } = event;
-      draft.members.delete(machineGuid);
+      removeMember(draft, machineGuid);
       if (signedAt !== null) draft.signedLeaves.set(machineGuid, signedAt);
       const rolloverNotBefore = state.keyRolloverRequired ? state.rolloverNotBefore : earliestRollover(state);
       return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true, rolloverNotBefore };
     }
     case "device-evicted":
-      draft.members.delete(event.machineGuid);
+      removeMember(draft, event.machineGuid);
       return { ...state, memberCount: state.memberCount - 1, keyRolloverRequired: true, rolloverNotBefore: 0 };
     case "device-banned": {
       const { machineGuid, deviceKeyThumbprint, reason, by } = event;
@@ -78,6 +82,17 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     case "keys-rewrapped":
       return state;
   }
+}
+
+function removeMember(draft: Draft, machineGuid: string): void {
+  countSubject(draft, draft.members.get(machineGuid)?.subjectHash ?? null, -1);
+  draft.members.delete(machineGuid);
+}
+
+/** Counts a member of a subject, if that subject is under decision. */
+function countSubject({ subjectMembers }: Draft, subjectHash: string | null, change: 1 | -1): void {
+  const count = subjectHash === null ? undefined : subjectMembers.get(subjectHash);
+  if (count !== undefined) subjectMembers.set(subjectHash as string, count + change);
 }
 
 /** The day of a time in milliseconds, in days since the Unix epoch: the precision in which renewals are kept. */

@@ -28,7 +28,7 @@ export function changesOf(
     if (event.type === "key-made") return { ...event, kid: kids.get(event.keyVersion) };
     if (!("machineGuid" in event)) return event;
     const { machineGuid, ...rest } = event;
-    const { signedAt, ...change } = rest as LogChange;
+    const { signedAt, subjectHash, ...change } = rest as LogChange;
     return { ...change, deviceId: deviceIdOf(machineGuid) };
   });
 }

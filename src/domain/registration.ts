@@ -1,7 +1,7 @@
 import { authenticationRefusal } from "./authentication.ts";
 import { banRefusal } from "./ban.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
-import type { DomainError } from "./errors.ts";
+import type { DomainError, Refusal } from "./errors.ts";
 import type { RequestRecord } from "./request-records.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
@@ -9,6 +9,7 @@ import {
   type Decision,
   type DeviceProof,
   type DomainEvent,
+  type DomainSettings,
   type DomainState,
   granted,
   type Membership,
@@ -68,6 +69,8 @@ export function decideRegistration(
   if (newMember && maxMembership !== null && state.memberCount >= maxMembership) {
     return refused({ error: "DOM_LIMIT_REACHED", reason: `${state.memberCount} of ${maxMembership} members` });
   }
+  const overQuota = newMember ? quotaRefusal(state, auth) : null;
+  if (overQuota) return refused(overQuota);
 
   const created: DomainEvent[] = state.revision === 0 ? [{ type: "domain-created" }] : [];
   const used: DomainEvent[] = proof && !sealed ? [{ type: "request-used", machineGuid, requestId }] : [];
@@ -75,7 +78,7 @@ export function decideRegistration(
   const keyVersion = state.keyVersion + rolledOver.length;
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
     ...created,
-    ...membershipEvents(registration, member),
+    ...membershipEvents(state, registration, member),
     ...used,
     ...rolledOver,
   ]);
@@ -110,13 +113,32 @@ export function repeatedRegistration(
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) });
 }
 
+/** The refusal of one more member by a token of this subject; null if the domain lets it in. */
+function quotaRefusal({ settings, subjectMembers }: DomainState, auth: AuthEvidence): Refusal | null {
+  const { maxMembershipPerSubject } = settings;
+  if (maxMembershipPerSubject === null) return null;
+  const subjectHash = subjectOf(settings, auth);
+  if (subjectHash === null) return { error: "DOM_AUTHENTICATION_REQUIRED", reason: "the token names no subject" };
+  if ((subjectMembers.get(subjectHash) ?? 0) < maxMembershipPerSubject) return null;
+  return { error: "DOM_LIMIT_REACHED", reason: `the token's subject has ${maxMembershipPerSubject} members` };
+}
+
+/** The subject of a token, where tokens count. */
+function subjectOf({ authenticationRequired }: DomainSettings, auth: AuthEvidence): string | null {
+  return authenticationRequired && auth.kind === "verified" ? (auth.subjectHash ?? null) : null;
+}
+
 /** The device becomes a member, with its key if it shows one; a member without a key is bound to the first it shows. */
 function membershipEvents(
-  { machineGuid, requestId, proof }: Registration,
+  { settings }: DomainState,
+  { machineGuid, requestId, proof, auth }: Registration,
   member: Membership | undefined,
 ): readonly DomainEvent[] {
   const binding = { deviceKeyThumbprint: proof?.thumbprint ?? null, signedAt: proof?.signedAt ?? null };
-  if (!member) return [{ type: "device-joined", machineGuid, requestId, ...binding }];
+  if (!member) {
+    const subjectHash = subjectOf(settings, auth);
+    return [{ type: "device-joined", machineGuid, requestId, ...binding, ...(subjectHash ? { subjectHash } : {}) }];
+  }
   if (member.deviceKeyThumbprint !== null || !proof) return [];
   return [{ type: "device-key-bound", machineGuid, requestId, ...binding }];
 }

@@ -27,9 +27,10 @@ export type SettingsGrant = Readonly<{ settings: DomainSettings; created: boolea
 
 /** What in these settings contradicts itself, field by field. */
 export function settingsProblems(settings: DomainSettings): readonly FieldError[] {
-  return settings.authNamespace !== null && !settings.authenticationRequired
-    ? [{ field: "authNamespace", detail: "needs authenticationRequired to be true" }]
-    : [];
+  if (settings.authenticationRequired) return [];
+  return (["authNamespace", "maxMembershipPerSubject"] as const)
+    .filter((name) => settings[name] !== null)
+    .map((field) => ({ field, detail: "needs authenticationRequired to be true" }));
 }
 
 /** Decides a change of settings. A maximum below the present count evicts nobody and admits nobody. */

@@ -12,6 +12,8 @@ export type Membership = Readonly<{
   signedAt: number | null;
   /** The day of the last renewal, or of the join, in days since the epoch. */
   lastRenewedOn: number;
+  /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
+  subjectHash: string | null;
 }>;
 
 /** An operator's word that a machine GUID, and the device key it had, may not come back. */
@@ -39,6 +41,8 @@ export type DomainState = Readonly<{
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
+  /** How many members joined by tokens of a subject, for the subjects under decision, by their hashes. */
+  subjectMembers: ReadonlyMap<string, number>;
   /** The outcomes on record of the requests under decision, by the ids of their records. */
   records: ReadonlyMap<string, RequestRecord>;
   /** When the last signed leave of a machine GUID under decision was signed, in milliseconds since the epoch. */
@@ -70,6 +74,7 @@ export const NEWBORN: DomainState = {
   lostUpTo: 0,
   memberCount: 0,
   members: new Map(),
+  subjectMembers: new Map(),
   records: new Map(),
   signedLeaves: new Map(),
   bans: new Map(),
@@ -82,7 +87,13 @@ export type AuthEvidence =
   /** The issuer's keys could not be had, so that nothing is known of the token. */
   | Readonly<{ kind: "unavailable"; reason: string }>
   /** `keyThumbprint`: the one key that may show this token (RFC 7800, `cnf.jkt`), if it is bound to one. */
-  | Readonly<{ kind: "verified"; namespace: string; keyThumbprint: string | null }>;
+  | Readonly<{
+      kind: "verified";
+      namespace: string;
+      keyThumbprint: string | null;
+      /** The hash of the token's issuer and subject; absent if it names no subject. */
+      subjectHash?: string;
+    }>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
 export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;

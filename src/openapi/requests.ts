@@ -66,6 +66,10 @@ const SETTINGS = {
   deviceKeyRequired: "Whether devices must sign every request with a key of their own. By default, no.",
   rolloverIntervalSeconds:
     "The shortest time between two rollovers after leaves, in seconds. Until then, a device that left can decrypt what is encrypted to the domain. Evictions, bans and rollovers of operators do not wait. Null, the default, for the server's default.",
+  maxMembershipPerSubject:
+    "How many devices may be members at once by auth tokens of one subject; null, the default, for no maximum. Needs `authenticationRequired`.",
+  memberIdleDays: "Removes members that have not renewed for so many days; null, the default, for never.",
+  deleteAfterEmptyDays: "Deletes the domain once it has had no member for so many days; null, the default, for never.",
   retireAfterDays: "Keys are retired this many days after their successor was made; null, the default, for never.",
 };
 

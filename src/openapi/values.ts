@@ -72,6 +72,21 @@ export const keyRules = {
     description:
       "The shortest time between two rollovers after leaves, in seconds. The server's default counts if the domain has no value of its own.",
   }),
+  maxMembershipPerSubject: z
+    .int()
+    .min(1)
+    .nullable()
+    .meta({ description: "How many devices may be members at once by tokens of one subject; null for no maximum." }),
+  memberIdleDays: z
+    .int()
+    .min(1)
+    .nullable()
+    .meta({ description: "Members that have not renewed for so many days are removed; null for never." }),
+  deleteAfterEmptyDays: z
+    .int()
+    .min(1)
+    .nullable()
+    .meta({ description: "The domain is deleted once it had no member for so many days; null for never." }),
   retireAfterDays: z
     .int()
     .min(1)

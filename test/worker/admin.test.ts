@@ -22,6 +22,9 @@ const DEFAULTS = {
   deviceKeyRequired: false,
   rolloverIntervalSeconds: 0,
   retireAfterDays: null,
+  maxMembershipPerSubject: null,
+  memberIdleDays: null,
+  deleteAfterEmptyDays: null,
 };
 /** The same as the log has them: the server's default for the interval may change. */
 const LOGGED_DEFAULTS = { ...DEFAULTS, rolloverIntervalSeconds: null };

@@ -14,6 +14,9 @@ const DEFAULTS = {
   deviceKeyRequired: false,
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
+  maxMembershipPerSubject: null,
+  memberIdleDays: null,
+  deleteAfterEmptyDays: null,
 };
 
 const oldestFirst = (domain: string, limit?: number): Promise<Entry[]> =>

@@ -73,6 +73,9 @@ describe("an empty object whose domain the database knows", () => {
       deviceKeyRequired: false,
       rolloverIntervalSeconds: null,
       retireAfterDays: null,
+      maxMembershipPerSubject: null,
+      memberIdleDays: null,
+      deleteAfterEmptyDays: null,
     };
     expect(entries).toHaveLength(1);
     expect(entries[0]).toMatchObject({ revision: 42, previous: null });

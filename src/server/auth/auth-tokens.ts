@@ -11,6 +11,7 @@ import {
 } from "jose";
 import type { AuthEvidence } from "../../domain/types.ts";
 import type { TrustedIssuer } from "../config.ts";
+import { sha256 } from "../crypto/log-hashes.ts";
 
 /** Asymmetric signatures only: a shared secret would let every holder of a key set mint tokens. */
 export const ALGORITHMS = [
@@ -115,7 +116,9 @@ function namespaceEvidence(
   if (confirmation !== undefined && typeof jkt !== "string") {
     return { kind: "invalid", reason: "the token is bound to a key in a way that is not understood" };
   }
-  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null };
+  const { sub } = payload;
+  const subjectHash = sub === undefined ? {} : { subjectHash: sha256(JSON.stringify([issuer.issuer, sub])) };
+  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null, ...subjectHash };
 }
 
 /** The errors of jose that say something of the token; every other one says that its keys could not be had. */

@@ -15,6 +15,9 @@ export const domainColumns = () => ({
   deviceKeyRequired: flag("device_key_required", false),
   rolloverIntervalSeconds: integer("rollover_interval_seconds"),
   retireAfterDays: integer("retire_after_days"),
+  maxMembershipPerSubject: integer("max_membership_per_subject"),
+  memberIdleDays: integer("member_idle_days"),
+  deleteAfterEmptyDays: integer("delete_after_empty_days"),
   keyRolloverRequired: flag("key_rollover_required", true),
   memberCount: integer("member_count").notNull().default(0),
   /** The highest key version that is no longer handed out. */
@@ -34,6 +37,8 @@ export const memberColumns = () => ({
   joinedAt: time("joined_at"),
   /** By the device's clock: when the registration that bound its key was signed. */
   signedAt: integer("signed_at"),
+  /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
+  subjectHash: text("subject_hash"),
 });
 
 /** A domain key. Only its wrapping changes, when the key-encryption key rotates. */

@@ -55,6 +55,9 @@ const settings = {
   deviceKeyRequired: z.boolean(),
   rolloverIntervalSeconds: z.int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS).nullable(),
   retireAfterDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
+  maxMembershipPerSubject: z.int().min(1).nullable(),
+  memberIdleDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
+  deleteAfterEmptyDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
 };
 
 /** The body that replaces a domain's settings; what it leaves out takes its default. */

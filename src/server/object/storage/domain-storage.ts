@@ -20,6 +20,7 @@ import {
   APPEND_TO_LOG,
   APPEND_TO_OUTBOX,
   type BanRow,
+  COUNT_BY_SUBJECT,
   type DomainRow,
   type KnownRow,
   type ProgressRow,
@@ -188,8 +189,8 @@ export class DomainStorage {
     const records = new Map<string, RequestRecord>();
     for (const known of cursor.raw<KnownRow>()) {
       if (known[0] === "member") {
-        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn] = known;
-        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn });
+        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash] = known;
+        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash });
       } else {
         const [, id, command, machineGuid, outcome] = known;
         records.set(id, { command: command as Command["type"], machineGuid, grant: JSON.parse(outcome) });
@@ -201,10 +202,22 @@ export class DomainStorage {
     return {
       ...domainState,
       members,
+      subjectMembers: row.maxMembershipPerSubject === null ? new Map() : this.#subjectMembers(commands),
       records,
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
       bans: new Map([...bans].map(({ machineGuid, bannedBy: by, ...ban }) => [machineGuid, { ...ban, by }])),
     };
+  }
+
+  /** How many members there are by the subjects whose tokens these commands show. */
+  #subjectMembers(commands: readonly Command[]): Map<string, number> {
+    const hashes = commands.flatMap((command) =>
+      command.type === "register" && command.auth.kind === "verified" ? (command.auth.subjectHash ?? []) : [],
+    );
+    const rows = this.sql.exec<{ subjectHash: string; count: number }>(COUNT_BY_SUBJECT, JSON.stringify(hashes));
+    const counts = new Map(hashes.map((hash) => [hash, 0]));
+    for (const { subjectHash, count } of rows) counts.set(subjectHash, count);
+    return counts;
   }
 
   /** The stored keys above a version, up to another. */
@@ -238,8 +251,8 @@ export class DomainStorage {
     apply(REMOVE_MEMBERS, members.removed);
     apply(
       WRITE_MEMBERS,
-      members.written.map(([guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn }]) => {
-        return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn];
+      members.written.map(([guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash }]) => {
+        return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash];
       }),
     );
     apply(REMOVE_BANS, bans.removed);
@@ -275,6 +288,9 @@ export class DomainStorage {
       deviceKeyRequired: Number(settings.deviceKeyRequired),
       rolloverIntervalSeconds: settings.rolloverIntervalSeconds,
       retireAfterDays: settings.retireAfterDays,
+      maxMembershipPerSubject: settings.maxMembershipPerSubject,
+      memberIdleDays: settings.memberIdleDays,
+      deleteAfterEmptyDays: settings.deleteAfterEmptyDays,
       keyRolloverRequired: Number(keyRolloverRequired),
       memberCount,
       keyVersion,
@@ -326,6 +342,9 @@ export function settingsOf(row: Pick<DomainRow, keyof DomainSettings>): DomainSe
     deviceKeyRequired: row.deviceKeyRequired === 1,
     rolloverIntervalSeconds: row.rolloverIntervalSeconds,
     retireAfterDays: row.retireAfterDays,
+    maxMembershipPerSubject: row.maxMembershipPerSubject,
+    memberIdleDays: row.memberIdleDays,
+    deleteAfterEmptyDays: row.deleteAfterEmptyDays,
   };
 }
 

@@ -33,6 +33,7 @@ export const domainMembership = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.machineGuid] }),
     index("domain_membership_by_renewal").on(table.lastRenewedOn),
+    index("domain_membership_by_subject").on(table.subjectHash).where(sql`subject_hash is not null`),
   ],
 );
 
