@@ -6,7 +6,7 @@ import { type ClientRequest, exchange } from "../client/exchange.ts";
 import { DEFAULT_RETRIES, type Pause, pauseByClock, withRetries } from "../client/retries.ts";
 import { keptKeys } from "./kept-keys.ts";
 import { type CurrentKey, checkKeyStatement, untrusted } from "./key-statement.ts";
-import { isOlder, MemoryRevisionStore, type RevisionStore } from "./revision-store.ts";
+import { isOlder, MemoryRevisionStore, type RevisionStore, type SeenRevision } from "./revision-store.ts";
 
 /** How a secret is encrypted to a domain. */
 export type EncryptionOptions = Readonly<{
@@ -61,18 +61,20 @@ async function currentKey(address: DomainAddress, options: EncryptionOptions): P
 
 /** The key that a due rollover makes. Its response states that key, also if a device leaves at the same moment. */
 async function rollOver(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey> {
+  const newest = await (options.revisions ?? revisionsSeen).load(address.url);
   const body = await ask({ method: "POST", url: `${address.url}/rollover?statement=true` }, options);
   const { keyVersion, statement } = (body ?? {}) as { keyVersion?: unknown; statement?: unknown };
-  const key = await statedKey(statement, address, options);
+  const key = await statedKey(statement, address, newest, options);
   if (key !== null && key.keyVersion === keyVersion) return key;
   throw untrusted("it names another key than its statement");
 }
 
 /** The key that a signed statement calls current; null while a rollover is due. */
 async function readCurrentKey(address: DomainAddress, options: EncryptionOptions): Promise<CurrentKey | null> {
+  const newest = await (options.revisions ?? revisionsSeen).load(address.url);
   const body = (await ask({ method: "GET", url: `${address.url}/keys` }, options)) as KeySet | null;
   if (!Array.isArray(body?.keys)) throw untrusted("it holds no keys");
-  const key = await statedKey(body.statement, address, options);
+  const key = await statedKey(body.statement, address, newest, options);
   if (key && !body.keys.some((each) => isSameKey(each ?? {}, key.jwk))) throw untrusted("it lacks the key it states");
   if ((key?.keyVersion ?? null) !== body.currentKeyVersion) throw untrusted("it names another key than its statement");
   return key;
@@ -80,18 +82,22 @@ async function readCurrentKey(address: DomainAddress, options: EncryptionOptions
 
 type KeySet = Readonly<{ keys?: readonly (JWK | null)[]; currentKeyVersion?: unknown; statement?: unknown }>;
 
-/** The key of a statement that holds, and is not older than one that was seen. */
+/**
+ * The key of a statement that holds.
+ *
+ * @param newest what was seen before it was asked for: responses to requests at the same time may overtake each other
+ */
 async function statedKey(
   statement: unknown,
   { url, domain, origin }: DomainAddress,
+  newest: SeenRevision | null,
   options: EncryptionOptions,
 ): Promise<CurrentKey | null> {
   const { revisions = revisionsSeen, issuer = origin } = options;
   if (typeof statement !== "string") throw untrusted("it is not signed");
   const { seen, key } = await checkKeyStatement(statement, domain, issuer, keysToTrust(origin, options));
-  const newest = await revisions.load(url);
   if (newest && isOlder(seen, newest)) throw untrusted("it is older than one that was seen");
-  if (!newest || isOlder(newest, seen)) await revisions.save(url, seen);
+  await revisions.save(url, seen);
   return key;
 }
 

@@ -5,6 +5,7 @@ export type SeenRevision = Readonly<{ epoch: number; revision: number }>;
 export interface RevisionStore {
   /** The newest that was seen of a domain URL; null if nothing was. */
   load(domainUrl: string): Promise<SeenRevision | null>;
+  /** Keeps what was seen, unless it is older than what it has. */
   save(domainUrl: string, seen: SeenRevision): Promise<void>;
 }
 
@@ -17,7 +18,8 @@ export class MemoryRevisionStore implements RevisionStore {
   }
 
   async save(domainUrl: string, seen: SeenRevision): Promise<void> {
-    this.#seen.set(domainUrl, seen);
+    const newest = this.#seen.get(domainUrl);
+    if (!newest || isOlder(newest, seen)) this.#seen.set(domainUrl, seen);
   }
 }
 

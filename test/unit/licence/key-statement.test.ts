@@ -139,6 +139,27 @@ describe("what was seen of a domain", () => {
     expect(await revisions.load(FAKE_DOMAIN_URL)).toEqual({ epoch, revision: revision + 1 });
   });
 
+  it("does not refuse the response to one of two requests that the other has overtaken", async () => {
+    const revisions = new MemoryRevisionStore();
+    let arrives = () => {};
+    const late = new Promise<void>((resolve) => {
+      arrives = resolve;
+    });
+    server.fates.push(async (pass) => {
+      const response = await pass();
+      await late;
+      return response;
+    });
+    const overtaken = encrypt({ revisions });
+    await server.rollOver();
+    await device.renew();
+    await encrypt({ revisions });
+    const newest = await revisions.load(FAKE_DOMAIN_URL);
+    arrives();
+    expect(decodeProtectedHeader(await overtaken).key_version).toBe(1);
+    expect(await revisions.load(FAKE_DOMAIN_URL)).toEqual(newest);
+  });
+
   it("does not lock out a domain that was restored, and then not one that goes back to before", async () => {
     const revisions = new MemoryRevisionStore();
     await server.rollOver();
