@@ -17,10 +17,10 @@ type Files = Readonly<Record<string, string | Uint8Array>>;
 /** What is built. No path may be one of the Worker's: a file is served before the Worker is asked. */
 const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, description, problemPages];
 
-// Pages with the operator's token in them run their own files alone, speak to their own server alone, and in no frame.
+/** Pages speak to their own server alone, and are in no frame. None runs a script: it could read the operator's token. */
 const POLICY = {
   "default-src": "'none'",
-  "script-src": "'self'",
+  "script-src": "'none'",
   "style-src": "'self'",
   "img-src": "'self' data:",
   "connect-src": "'self'",
@@ -29,12 +29,8 @@ const POLICY = {
   "frame-ancestors": "'none'",
 };
 
-/** Redoc makes style elements that are empty, which the hash is of, to fill them by script; its font is in its styles. */
-const REFERENCE_POLICY = {
-  ...POLICY,
-  "style-src": "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
-  "font-src": "data:",
-};
+/** The console has the operator's token in its storage. It alone runs scripts, its own files. */
+const CONSOLE_POLICY = { ...POLICY, "script-src": "'self'" };
 
 const HEADERS = {
   "content-security-policy": policy(POLICY),
@@ -49,8 +45,8 @@ const HEADERS = {
 function headers(): Files {
   const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
   const name = "content-security-policy";
-  const forReference = `/docs\n  ! ${name}\n  ${name}: ${policy(REFERENCE_POLICY)}\n`;
-  return { _headers: `/*\n${lines.join("")}${forReference}` };
+  const forConsole = `/console\n  ! ${name}\n  ${name}: ${policy(CONSOLE_POLICY)}\n`;
+  return { _headers: `/*\n${lines.join("")}${forConsole}` };
 }
 
 function policy(directives: Readonly<Record<string, string>>): string {

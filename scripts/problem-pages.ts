@@ -1,6 +1,7 @@
 import { EXPLANATIONS } from "../src/openapi/explanations.ts";
 import { ERROR_NUMBERS, type ErrorName } from "../src/protocol/errors.ts";
 import { PROBLEMS, problemPath } from "../src/server/http/problems.ts";
+import { escaped, htmlPage } from "./html.ts";
 
 const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
@@ -59,30 +60,5 @@ const STATUSES: { readonly [Name in ErrorName]?: string } = {
 };
 
 function html(title: string, body: string): string {
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/problems/problems.css">
-</head>
-<body>
-${body}
-</body>
-</html>
-`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escaped(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return htmlPage(title, "/problems/problems.css", body);
 }

@@ -1,6 +1,9 @@
 const KEY = "device-domains-console";
 
-/** The credential of this tab; null if nobody is signed in. It goes with the tab, and no other tab sees it. */
+/**
+ * The credential of this tab; null if nobody is signed in. It goes with the tab, and no other tab sees it. No other page
+ * of this server may run scripts (`scripts/assets.ts`): they could read it.
+ */
 export function savedToken(): string | null {
   return sessionStorage.getItem(KEY);
 }
