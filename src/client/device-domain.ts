@@ -66,7 +66,7 @@ export class DeviceDomain {
     const address = domainAddress(url);
     const machineGuid = options.machineGuid?.toLowerCase();
     if (machineGuid !== undefined && !GUID.test(machineGuid)) {
-      throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The machine GUID is no UUID");
+      throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The machine GUID is no UUID of version 4 or 7");
     }
     const store = options.store ?? new MemoryStore();
     const first = () => firstState(store, address.url, machineGuid);
@@ -376,7 +376,8 @@ export class DeviceDomain {
   }
 }
 
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A UUID of version 4 or 7 (RFC 9562): the server takes no other. */
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Does something that no other program does with the same device meanwhile, as far as the store can see to that. */
 function exclusively<T>(

@@ -46,7 +46,7 @@ function eitherOf<Shape extends Readonly<Record<string, z.ZodOptional>>>(schema:
 
 /** The body of a registration. */
 export const registration = described(registerBody, {
-  machineGuid: "The device's machine GUID: a UUID (RFC 9562), neither nil nor max, in either case.",
+  machineGuid: "The device's machine GUID: a UUID of version 4 or 7 (RFC 9562), in either case.",
   afterKeyVersion: "Leaves out the credentials that the device holds already: those up to this key version.",
   credentials: "`newest` for the newest credential only, `all` for the newest 100.",
   encryptionKey: "A public key of the device. The response has the private keys encrypted to it, and none readable.",
@@ -54,7 +54,7 @@ export const registration = described(registerBody, {
 
 /** The body of a de-registration. */
 export const deregistration = described(deregisterBody, {
-  machineGuid: "The machine GUID of the device that leaves: a UUID (RFC 9562), in either case.",
+  machineGuid: "The machine GUID of the device that leaves: a UUID of version 4 or 7 (RFC 9562), in either case.",
   preview: "Whether to say what would happen, and change nothing.",
 }).meta({ id: "Deregistration" });
 

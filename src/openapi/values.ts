@@ -16,7 +16,7 @@ export const domainName = z
 /** A machine GUID as answers have it. */
 export const machineGuid = z
   .string()
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   .meta({
     id: "MachineGuid",
     description: "The device's machine GUID, in lower case.",

@@ -216,6 +216,10 @@ describe("what is refused", () => {
     const guid = newGuid();
     const BOTH: [object | string, string[]][] = [
       [{}, ["machineGuid"]],
+      ...["1", "2", "3", "5", "6", "8", "0", "f"].map((version): [object, string[]] => [
+        { machineGuid: `${guid.slice(0, 14)}${version}${guid.slice(15)}` },
+        ["machineGuid"],
+      ]),
       [{ machineGuid: null }, ["machineGuid"]],
       [{ machineGuid: 7 }, ["machineGuid"]],
       [{ machineGuid: true }, ["machineGuid"]],
@@ -436,6 +440,12 @@ describe("what is just good enough", () => {
     expect(await answer.json()).toMatchObject({ domain: decodeURIComponent(name) });
   });
 
+  it.each(["4", "7"])("a machine GUID of version %s", async (version) => {
+    const guid = newGuid();
+    const body = JSON.stringify({ machineGuid: `${guid.slice(0, 14)}${version}${guid.slice(15)}` });
+    expect((await post("register", body)).status).toBe(201);
+  });
+
   it("the highest key version there can be", async () => {
     const body = JSON.stringify({ machineGuid: newGuid(), afterKeyVersion: Number.MAX_SAFE_INTEGER });
     expect(await (await post("register", body)).json()).toMatchObject({ keyVersion: 1, credentials: [] });
@@ -444,7 +454,7 @@ describe("what is just good enough", () => {
 
 describe("whatever is sent", () => {
   const NAME = /^(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9._:@~-]{0,126}[A-Za-z0-9])?$/;
-  const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+  const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
   /** What the contract takes for a registration, told apart once more and more plainly than in the server. */
   function isRegistration(text: string): boolean {

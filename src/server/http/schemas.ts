@@ -3,14 +3,14 @@ import { DEFAULT_SETTINGS } from "../../domain/types.ts";
 import { MAX_PAGE_ROWS, MAX_ROLLOVER_INTERVAL_SECONDS } from "../../protocol/limits.ts";
 
 /**
- * A machine GUID: a UUID (RFC 9562, section 4) in either case, kept in lower case. Not the nil and max UUIDs of its
- * sections 5.9 and 5.10: every device whose GUID was never set would be the same member.
+ * A machine GUID: a UUID of version 4 or 7 (RFC 9562, sections 5.4 and 5.7) in either case, kept in lower case. The other
+ * versions can be guessed or follow from something known, and a machine GUID is a secret.
  */
 export const machineGuid = z
   .string()
   // Without the flag `i`, because the API's description has the pattern too, and patterns have no flags there.
-  .regex(/^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/, {
-    error: "must be a UUID such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
+  .regex(/^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/, {
+    error: "must be a UUID of version 4 or 7, such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
   })
   .transform((guid) => guid.toLowerCase());
 
