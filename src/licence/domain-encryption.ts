@@ -15,7 +15,7 @@ export type EncryptionOptions = Readonly<{
    * between here and there ends TLS.
    */
   authority?: Authority | readonly Authority[] | undefined;
-  /** What the server calls itself, if that is not the origin of the domain's URL. */
+  /** What the server calls itself; anything if left out: its authority and the domain are checked in any case. */
   issuer?: string | undefined;
   /** Keeps which statements were seen; in memory if left out. */
   revisions?: RevisionStore | undefined;
@@ -93,7 +93,7 @@ async function statedKey(
   newest: SeenRevision | null,
   options: EncryptionOptions,
 ): Promise<CurrentKey | null> {
-  const { revisions = revisionsSeen, issuer = origin } = options;
+  const { revisions = revisionsSeen, issuer } = options;
   if (typeof statement !== "string") throw untrusted("it is not signed");
   const { seen, key } = await checkKeyStatement(statement, domain, issuer, keysToTrust(origin, options));
   if (newest && isOlder(seen, newest)) throw untrusted("it is older than one that was seen");

@@ -22,7 +22,7 @@ const CLOCK_TOLERANCE_SECONDS = 60;
 export async function checkKeyStatement(
   statement: string,
   domain: string,
-  issuer: string,
+  issuer: string | undefined,
   keys: JWTVerifyGetKey,
 ): Promise<KeyStatement> {
   const expectations = { issuer, domain, now: Date.now(), tolerance: CLOCK_TOLERANCE_SECONDS };

@@ -57,10 +57,6 @@ describe("a proxy between the licence server and the domain", () => {
       ...set,
       statement: await resigned(set, { domain: "attic" }),
     }),
-    "has the statement of another server": async (set) => ({
-      ...set,
-      statement: await resigned(set, { issuer: "https://elsewhere.example" }),
-    }),
     "has another kind of statement": async (set) => ({
       ...set,
       statement: await resigned(set, { typ: "domain-token+jwt" }),
@@ -118,6 +114,16 @@ describe("a proxy between the licence server and the domain", () => {
     // One that has seen nothing yet cannot tell, for the few minutes that the statement holds.
     server.fates.push(changed(() => before));
     expect(decodeProtectedHeader(await encrypt({ revisions: new MemoryRevisionStore() })).key_version).toBe(1);
+  });
+
+  it("that has the statement of another server is found out by who says which server it must be", async () => {
+    const attack = changed(async (set) => ({
+      ...set,
+      statement: await resigned(set, { issuer: "https://elsewhere.example" }),
+    }));
+    server.fates.push(attack);
+    await expect(encrypt({ issuer: server.issuer })).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    expect(await isOpenedBy(await encrypt({ issuer: server.issuer }))).toBe(true);
   });
 
   it("gets no other key in by changing what else a key says", async () => {
