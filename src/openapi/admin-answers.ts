@@ -204,7 +204,7 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "device-banned": { ...byOperator, deviceId, deviceKeyThumbprint: thumbprint, reason: z.string() },
   "device-unbanned": { ...byOperator, deviceId },
   "rollover-required": byOperator,
-  "key-made": { keyVersion, requestId: z.string().optional(), by: operator.optional() },
+  "key-made": { keyVersion, kid: sha256, requestId: z.string().optional(), by: operator.optional() },
   "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
   "keys-rewrapped": { keyEncryptionKid: z.string(), keys: z.int().min(1) },
   "domain-taken-over": {

@@ -117,8 +117,12 @@ describe("devices", () => {
     await expectAnswer(401, "DOM_AUTHENTICATION_REQUIRED", "deregister", member);
     await expectAnswer(201, null, "register", withToken);
     const another = { ...withToken, body: { machineGuid: crypto.randomUUID() } };
-    // A holder of a token learns what it takes to make room.
-    const full = await expectAnswer(409, "DOM_LIMIT_REACHED", "register", another);
+    expect(await expectAnswer(409, "DOM_LIMIT_REACHED", "register", another)).not.toHaveProperty("memberCount");
+    // An operator learns what it takes to make room.
+    const open = { domain: await createdDomain({ maxMembership: 1 }) };
+    await expectAnswer(201, null, "register", { path: open, body: { machineGuid: GUID } });
+    const operators = admin({ path: open, body: { machineGuid: crypto.randomUUID() } });
+    const full = await expectAnswer(409, "DOM_LIMIT_REACHED", "register", operators);
     expect(full).toMatchObject({ memberCount: 1, leastRecentlyRenewed: [{ machineGuid: `${GUID.slice(0, 8)}…` }] });
     await expectAnswer(200, null, "deregister", withToken);
   });
@@ -236,6 +240,13 @@ describe("operators", () => {
     expect(text.split("\n").filter((line) => line !== "").length).toBeGreaterThan(types.length / 3);
     expect(text).not.toContain(device);
     await expectAnswer(200, null, "exportLog", admin({ path }));
+    const audited = await ask(contract.operation("auditDomain"), admin({ path }));
+    const auditLines = audited.text
+      .trimEnd()
+      .split("\n")
+      .map((line) => Object.keys(JSON.parse(line))[0]);
+    expect(new Set(auditLines)).toEqual(new Set(["member", "key", "complete"]));
+    await expectAnswer(200, null, "auditDomain", admin({ path }));
     await expectAnswer(200, null, "getActivity", admin({ path, query: { days: "90" } }));
   });
 });
