@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jose";
-import type { TrustedIssuer } from "../src/server/config.ts";
+import type { TrustedIssuer } from "../src/server/auth/trusted-issuers.ts";
 
 /** Where local runs keep their secrets; git ignores it. */
 export const SECRETS_FILE = ".dev.vars";
@@ -12,6 +12,9 @@ export const DEVELOPMENT_AUDIENCE = "urn:device-domain-server:local";
 
 /** The claim in which a development token names its auth namespace. */
 export const NAMESPACE_CLAIM = "auth_namespace";
+
+/** What the namespaces of development tokens begin with: no other issuer's do. */
+export const NAMESPACE_PREFIX = "local/";
 
 const ISSUER_KEY = "DEVELOPMENT_ISSUER_KEY";
 
@@ -61,6 +64,7 @@ export function developmentIssuer(privateKey: JWK): Omit<TrustedIssuer, "cooldow
   return {
     operatorScopes: [],
     namespaceClaim: NAMESPACE_CLAIM,
+    namespaces: [`${NAMESPACE_PREFIX}*`],
     issuer: DEVELOPMENT_ISSUER,
     audience: DEVELOPMENT_AUDIENCE,
     jwks: { keys: [{ kty, crv, x, y, kid, alg: "ES256", use: "sig" } as JWK] },

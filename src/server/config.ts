@@ -2,12 +2,8 @@ import type { JWK } from "jose";
 import * as z from "zod";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { SCOPES } from "./auth/scopes.ts";
-
-/** Where the keys of a trusted issuer come from. */
-export type IssuerKeys = Readonly<{ jwksUri: string } | { jwks: { keys: JWK[] } }>;
-
-/** An issuer whose tokens domains may require. */
-export type TrustedIssuer = z.infer<typeof trustedIssuer>;
+import { conflict, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
+import { isSafeUrl } from "./loopback.ts";
 
 /** The environment, checked. */
 export type Config = Readonly<{
@@ -84,49 +80,10 @@ const keySet = <Key extends z.ZodType<{ kid: string }>>(key: Key) =>
       .refine((keys) => new Set(keys.map((each) => each.kid)).size === keys.length, "holds the same kid twice"),
   });
 
-const publicKey = z
-  .looseObject({ kty: z.enum(["EC", "RSA", "OKP"]) })
-  .refine((jwk) => !("d" in jwk), "must hold public keys only") as unknown as z.ZodType<JWK>;
-
-/** Keys may come over the network only where nobody on the way can swap them: TLS, or this very machine. */
-function isSafeKeyUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
-}
-
-const trustedIssuer = z
-  .strictObject({
-    /** The auth namespace its tokens count for. */
-    namespace: z.string().min(1).max(128).optional(),
-    /** The claim that names the auth namespace, for an issuer that speaks for several. */
-    namespaceClaim: z.string().min(1).optional(),
-    issuer: z.string().min(1),
-    audience: z.string().min(1),
-    jwksUri: z.string().refine(isSafeKeyUrl, "must be an https URL, or http on a loopback address").optional(),
-    jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
-    /** What its tokens may let operators do, as far as their `scope` says so; nothing unless listed here. */
-    operatorScopes: z.array(z.enum(SCOPES)).default([]),
-    /** How long after a fetch an unknown `kid` does not cause another. */
-    cooldownSeconds: z.number().min(0).default(30),
-    /** How long a fetch of the keys may take. */
-    timeoutSeconds: z.number().min(0.001).max(30).default(5),
-  })
-  .refine((issuer) => (issuer.namespace === undefined) !== (issuer.namespaceClaim === undefined), {
-    error: "needs either namespace or namespaceClaim",
-  })
-  .refine((issuer) => (issuer.jwksUri === undefined) !== (issuer.jwks === undefined), {
-    error: "needs either jwksUri or jwks",
-  });
-
 const serverOrigin = z
   .string()
   .refine((text) => URL.canParse(text) && new URL(text).origin === text, "must be an origin such as https://host")
-  .refine(isSafeKeyUrl, "must be https, or http on a loopback address");
+  .refine(isSafeUrl, "must be https, or http on a loopback address");
 
 const adminToken = z
   .string()
@@ -177,7 +134,6 @@ export function readConfig(environment: Environment): Config {
     if (value === undefined) throw new ConfigError(name, "is not set");
     return value;
   };
-  const developmentIssuer = read("DEVELOPMENT_ISSUER");
   const serverUrl = read("DOMAIN_SERVER_URL") ?? null;
   const logRetentionDays = read("LOG_RETENTION_DAYS") ?? null;
   if (logRetentionDays !== null && serverUrl === null) {
@@ -189,7 +145,7 @@ export function readConfig(environment: Environment): Config {
   const previousAdminToken = read("ADMIN_TOKEN_PREVIOUS");
   return {
     serverUrl,
-    trustedIssuers: [...(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
+    trustedIssuers: distinct(read("TRUSTED_ISSUERS") ?? [], read("DEVELOPMENT_ISSUER")),
     domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
     keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys as unknown as Keys,
     domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys as unknown as Keys,
@@ -201,6 +157,18 @@ export function readConfig(environment: Environment): Config {
     domainCreation: read("DOMAIN_CREATION") ?? "open",
     corsOrigins: read("CORS_ORIGINS") ?? [],
   };
+}
+
+/** All issuers, none of which can name the namespace of another. @throws ConfigError if one could */
+function distinct(issuers: readonly TrustedIssuer[], developmentIssuer?: TrustedIssuer): readonly TrustedIssuer[] {
+  const all = developmentIssuer ? [...issuers, developmentIssuer] : issuers;
+  const found = conflict(all);
+  if (!found) return all;
+  const [earlier, later] = found;
+  const own = "a namespace in common, so give each issuer namespaces of its own";
+  if (later < issuers.length)
+    throw new ConfigError("TRUSTED_ISSUERS", `has entries ${earlier} and ${later} with ${own}`);
+  throw new ConfigError("DEVELOPMENT_ISSUER", `and entry ${earlier} of TRUSTED_ISSUERS have ${own}`);
 }
 
 /**

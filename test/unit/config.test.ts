@@ -34,6 +34,11 @@ function withIssuer(entry: object): Environment {
   return withVariable("TRUSTED_ISSUERS", [{ ...issuer, ...entry }]);
 }
 
+/** An issuer whose tokens say which of these namespaces they are for. */
+function claiming(...namespaces: string[]) {
+  return { ...issuer, namespace: undefined, namespaceClaim: "tenant", namespaces, jwksUri };
+}
+
 /** The error that an environment is refused with. */
 function refusal(environment: Environment): ConfigError {
   try {
@@ -156,9 +161,9 @@ describe("a trusted issuer", () => {
   });
 
   it("may have its keys inline, and its namespace in a claim", () => {
-    const entry = { ...issuer, namespace: undefined, namespaceClaim: "tenant", jwks: { keys: [publicKey] } };
+    const entry = { ...claiming("studio", "acme/*"), jwksUri: undefined, jwks: { keys: [publicKey] } };
     const [read] = readConfig(withVariable("TRUSTED_ISSUERS", [entry])).trustedIssuers;
-    expect(read).toMatchObject({ namespaceClaim: "tenant", jwks: { keys: [publicKey] } });
+    expect(read).toMatchObject({ namespaces: ["studio", "acme/*"], jwks: { keys: [publicKey] } });
   });
 
   it.each([
@@ -195,6 +200,61 @@ describe("a trusted issuer", () => {
     const error = refusal(withIssuer({ jwksUri: url }));
     expectOneSentence(error, "TRUSTED_ISSUERS", JSON.stringify(url));
     expect(error.message).toContain("0.jwksUri: must be an https URL, or http on a loopback address.");
+  });
+});
+
+describe("an issuer that names its namespaces in a claim", () => {
+  const other = { ...issuer, issuer: "https://other.example", jwksUri };
+  const refused = (...entries: object[]) => {
+    const error = refusal(withVariable("TRUSTED_ISSUERS", entries));
+    expectOneSentence(error, "TRUSTED_ISSUERS", JSON.stringify(entries));
+    return error.message;
+  };
+
+  it.each([
+    [["studio"], "studio"],
+    [["games", "stu*"], "studio"],
+    [["studio*"], "studio"],
+    [["*"], "studio"],
+  ])("is refused, in either order, where %j has %s of another issuer", (namespaces, namespace) => {
+    const remedy =
+      "TRUSTED_ISSUERS has entries 0 and 1 with a namespace in common, so give each issuer namespaces of its own.";
+    expect(refused({ ...other, namespace }, claiming(...namespaces))).toBe(remedy);
+    expect(refused(claiming(...namespaces), { ...other, namespace })).toBe(remedy);
+  });
+
+  it.each([
+    [["acme/*"], ["acme/films"]],
+    [["acme/*"], ["acme/films/*"]],
+    [["acme/films/*"], ["games", "acme/*"]],
+    [["acme/*"], ["acme/*"]],
+    [["games"], ["games"]],
+  ])("is refused where its namespaces %j overlap with %j of another such issuer", (some, others) => {
+    const entries = [claiming(...some), { ...claiming(...others), issuer: "https://other.example" }];
+    expect(refused({ ...other, namespace: "elsewhere" }, ...entries)).toContain("entries 1 and 2");
+  });
+
+  it("is refused where the development issuer speaks for one of them", () => {
+    const local = { ...claiming("stu*"), issuer: "urn:local" };
+    const environment = { ...withIssuer({ jwksUri }), DEVELOPMENT_ISSUER: JSON.stringify(local) };
+    const error = refusal(environment);
+    expectOneSentence(error, "DEVELOPMENT_ISSUER", environment.DEVELOPMENT_ISSUER);
+    expect(error.message).toContain("give each issuer namespaces of its own");
+  });
+
+  it.each([
+    [["acme/*"], { namespace: "acme" }],
+    [["acme/*"], { namespace: "acme2/films" }],
+    [["studio"], { namespace: "studios" }],
+    [["studio/*", "games"], { namespaceClaim: "tenant", namespaces: ["studios/*", "game"] }],
+  ])("is trusted where %j is apart from %j of another issuer", (namespaces, apart) => {
+    const entries = [claiming(...namespaces), { ...other, namespace: undefined, ...apart }];
+    expect(readConfig(withVariable("TRUSTED_ISSUERS", entries)).trustedIssuers).toHaveLength(2);
+  });
+
+  it("may have an entry for each of two audiences", () => {
+    const entries = [claiming("acme/*"), { ...claiming("acme/*"), audience: "urn:games" }];
+    expect(readConfig(withVariable("TRUSTED_ISSUERS", entries)).trustedIssuers).toHaveLength(2);
   });
 });
 
@@ -288,6 +348,11 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "has an empty namespace": trusted({ namespace: "" }),
     "has a namespace longer than a domain's can be": trusted({ namespace: SLIP.repeat(7) }),
     "has a namespace and a claim for it": trusted({ namespaceClaim: SLIP }),
+    "has a claim for its namespaces and does not say which": [{ ...claiming(), namespaces: undefined }],
+    "has a claim for none of its namespaces": [claiming()],
+    "has an empty namespace among several": [claiming("studio", "")],
+    "has a namespace with a * in its midst": [claiming(`${SLIP}/*/films`)],
+    "has namespaces and no claim for them": trusted({ namespaces: [SLIP] }),
     "has no keys": trusted({ jwksUri: undefined }),
     "has keys twice": trusted({ jwks: { keys: [publicKey] } }),
     "has an empty key set": inline(),

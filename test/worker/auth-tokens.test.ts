@@ -4,7 +4,7 @@ import { base64url, exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
 import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
-import type { TrustedIssuer } from "../../src/server/config.ts";
+import type { TrustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
 import { mintToken, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
 import { configure, deregister, newDomain, newGuid, ORIGIN, type Reply, register, rows } from "./client.ts";
 
@@ -301,14 +301,40 @@ describe("an issuer with an entry for each of two audiences", () => {
 
 describe("an issuer that names the namespace in a claim", () => {
   const jwks = { keys: [studioPublicKey] };
-  const trusted = [{ namespaceClaim: "tenant", issuer: testIssuer("studio"), audience: TEST_AUDIENCE, jwks }];
+  const namespaces = ["films", "games/*"];
+  const trusted = [
+    { namespaceClaim: "tenant", namespaces, issuer: testIssuer("studio"), audience: TEST_AUDIENCE, jwks },
+  ];
   const tokenWith = (claims: Record<string, unknown>) => mintToken("studio", studioKey, { claims });
 
-  it("is taken at its word", async () => {
+  it("gets no key of a domain that is pinned to another issuer's namespace", async () => {
+    const { d, ...arcadeKey } = env.TEST_ISSUER_KEYS.arcade;
+    const arcade = {
+      namespace: "arcade",
+      issuer: testIssuer("arcade"),
+      audience: TEST_AUDIENCE,
+      jwks: { keys: [arcadeKey] },
+    };
+    const settings = { authNamespace: "arcade" };
+    const forged = await registerWhere([arcade, ...trusted], settings, await tokenWith({ tenant: "arcade" }));
+    expect(forged.body).not.toHaveProperty("credentials");
+    expectRefused(forged);
+    const own = await mintToken("arcade", env.TEST_ISSUER_KEYS.arcade);
+    expect((await registerWhere([arcade, ...trusted], settings, own)).status).toBe(201);
+  });
+
+  it.each(["books", "films/new", "film", "games", "Games/chess"])(
+    "is refused for %s, which is none of its namespaces, even where any would do",
+    async (tenant) => expectRefused(await registerWhere(trusted, { authNamespace: null }, await tokenWith({ tenant }))),
+  );
+
+  it("is taken at its word among its namespaces", async () => {
     const token = await tokenWith({ tenant: "films" });
     expect((await registerWhere(trusted, { authNamespace: "films" }, token)).status).toBe(201);
     expect((await registerWhere(trusted, { authNamespace: null }, token)).status).toBe(201);
-    expectRefused(await registerWhere(trusted, { authNamespace: "games" }, token));
+    expectRefused(await registerWhere(trusted, { authNamespace: "games/chess" }, token));
+    const chess = await tokenWith({ tenant: "games/chess" });
+    expect((await registerWhere(trusted, { authNamespace: "games/chess" }, chess)).status).toBe(201);
   });
 
   it.each([

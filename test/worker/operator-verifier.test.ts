@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { OperatorVerifier } from "../../src/server/auth/operators.ts";
-import type { TrustedIssuer } from "../../src/server/config.ts";
+import type { TrustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
 import { mintToken, type TokenTwist } from "../support/issuers.ts";
 
 const ADMIN_TOKEN = "the-admin-token-of-this-very-verifier";

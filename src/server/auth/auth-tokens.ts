@@ -10,8 +10,9 @@ import {
   jwtVerify,
 } from "jose";
 import type { AuthEvidence } from "../../domain/types.ts";
-import type { TrustedIssuer } from "../config.ts";
 import { sha256 } from "../crypto/log-hashes.ts";
+import { covers } from "./namespaces.ts";
+import type { TrustedIssuer } from "./trusted-issuers.ts";
 
 /** Asymmetric signatures only: a shared secret would let every holder of a key set mint tokens. */
 export const ALGORITHMS = [
@@ -110,6 +111,12 @@ function namespaceEvidence(
   const namespace = issuer.namespace ?? payload[issuer.namespaceClaim as string];
   if (typeof namespace !== "string" || namespace === "") {
     return { kind: "invalid", reason: `the token has no ${issuer.namespaceClaim} claim` };
+  }
+  if (issuer.namespaces && !covers(issuer.namespaces, namespace)) {
+    return {
+      kind: "invalid",
+      reason: `the token's ${issuer.namespaceClaim} claim is not among its issuer's namespaces`,
+    };
   }
   const confirmation = payload.cnf as { jkt?: unknown } | undefined;
   const jkt = confirmation?.jkt;

@@ -1,8 +1,9 @@
 import type { JWTPayload } from "jose";
-import type { Config, TrustedIssuer } from "../config.ts";
+import type { Config } from "../config.ts";
 import { isAdmin } from "./admin.ts";
 import { AuthTokenVerifier, bearerToken, type Rejected } from "./auth-tokens.ts";
 import { SCOPES, type Scope } from "./scopes.ts";
+import type { TrustedIssuer } from "./trusted-issuers.ts";
 
 /** Who steers the service: a name for the log, and what they may do. */
 export type Operator = Readonly<{ identity: string; scopes: readonly Scope[] }>;
