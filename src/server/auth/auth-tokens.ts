@@ -1,16 +1,7 @@
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
-  decodeJwt,
-  errors,
-  type FetchImplementation,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from "jose";
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { AuthEvidence } from "../../domain/types.ts";
 import { sha256 } from "../crypto/log-hashes.ts";
+import { keysOf } from "./issuer-keys.ts";
 import { covers } from "./namespaces.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
 
@@ -39,7 +30,7 @@ export class AuthTokenVerifier {
   readonly #authorities: readonly Authority[];
 
   constructor(issuers: readonly TrustedIssuer[]) {
-    this.#authorities = issuers.map((issuer) => ({ issuer, keys: keySource(issuer) }));
+    this.#authorities = issuers.map((issuer) => ({ issuer, keys: keysOf(issuer, issuers) }));
   }
 
   /**
@@ -152,28 +143,4 @@ function claimedIssuer(token: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function keySource(issuer: TrustedIssuer): JWTVerifyGetKey {
-  if (issuer.jwks) return createLocalJWKSet(issuer.jwks);
-  return createRemoteJWKSet(new URL(issuer.jwksUri as string), {
-    cooldownDuration: Math.round(issuer.cooldownSeconds * 1000),
-    timeoutDuration: Math.round(issuer.timeoutSeconds * 1000),
-    [customFetch]: restingAfterFailure(issuer.cooldownSeconds * 1000),
-  });
-}
-
-/**
- * Fetches, but not for a while after a failure: anyone may send a token that has its issuer asked for its keys, and an
- * issuer that is down would have each such request wait for as long as a fetch may take.
- */
-function restingAfterFailure(milliseconds: number): FetchImplementation {
-  let restUntil = 0;
-  return async (url, options) => {
-    if (Date.now() < restUntil) throw new Error("the issuer's keys could not be fetched a moment ago");
-    const response = await fetch(url, options).catch(() => null);
-    if (response?.status === 200) return response;
-    restUntil = Date.now() + milliseconds;
-    throw new Error("the issuer's keys could not be fetched");
-  };
 }
