@@ -16,6 +16,9 @@ export const SERVERS = {
   limitOffByOne: "test/model/broken/limit-off-by-one.ts",
   rolloverForgotten: "test/model/broken/rollover-forgotten.ts",
   staleCommits: "test/model/broken/stale-commits.ts",
+  historyOfRetired: "test/model/broken/history-of-retired.ts",
+  historyOfItself: "test/model/broken/history-of-itself.ts",
+  evictionsWait: "test/model/broken/evictions-wait.ts",
   repeatsDone: "test/model/broken/repeats-done.ts",
   latePartsApplied: "test/model/broken/late-parts.ts",
   copyMissesLeaves: "test/model/broken/copy-misses-leaves.ts",
@@ -28,6 +31,9 @@ export const BROKEN = {
   previewDeletes: "whose previews take the device out",
   previewWrites: "whose previews leave a trace",
   limitOffByOne: "that is full one device early",
+  historyOfRetired: "whose history has retired keys",
+  historyOfItself: "whose history has the key it is sealed to",
+  evictionsWait: "whose evictions wait for the interval like leaves",
   rolloverForgotten: "that forgets the rollover",
 } as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
 

@@ -5,7 +5,7 @@ import { type Connection, ConnectionLostError, type RawAnswer } from "./connecti
 import { type DoorOutcome, doorAnswer, doorCommand } from "./door-commands.ts";
 import type { DoorRequest } from "./door-requests.ts";
 import { DEVICES } from "./plans.ts";
-import type { Answer, Ask, Overview, Repeat, TokenKind } from "./requests.ts";
+import { type Answer, type Ask, type Overview, older, type Repeat, type TokenKind } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
 
 /** How often a request that is repeated is sent at once. */
@@ -31,6 +31,13 @@ export type Reply = Readonly<{ requestId: string | null; answer: Answer | null }
 /** A credential, as far as it can be put to the test. */
 export type Credential = Readonly<{ keyVersion: number; token: string; privateKey: JWK }>;
 
+/** A page of the history, as far as it can be put to the test: its keys are sealed to the key with its version. */
+export type SealedPage = Readonly<{
+  keyVersion: number;
+  credentials: readonly Omit<Credential, "privateKey">[];
+  sealedKeys: string;
+}>;
+
 /** Asks one domain things, in the words of the model. */
 export class DomainClient {
   readonly domain: string;
@@ -38,6 +45,10 @@ export class DomainClient {
   readonly machineGuids: readonly string[] = Array.from({ length: DEVICES }, () => crypto.randomUUID());
   /** Every credential that was ever returned, by its token. */
   readonly credentials = new Map<string, Credential>();
+  /** Every signed statement of the current key, and which version was named with it. */
+  readonly statements = new Map<string, number | null>();
+  /** Every page of the history, by its sealed keys. */
+  readonly pages = new Map<string, SealedPage>();
   readonly #operator: Readonly<Record<string, string>>;
   readonly #tokens: Tokens;
   readonly #server: ModelServer;
@@ -104,7 +115,8 @@ export class DomainClient {
     switch (ask.ask) {
       case "register": {
         const after = ask.afterKeyVersion === null ? {} : { afterKeyVersion: ask.afterKeyVersion };
-        const content = { machineGuid: this.machineGuids[ask.device], ...after };
+        const newest = ask.newest ? { credentials: "newest" } : {};
+        const content = { machineGuid: this.machineGuids[ask.device], ...after, ...newest };
         return body("POST", `${device}/register`, this.#token(ask.token), content);
       }
       case "deregister": {
@@ -118,6 +130,8 @@ export class DomainClient {
         return body("PATCH", admin, this.#operator, ask.settings);
       case "rollover":
         return body("POST", `${admin}/rollover`, this.#operator, { when: ask.when });
+      case "due-rollover":
+        return connection.ask("POST", `${device}/rollover`, { "content-length": "0" });
       case "retire":
         return body("PUT", `${admin}/retired-keys`, this.#operator, { upTo: ask.upTo });
       case "evict":
@@ -131,7 +145,11 @@ export class DomainClient {
       case "members":
         return connection.ask("GET", `${admin}/members`, this.#operator);
       case "keys":
-        return connection.ask("GET", `${device}/keys`);
+        return connection.ask("GET", `${device}/keys${beforeQuery(ask.before)}`);
+      case "key":
+        return connection.ask("GET", `${device}/keys?version=${ask.version}`);
+      case "history":
+        return connection.ask("GET", `${device}/keys/${ask.keyVersion}/history${beforeQuery(ask.before)}`);
     }
   }
 
@@ -144,9 +162,17 @@ export class DomainClient {
     if (status >= 300) return { status, error: content.error };
     switch (ask.ask) {
       case "register": {
-        const credentials = this.#keep(content.credentials);
-        return { status, newMember: content.newMember, keyVersion: content.keyVersion, credentials };
+        const { newMember, keyVersion, olderKeyVersions } = content;
+        return {
+          status,
+          newMember,
+          keyVersion,
+          credentials: this.#keep(content.credentials),
+          ...older(olderKeyVersions),
+        };
       }
+      case "due-rollover":
+        return { status, keyVersion: content.keyVersion };
       case "deregister":
         return { status, deregistered: content.deregistered };
       case "evict":
@@ -160,9 +186,18 @@ export class DomainClient {
         const members = shown.map((start: string) => this.machineGuids.findIndex((guid) => guid.startsWith(start)));
         return { status, members: members.sort((a: number, b: number) => a - b) };
       }
-      case "keys": {
-        const versions = content.keys.map(({ kid }: { kid: string }) => Number(kid.slice(this.domain.length + 1)));
-        return { status, keys: { versions, current: content.currentKeyVersion } };
+      case "keys":
+      case "key": {
+        const { keys, currentKeyVersion: current, statement, olderKeyVersions } = content;
+        this.statements.set(statement, current);
+        const versions = keys.map((key: { key_version: number }) => key.key_version);
+        return { status, keys: { versions, current }, ...older(olderKeyVersions) };
+      }
+      case "history": {
+        const page: SealedPage = content;
+        this.pages.set(page.sealedKeys, page);
+        const credentials = page.credentials.map(({ keyVersion }) => keyVersion);
+        return { status, keyVersion: page.keyVersion, credentials, ...older(content.olderKeyVersions) };
       }
       default:
         return { status, overview: overviewOf(content) };
@@ -180,6 +215,10 @@ async function orLost(answer: Promise<RawAnswer>): Promise<RawAnswer | null> {
   }
 }
 
+function beforeQuery(before: number | null): string {
+  return before === null ? "" : `?before=${before}`;
+}
+
 /** A UUID of version 7, which begins with the time. */
 function newRequestId(): string {
   const time = Date.now().toString(16).padStart(12, "0");
@@ -188,12 +227,15 @@ function newRequestId(): string {
 
 function overviewOf(content: Overview): Overview {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = content;
+  const { rolloverIntervalSeconds, retireAfterDays } = content;
   const { keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = content;
   return {
     authenticationRequired,
     authNamespace,
     maxMembership,
     deviceKeyRequired,
+    rolloverIntervalSeconds,
+    retireAfterDays,
     keyVersion,
     retiredUpTo,
     keyRolloverRequired,

@@ -2,7 +2,7 @@ import type { Command } from "../../src/domain/commands.ts";
 import type { DomainError } from "../../src/domain/errors.ts";
 import type { AuthEvidence, Outcome } from "../../src/domain/types.ts";
 import type { Credential } from "./domain-client.ts";
-import type { Answer, Change, SettingsSent, TokenKind } from "./requests.ts";
+import { type Answer, type Change, older, type SettingsSent, type TokenKind, type Versions } from "./requests.ts";
 
 /** What came of a command; null if nobody knows. */
 export type DoorOutcome = Outcome<Readonly<Record<string, unknown>>> | null;
@@ -11,6 +11,8 @@ export type DoorOutcome = Outcome<Readonly<Record<string, unknown>>> | null;
 type Names = Readonly<{ requestId: string; machineGuid: string; idempotencyKey: (key: number) => string }>;
 
 const BY = "the model";
+/** How many credentials the Worker lets a device have at once. */
+const MOST_CREDENTIALS = 100;
 
 /** The statuses of refusals, by their errors. */
 const STATUSES: Partial<Record<DomainError, number>> = {
@@ -31,10 +33,11 @@ const STATUSES: Partial<Record<DomainError, number>> = {
 export function doorCommand(change: Change, { requestId, machineGuid, idempotencyKey }: Names): Command {
   switch (change.ask) {
     case "register": {
-      const { afterKeyVersion, token } = change;
+      const { afterKeyVersion, newest, token } = change;
       const auth = evidence(token);
+      const wanted = { afterKeyVersion: afterKeyVersion ?? 0, maxCredentials: newest ? 1 : MOST_CREDENTIALS };
       const rest = { proof: null, creationRefusal: null, sealed: false };
-      return { type: "register", requestId, machineGuid, auth, afterKeyVersion: afterKeyVersion ?? 0, ...rest };
+      return { type: "register", requestId, machineGuid, auth, ...wanted, ...rest };
     }
     case "deregister": {
       const { preview, key, token } = change;
@@ -49,6 +52,8 @@ export function doorCommand(change: Change, { requestId, machineGuid, idempotenc
     }
     case "rollover":
       return { type: "rollover", requestId, by: BY, when: change.when };
+    case "due-rollover":
+      return { type: "due-rollover", requestId };
     case "retire":
       return { type: "retire", requestId, by: BY, upTo: change.upTo };
     case "ban":
@@ -74,10 +79,15 @@ export function doorAnswer(
     const { error } = outcome.refusal;
     return { status: STATUSES[error] ?? 500, error };
   }
-  const { created, newMember, keyVersion, credentials, deregistered, evicted, banned } = outcome.grant as Grant;
+  const { created, newMember, keyVersion, credentials, olderKeyVersions, deregistered, evicted, banned } =
+    outcome.grant as Grant;
   switch (ask) {
-    case "register":
-      return { status: newMember ? 201 : 200, newMember, keyVersion, credentials: keep(JSON.parse(credentials)) };
+    case "register": {
+      const listed = { credentials: keep(JSON.parse(credentials)), ...older(olderKeyVersions) };
+      return { status: newMember ? 201 : 200, newMember, keyVersion, ...listed };
+    }
+    case "due-rollover":
+      return { status: 200, keyVersion };
     case "deregister":
       return { status: 200, deregistered };
     case "evict":
@@ -94,6 +104,7 @@ type Grant = Readonly<{
   newMember: boolean;
   keyVersion: number;
   credentials: string;
+  olderKeyVersions?: Versions;
   deregistered: boolean;
   evicted: boolean;
   banned: boolean;

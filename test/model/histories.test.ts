@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { BROKEN, BROKEN_COPIES, type ServerName } from "./builds.ts";
-import { tryHistories } from "./histories.ts";
-import { plansWithLosses } from "./plans.ts";
+import { HISTORY_KINDS, tryHistories } from "./histories.ts";
 import { ModelServer } from "./server.ts";
 
 /** Both halves of a machine's two processors are kept busy by a server of its own. */
 const SERVERS = 2;
 const HISTORIES = 1_600;
 const HISTORIES_WITH_LOSSES = 400;
+const HISTORIES_OF_OLD = 64;
 /** Far more than any of the broken servers needs. */
 const HISTORIES_OF_BROKEN = 320;
 /** What is wrong with a copy shows when all histories are over. */
@@ -17,9 +17,10 @@ const LOSS = /^exception = .*lost on purpose|^NOSENTRY SQLite alarm/;
 const SEED = Number(process.env.SEED ?? 1);
 
 describe.each([
-  ["", HISTORIES, undefined],
-  [", its objects lost now and then", HISTORIES_WITH_LOSSES, plansWithLosses],
-] as const)("the server, asked at random by 8 clients for each of many domains%s", (_, histories, plans) => {
+  ["", HISTORIES, HISTORY_KINDS.plain],
+  [", its objects lost now and then", HISTORIES_WITH_LOSSES, HISTORY_KINDS.withLosses],
+  [" with about as many keys as a response lists", HISTORIES_OF_OLD, HISTORY_KINDS.old],
+] as const)("the server, asked at random by 8 clients for each of many domains%s", (_, histories, kind) => {
   let servers: readonly ModelServer[];
 
   beforeAll(async () => {
@@ -32,7 +33,7 @@ describe.each([
 
   it(`answers ${histories} times in an order that the model explains, keeps every invariant, and is copied`, async () => {
     const outcomes = await Promise.all(
-      servers.map((server, index) => tryHistories(server, histories / SERVERS, SEED + 1_000 * index, plans)),
+      servers.map((server, index) => tryHistories(server, histories / SERVERS, SEED + 1_000 * index, kind)),
     );
     expect(outcomes.flatMap(({ broke }) => broke)).toEqual([]);
     expect(outcomes.reduce((sum, { tried }) => sum + tried, 0)).toBe(histories);

@@ -1,15 +1,30 @@
 import fc from "fast-check";
 import { connect } from "./client-connection.ts";
 import { uncopied } from "./copies.ts";
+import { tryCredentials } from "./credentials.ts";
 import { DomainClient, newTokens } from "./domain-client.ts";
 import { inexplicable, record } from "./history.ts";
 import { broken } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";
-import { CLIENTS, type Plan, plans } from "./plans.ts";
+import { CLIENTS, GROWING_OLD, type Plan, plans, plansOfOld, plansWithLosses } from "./plans.ts";
+import type { Ask } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
 
 /** How many domains are at work at once. */
 const DOMAINS_AT_ONCE = 16;
+/** What every so many domains returned is put to the test: it takes longer than the requests themselves. */
+const DOMAINS_PER_TRIAL = 8;
+
+/** What is asked in a history: before all else, and then at random. */
+type Kind = Readonly<{ plans: fc.Arbitrary<Plan>; first?: readonly Ask[] }>;
+
+/** The kinds of histories. */
+export const HISTORY_KINDS = {
+  plain: { plans },
+  withLosses: { plans: plansWithLosses },
+  /** With about as many keys as a response lists at most. */
+  old: { plans: plansOfOld, first: GROWING_OLD },
+} as const satisfies Record<string, Kind>;
 
 /**
  * Sends random requests for many domains, those of each from 8 clients at once, and holds what was answered and what the
@@ -22,23 +37,28 @@ export async function tryHistories(
   server: ModelServer,
   histories: number,
   seed: number,
-  arbitrary: fc.Arbitrary<Plan> = plans,
+  { plans, first = [] }: Kind = HISTORY_KINDS.plain,
 ): Promise<Outcome> {
   const tokens = await newTokens(server);
   const broke: string[] = [];
   let tried = 0;
-  let asked = 0;
+  let [asked, opened] = [0, 0];
   const oneAfterTheOther = async (index: number) => {
     const connections = connect(server, CLIENTS);
     const numRuns = Math.ceil((histories - index) / DOMAINS_AT_ONCE);
-    const property = fc.asyncProperty(arbitrary, async (plan) => {
+    const property = fc.asyncProperty(plans, async (plan) => {
       if (broke.length > 0) return;
+      const isTrial = tried % DOMAINS_PER_TRIAL === 0;
       const client = new DomainClient(`d${index}-${tried++}-${seed}`, server, tokens);
-      const history = await record(client, plan, connections);
+      const history = await record(client, plan, connections, { first });
       asked += history.calls.length;
       const faults = broken(history, server.objects);
       // What broke an invariant need not be explained, which may take long if it cannot be.
       broke.push(...(faults.length > 0 ? faults : [inexplicable(history) ?? []].flat()));
+      if (!isTrial) return;
+      const trial = await tryCredentials(server, client);
+      opened += trial.opened;
+      broke.push(...trial.found);
     });
     // Not shrunk: the same requests need not meet in the same way twice.
     if (numRuns > 0) await fc.assert(property, { seed: seed + index, numRuns, endOnFailure: true });
@@ -46,5 +66,5 @@ export async function tryHistories(
   };
   await Promise.all(Array.from({ length: DOMAINS_AT_ONCE }, (_, index) => oneAfterTheOther(index)));
   if (broke.length === 0) broke.push(...(await uncopied(server)));
-  return { tried, broke, figures: `${asked} requests, seed ${seed}` };
+  return { tried, broke, figures: `${asked} requests, ${opened} pages of the history opened, seed ${seed}` };
 }

@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
+import type { JWK } from "jose";
 import type { LogChange } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import type { Call, History } from "./history.ts";
-import type { DomainRows, ObjectFiles } from "./object-files.ts";
+import type { DomainRows, LogRow, ObjectFiles } from "./object-files.ts";
 import type { Answer, Change } from "./requests.ts";
 import type { Row } from "./sqlite-file.ts";
 
@@ -19,6 +21,8 @@ export function contradictions(rows: DomainRows): readonly string[] {
   demand(info.revision === log.length, `revision ${info.revision}, and ${log.length} entries of the log`);
   demand(info.head === log.at(-1)?.hash, `the head ${info.head}, and ${log.at(-1)?.hash} at the end of the log`);
   demand(info.key_version === keys.length, `key version ${info.key_version}, and ${keys.length} keys`);
+  const misnamed = keys.filter((key) => !isNamedRightly(key)).map((key) => key.key_version);
+  demand(misnamed.length === 0, `the public keys ${misnamed} have another version or thumbprint than they say`);
   demand(info.member_count === members.length, `${info.member_count} members counted, and ${members.length} rows`);
 
   const present = {
@@ -30,20 +34,67 @@ export function contradictions(rows: DomainRows): readonly string[] {
   };
   const told = log.reduce(replayed, stateAfterCut(null));
   demand(sorted(told) === sorted(present), `the log comes to ${sorted(told)}, the rows say ${sorted(present)}`);
-  return [...found, ...misdeeds(log.flatMap(({ changes }) => changes))];
+  const rollover = new RolloverRules();
+  found.push(...misdeeds(log, rollover));
+  const { keyMadeAt, isRequired, notBefore } = rollover;
+  demand(info.key_made_at === keyMadeAt, `the newest key was made at ${keyMadeAt}, not ${info.key_made_at}`);
+  const isInTime = !isRequired || info.rollover_not_before === notBefore;
+  demand(isInTime, `a rollover is due at ${notBefore}, not ${info.rollover_not_before}`);
+  return found;
+}
+
+/** Whether a rollover is required, and from when on it is due, going by the log. */
+class RolloverRules {
+  isRequired = true;
+  /** In milliseconds since the Unix epoch, as are all times. */
+  notBefore = 0;
+  keyMadeAt = 0;
+  #intervalMilliseconds = 0;
+
+  /** Whether a registration at a time makes a key. */
+  isDue(time: number): boolean {
+    return this.isRequired && time >= this.notBefore;
+  }
+
+  get #postponed(): number {
+    return this.keyMadeAt + this.#intervalMilliseconds;
+  }
+
+  take({ type, settings }: LogChange, time: number): void {
+    switch (type) {
+      case "device-left":
+        if (!this.isRequired) this.notBefore = this.#postponed;
+        this.isRequired = true;
+        break;
+      case "device-evicted":
+      case "rollover-required":
+        this.isRequired = true;
+        this.notBefore = 0;
+        break;
+      case "key-made":
+        this.isRequired = false;
+        this.keyMadeAt = time;
+        break;
+      case "settings-changed": {
+        const { rolloverIntervalSeconds } = settings as { rolloverIntervalSeconds: number | null };
+        this.#intervalMilliseconds = (rolloverIntervalSeconds ?? 0) * 1_000;
+        this.notBefore = Math.min(this.notBefore, this.#postponed);
+      }
+    }
+  }
 }
 
 /** What happened in an order it must not happen in. */
-function misdeeds(changes: readonly LogChange[]): readonly string[] {
+function misdeeds(log: readonly LogRow[], rollover: RolloverRules): readonly string[] {
   const found: string[] = [];
   const members = new Set<unknown>();
   const banned = new Set<unknown>();
   let maximum = Number.POSITIVE_INFINITY;
   let keyVersion = 0;
-  let rolloverRequired = true;
   /** A device joined while a rollover was due: the key must be the next thing that happens. */
   let owed = false;
-  for (const change of changes) {
+  const timed = log.flatMap(({ changes, committedAt }) => changes.map((change) => ({ change, committedAt })));
+  for (const { change, committedAt } of timed) {
     const { type, deviceId } = change;
     if (owed && type !== "key-made" && type !== "request-used") found.push(`a join without its key, then ${type}`);
     owed = owed && type === "request-used";
@@ -53,12 +104,11 @@ function misdeeds(changes: readonly LogChange[]): readonly string[] {
         if (banned.has(deviceId)) found.push("a banned device joined");
         if (members.size >= maximum) found.push(`a device joined ${members.size} others, with a maximum of ${maximum}`);
         members.add(deviceId);
-        owed = rolloverRequired;
+        owed = rollover.isDue(committedAt);
         break;
       case "device-left":
       case "device-evicted":
         if (!members.delete(deviceId)) found.push("a device left that was no member");
-        rolloverRequired = true;
         break;
       case "device-banned":
         banned.add(deviceId);
@@ -66,19 +116,25 @@ function misdeeds(changes: readonly LogChange[]): readonly string[] {
       case "device-unbanned":
         banned.delete(deviceId);
         break;
-      case "rollover-required":
-        rolloverRequired = true;
-        break;
       case "key-made":
         if (change.keyVersion !== ++keyVersion) found.push(`key ${change.keyVersion} was made as number ${keyVersion}`);
-        rolloverRequired = false;
+        // Only an operator has a key made that is not due.
+        if (change.by === undefined && !rollover.isDue(committedAt)) found.push(`key ${keyVersion} was made early`);
         break;
       case "settings-changed":
         maximum = (change.settings as { maxMembership: number | null }).maxMembership ?? Number.POSITIVE_INFINITY;
     }
+    rollover.take(change, committedAt);
   }
   if (owed) found.push("a join without its key, at the end");
   return found;
+}
+
+/** Whether a key's JWK names its version and, as `kid`, its thumbprint (RFC 7638). */
+function isNamedRightly({ key_version, public_jwk }: Row): boolean {
+  const { kty, crv, x, y, kid, key_version: named } = JSON.parse(String(public_jwk)) as JWK & { key_version?: number };
+  const thumbprint = createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
+  return kid === thumbprint && named === key_version;
 }
 
 /** What of a domain's rows contradicts what its clients were told. */
@@ -129,6 +185,8 @@ function changeOf(ask: Call["ask"]): Change | null {
     case "overview":
     case "members":
     case "keys":
+    case "key":
+    case "history":
     case "lose":
       return null;
     default:
@@ -156,6 +214,9 @@ function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly stri
       return ["settings-changed", ""];
     case "rollover":
       return change.when === "now" ? ["key-made"] : ["rollover-required", ""];
+    // Its key names no request: any other might have brought it about.
+    case "due-rollover":
+      return [""];
     case "retire":
       return ["keys-retired", ""];
     case "evict":
@@ -167,8 +228,12 @@ function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly stri
   }
 }
 
-/** The registrations, asked for after a leave was over, that were granted no newer key than the device left with. */
+/**
+ * The registrations, asked for after a leave was over, that were granted no newer key than the device left with. None can
+ * be told from what is right if somebody asked for an interval, which postpones the newer key.
+ */
 function stale(calls: readonly Call[]): readonly string[] {
+  if (calls.some(({ ask }) => asksForInterval(changeOf(ask)))) return [];
   const granted = calls.filter(({ ask, answer }) => ask.ask === "register" && answer?.keyVersion !== undefined);
   const leaves = calls.filter(
     ({ ask, answer }) => ask.ask === "deregister" && ask.key === null && answer?.deregistered === true,
@@ -185,6 +250,10 @@ function stale(calls: readonly Call[]): readonly string[] {
   });
 }
 
+function asksForInterval(change: Change | null): boolean {
+  return change !== null && "settings" in change && Boolean(change.settings.rolloverIntervalSeconds);
+}
+
 function deviceOf(ask: Call["ask"]): number | null {
   return "device" in ask ? ask.device : null;
 }
@@ -195,6 +264,8 @@ function settingsOf(info: Row) {
     authNamespace: info.auth_namespace,
     maxMembership: info.max_membership,
     deviceKeyRequired: info.device_key_required === 1,
+    rolloverIntervalSeconds: info.rollover_interval_seconds,
+    retireAfterDays: info.retire_after_days,
   };
 }
 

@@ -4,7 +4,7 @@ import { encryptToDomain } from "../../src/licence/index.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { connect } from "./client-connection.ts";
 import { uncopied } from "./copies.ts";
-import { worthless } from "./credentials.ts";
+import { tryCredentials } from "./credentials.ts";
 import { DomainClient, newTokens, type Tokens } from "./domain-client.ts";
 import { inexplicable, record } from "./history.ts";
 import { broken, contradictions } from "./invariants.ts";
@@ -30,7 +30,7 @@ export async function tryKills(server: ModelServer, kills: number, seed: number)
   const tokens = await newTokens(server);
   const broke: string[] = [];
   const clients: DomainClient[] = [];
-  let [tried, asked, lost] = [0, 0, 0];
+  let [tried, asked, lost, opened] = [0, 0, 0, 0];
   for (; tried < kills && broke.length === 0; tried++) {
     const round = await killOnce(server, tokens, `${seed}-${tried}`);
     broke.push(...round.broke);
@@ -39,12 +39,17 @@ export async function tryKills(server: ModelServer, kills: number, seed: number)
     lost += round.lost;
   }
   // What a kill did not take, the kills after it must not take either.
-  for (const client of clients) broke.push(...(await worthless(server, client)));
+  for (const client of clients) {
+    const trial = await tryCredentials(server, client);
+    broke.push(...trial.found);
+    opened += trial.opened;
+  }
   for (const domain of server.objects.domains()) {
     broke.push(...contradictions(server.objects.domain(domain)).map((each) => `${domain}: ${each}`));
   }
   if (broke.length === 0) broke.push(...(await uncopied(server)));
-  return { tried, broke, figures: `${asked} requests, ${lost} of them without an answer, seed ${seed}` };
+  const figures = `${asked} requests, ${lost} of them without an answer, ${opened} pages of the history opened`;
+  return { tried, broke, figures: `${figures}, seed ${seed}` };
 }
 
 async function killOnce(server: ModelServer, tokens: Tokens, seed: string) {
@@ -81,7 +86,7 @@ async function killOnce(server: ModelServer, tokens: Tokens, seed: string) {
   for (const survivor of await Promise.all(living)) broke.push(...(await unfit(survivor, url)));
   for (const history of histories) {
     broke.push(...broken(history, server.objects), ...[inexplicable(history) ?? []].flat());
-    broke.push(...(await worthless(server, history.client)));
+    broke.push(...(await tryCredentials(server, history.client)).found);
   }
   const lost = histories.flatMap(({ calls }) => calls).filter(({ answer }) => answer === null).length;
   return { broke, clients, asked, lost };

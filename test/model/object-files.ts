@@ -6,7 +6,14 @@ import { COPIED_COLUMNS, type CopiedRows } from "./database-file.ts";
 import { type Row, SqliteFile } from "./sqlite-file.ts";
 
 /** What the log says of one commit. */
-export type LogRow = Readonly<{ domain: string; revision: number; hash: string; changes: readonly LogChange[] }>;
+export type LogRow = Readonly<{
+  domain: string;
+  revision: number;
+  /** In milliseconds since the Unix epoch. */
+  committedAt: number;
+  hash: string;
+  changes: readonly LogChange[];
+}>;
 
 /** Everything that an object holds of its domain, but for usage statistics and the progress of its own work. */
 export type DomainRows = Readonly<{
@@ -139,10 +146,11 @@ function rowsOf(file: SqliteFile, columns?: "*"): CopiedRows {
 
 function logOf(file: SqliteFile, domain: string, condition = "", ...values: number[]): readonly LogRow[] {
   return file
-    .all(`select revision, changes, hash from domain_log ${condition} order by revision`, ...values)
-    .map(({ revision, changes, hash }) => ({
+    .all(`select revision, committed_at, changes, hash from domain_log ${condition} order by revision`, ...values)
+    .map(({ revision, committed_at, changes, hash }) => ({
       domain,
       revision: Number(revision),
+      committedAt: Number(committed_at),
       hash: String(hash),
       changes: JSON.parse(String(changes)),
     }));

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Ask, Change, Repeat, SettingsSent, TokenKind } from "./requests.ts";
+import type { Ask, Change, Look, Repeat, SettingsSent, TokenKind } from "./requests.ts";
 
 /** How many devices, idempotency keys, and ids of requests that are sent again, a domain sees. */
 export const DEVICES = 5;
@@ -10,8 +10,19 @@ const ASKS = [4, 4, 4, 4, 3, 3, 3, 3];
 /** How many clients ask at once. */
 export const CLIENTS = ASKS.length;
 
+/** An interval that is over in no history: after it no clock has to be asked. */
+const LONG_SECONDS = 31_536_000;
+/** How many keys an old domain has to begin with: one less than a response lists at most. */
+const OLD_KEYS = 99;
+
 /** What each client asks, one thing after the other. */
 export type Plan = readonly (readonly Ask[])[];
+
+/** What is asked of a domain before anything else, so that it has almost as many keys as a response lists. */
+export const GROWING_OLD: readonly Ask[] = [
+  { ask: "replace-settings", settings: {} },
+  ...Array.from({ length: OLD_KEYS }, (): Ask => ({ ask: "rollover", when: "now" })),
+];
 
 const device = fc.nat(DEVICES - 1);
 const token = fc.constantFrom<TokenKind>("none", "none", "none", "none", "studio", "arcade", "forged");
@@ -24,6 +35,13 @@ const authenticated = fc.constantFrom<SettingsSent>(
   { authenticationRequired: false, authNamespace: null },
 );
 const deviceKeyRequired = fc.boolean().map((required) => ({ deviceKeyRequired: required }));
+const interval = fc.constantFrom<SettingsSent>(
+  { rolloverIntervalSeconds: LONG_SECONDS },
+  { rolloverIntervalSeconds: LONG_SECONDS },
+  { rolloverIntervalSeconds: 0 },
+  { rolloverIntervalSeconds: null },
+);
+const retireAfter = fc.constantFrom<SettingsSent>({ retireAfterDays: 1 }, { retireAfterDays: null });
 const back = fc.constantFrom<SettingsSent>(
   { authenticationRequired: null, authNamespace: null },
   { deviceKeyRequired: null, maxMembership: null },
@@ -31,63 +49,96 @@ const back = fc.constantFrom<SettingsSent>(
 const settings = (more: readonly fc.Arbitrary<SettingsSent>[]): fc.Arbitrary<SettingsSent> =>
   fc.oneof(
     { weight: 6, arbitrary: maxMembership.map((maximum) => ({ maxMembership: maximum })) },
-    ...[authenticated, deviceKeyRequired, ...more].map((arbitrary) => ({ weight: 1, arbitrary })),
+    { weight: 3, arbitrary: interval },
+    ...[authenticated, deviceKeyRequired, retireAfter, ...more].map((arbitrary) => ({ weight: 1, arbitrary })),
   );
 
-const change: fc.Arbitrary<Change> = fc.oneof(
-  {
-    weight: 30,
-    arbitrary: fc.record({
-      ask: fc.constant("register" as const),
-      device,
-      afterKeyVersion: fc.option(fc.nat(4)),
-      token,
-    }),
-  },
-  {
-    weight: 22,
-    arbitrary: fc.record({
-      ask: fc.constant("deregister" as const),
-      device,
-      preview: fc.constantFrom(false, false, true),
-      key: fc.option(fc.nat(KEYS - 1)),
-      token,
-    }),
-  },
-  { weight: 5, arbitrary: settings([]).map((sent): Change => ({ ask: "replace-settings", settings: sent })) },
-  { weight: 6, arbitrary: settings([back]).map((sent): Change => ({ ask: "merge-settings", settings: sent })) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      ask: fc.constant("rollover" as const),
-      when: fc.constantFrom("now" as const, "next-registration" as const),
-    }),
-  },
-  { weight: 3, arbitrary: fc.nat(3).map((upTo): Change => ({ ask: "retire", upTo })) },
-  { weight: 5, arbitrary: device.map((number): Change => ({ ask: "evict", device: number })) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ ask: fc.constant("ban" as const), device, reason: fc.constantFrom("lost", "sold") }),
-  },
-  { weight: 5, arbitrary: device.map((number): Change => ({ ask: "unban", device: number })) },
-);
+/** Versions of a young domain, or of one with so many keys more: those around its newest, and now and then its oldest. */
+const versions = (more: number, most: number): fc.Arbitrary<number> =>
+  more === 0
+    ? fc.nat(most)
+    : fc.oneof(
+        { weight: 1, arbitrary: fc.nat(most) },
+        { weight: 3, arbitrary: fc.nat(most).map((version) => version + more) },
+      );
+
+const version = (more: number): fc.Arbitrary<number> => versions(more, 4).map((number) => number + 1);
+
+/** A change of a domain. @param more how many keys it has more than a young one */
+const changeOf = (more: number): fc.Arbitrary<Change> =>
+  fc.oneof(
+    {
+      weight: 30,
+      arbitrary: fc.record({
+        ask: fc.constant("register" as const),
+        device,
+        afterKeyVersion: fc.option(versions(more, 4)),
+        newest: fc.constantFrom(false, false, true),
+        token,
+      }),
+    },
+    {
+      weight: 22,
+      arbitrary: fc.record({
+        ask: fc.constant("deregister" as const),
+        device,
+        preview: fc.constantFrom(false, false, true),
+        key: fc.option(fc.nat(KEYS - 1)),
+        token,
+      }),
+    },
+    { weight: 5, arbitrary: settings([]).map((sent): Change => ({ ask: "replace-settings", settings: sent })) },
+    { weight: 6, arbitrary: settings([back]).map((sent): Change => ({ ask: "merge-settings", settings: sent })) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        ask: fc.constant("rollover" as const),
+        when: fc.constantFrom("now" as const, "next-registration" as const),
+      }),
+    },
+    { weight: 3, arbitrary: fc.constant<Change>({ ask: "due-rollover" }) },
+    { weight: 3, arbitrary: versions(more, 3).map((upTo): Change => ({ ask: "retire", upTo })) },
+    { weight: 5, arbitrary: device.map((number): Change => ({ ask: "evict", device: number })) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ ask: fc.constant("ban" as const), device, reason: fc.constantFrom("lost", "sold") }),
+    },
+    { weight: 5, arbitrary: device.map((number): Change => ({ ask: "unban", device: number })) },
+  );
 
 /** The repeat of a request, which one is told later. */
 type Again = Omit<Repeat, "of">;
 
-const asksOf = (more: readonly fc.WeightedArbitrary<Ask>[]): fc.Arbitrary<Ask | Again> =>
+/** A look at a domain. @param more how many keys it has more than a young one */
+const lookAt = (more: number): fc.Arbitrary<Look> =>
   fc.oneof(
-    { weight: 86, arbitrary: change },
-    { weight: 12, arbitrary: fc.nat(REQUESTS - 1).map((request): Again => ({ ask: "repeat", request })) },
-    { weight: 24, arbitrary: fc.constantFrom<Ask>({ ask: "overview" }, { ask: "members" }, { ask: "keys" }) },
-    ...more,
+    { weight: 14, arbitrary: fc.constantFrom<Look>({ ask: "overview" }, { ask: "members" }) },
+    { weight: 7, arbitrary: fc.option(version(more)).map((before): Look => ({ ask: "keys", before })) },
+    { weight: 3, arbitrary: version(more).map((number): Look => ({ ask: "key", version: number })) },
+    {
+      weight: 12,
+      arbitrary: fc.record({
+        ask: fc.constant("history" as const),
+        keyVersion: version(more),
+        before: fc.option(version(more), { freq: 2 }),
+      }),
+    },
   );
 
-const plansOf = (asks: fc.Arbitrary<Ask | Again>): fc.Arbitrary<Plan> =>
-  fc
+const asksOf = (more: number, others: readonly fc.WeightedArbitrary<Ask>[]): fc.Arbitrary<Ask | Again> =>
+  fc.oneof(
+    { weight: 86, arbitrary: changeOf(more) },
+    { weight: 12, arbitrary: fc.nat(REQUESTS - 1).map((request): Again => ({ ask: "repeat", request })) },
+    { weight: 36, arbitrary: lookAt(more) },
+    ...others,
+  );
+
+const plansOf = (more: number, others: readonly fc.WeightedArbitrary<Ask>[] = []): fc.Arbitrary<Plan> => {
+  const asks = asksOf(more, others);
+  return fc
     .tuple(
       fc.tuple(...ASKS.map((length) => fc.array(asks, { minLength: length, maxLength: length }))),
-      fc.array(change, { minLength: REQUESTS, maxLength: REQUESTS }),
+      fc.array(changeOf(more), { minLength: REQUESTS, maxLength: REQUESTS }),
     )
     .map(([clients, repeated]) =>
       clients.map((all) =>
@@ -97,13 +148,15 @@ const plansOf = (asks: fc.Arbitrary<Ask | Again>): fc.Arbitrary<Plan> =>
         }),
       ),
     );
+};
 
 /** Plans of 28 requests, each repeat among them sent twice. */
-export const plans = plansOf(asksOf([]));
+export const plans = plansOf(0);
 
-/** The same, with the domain's object lost now and then. */
-export const plansWithLosses = plansOf(
-  asksOf([
-    { weight: 8, arbitrary: fc.constantFrom<Ask>({ ask: "lose", how: "abort" }, { ask: "lose", how: "evict" }) },
-  ]),
-);
+/** The same for domains that have grown old. */
+export const plansOfOld = plansOf(OLD_KEYS);
+
+/** The same as `plans`, with the domain's object lost now and then. */
+export const plansWithLosses = plansOf(0, [
+  { weight: 8, arbitrary: fc.constantFrom<Ask>({ ask: "lose", how: "abort" }, { ask: "lose", how: "evict" }) },
+]);

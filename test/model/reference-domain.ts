@@ -1,5 +1,5 @@
 import type { Step } from "./linearizability.ts";
-import type { Answer, Ask, Change, Overview, Repeat, SettingsSent, TokenKind } from "./requests.ts";
+import type { Answer, Ask, Change, Overview, Repeat, SettingsSent, TokenKind, Versions } from "./requests.ts";
 
 /**
  * A domain as the reference logic describes it, written down once more and as plainly as can be: it shares no code with
@@ -11,7 +11,12 @@ export type ReferenceDomain = Readonly<{
   authNamespace: string | null;
   maxMembership: number | null;
   deviceKeyRequired: boolean;
+  /** Null for the server's default, which is 0. Any other is longer than a history takes. */
+  rolloverIntervalSeconds: number | null;
+  retireAfterDays: number | null;
   rolloverRequired: boolean;
+  /** Whether the rollover that is required is postponed by the interval. */
+  rolloverWaits: boolean;
   keyVersion: number;
   retiredUpTo: number;
   /** Device numbers, in rising order. */
@@ -24,13 +29,19 @@ export type ReferenceDomain = Readonly<{
   records: readonly (readonly [number, Answer])[];
 }>;
 
+/** The most credentials or keys of one answer. */
+const MOST_LISTED = 100;
+
 const UNKNOWN: ReferenceDomain = {
   exists: false,
   authenticationRequired: false,
   authNamespace: null,
   maxMembership: null,
   deviceKeyRequired: false,
+  rolloverIntervalSeconds: null,
+  retireAfterDays: null,
   rolloverRequired: true,
+  rolloverWaits: false,
   keyVersion: 0,
   retiredUpTo: 0,
   members: [],
@@ -94,23 +105,34 @@ function looked(answer: Answer): Step<ReferenceDomain> {
 
 function registeredThenLooked(
   ask: Extract<Change, { ask: "register" }>,
-  { credentials, ...granted }: Answer,
+  { credentials, older, ...granted }: Answer,
 ): readonly Step<ReferenceDomain>[] {
   const registered: Step<ReferenceDomain> = (domain) => {
     const { answer, after } = carryOut(domain, ask);
-    const { credentials: _, ...rest } = answer;
+    const { credentials: _, older: __, ...rest } = answer;
     return same(rest, granted) ? after : null;
   };
-  return [registered, (domain) => (same(handedOut(domain, ask, granted), credentials) ? domain : null)];
+  const listed = older === undefined ? { credentials } : { credentials, older };
+  return [registered, (domain) => (same(handedOut(domain, ask, granted), listed) ? domain : null)];
 }
 
 /** The key versions that a registration is answered with. */
 function handedOut(
   { retiredUpTo }: ReferenceDomain,
-  { afterKeyVersion }: Extract<Change, { ask: "register" }>,
+  { afterKeyVersion, newest }: Extract<Change, { ask: "register" }>,
   { keyVersion = 0 }: Pick<Answer, "keyVersion">,
-): number[] {
-  return upTo(keyVersion).filter((version) => version > Math.max(afterKeyVersion ?? 0, retiredUpTo));
+): Pick<Answer, "credentials" | "older"> {
+  const wanted = versionsBetween(Math.max(afterKeyVersion ?? 0, retiredUpTo), keyVersion + 1);
+  const { listed, rest } = newestOf(wanted, newest ? 1 : MOST_LISTED);
+  return { credentials: listed, ...rest };
+}
+
+/** The newest of some versions in rising order, so many at the most, and what an answer says of the others. */
+function newestOf(versions: readonly number[], most: number) {
+  const others = versions.slice(0, -most);
+  const [from, to] = [others[0], others.at(-1)];
+  const rest: { older?: Versions } = from === undefined || to === undefined ? {} : { older: { from, to } };
+  return { listed: versions.slice(-most), rest };
 }
 
 /** What becomes of a request with an id: if it changed something before, it is answered as then and changes nothing. */
@@ -125,7 +147,8 @@ function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome
   if (of.ask !== "register") return { after: domain, answer: record };
   // The device was removed since: it has to ask anew.
   if (!domain.members.includes(of.device)) return { after: domain, answer: { status: 503 } };
-  return { after: domain, answer: { ...record, credentials: handedOut(domain, of, record) } };
+  const { status, newMember = false, keyVersion = 0 } = record;
+  return { after: domain, answer: { status, newMember, keyVersion, ...handedOut(domain, of, record) } };
 }
 
 /** What the reference logic makes of a request. */
@@ -143,12 +166,12 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       const newMember = !domain.members.includes(ask.device);
       const isFull = domain.maxMembership !== null && domain.members.length >= domain.maxMembership;
       if (newMember && isFull) return refuse(409, "DOM_LIMIT_REACHED");
-      const keyVersion = domain.rolloverRequired ? domain.keyVersion + 1 : domain.keyVersion;
-      const credentials = handedOut(domain, ask, { keyVersion });
+      const rolledOver = isRolloverDue(domain) ? withNextKey(domain) : domain;
+      const { keyVersion } = rolledOver;
       const members = newMember ? inOrder([...domain.members, ask.device]) : domain.members;
       return answer(
-        { status: newMember ? 201 : 200, newMember, keyVersion, credentials },
-        { ...domain, exists: true, members, keyVersion, rolloverRequired: false },
+        { status: newMember ? 201 : 200, newMember, keyVersion, ...handedOut(domain, ask, { keyVersion }) },
+        { ...rolledOver, exists: true, members },
       );
     }
     case "deregister": {
@@ -160,7 +183,10 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       if (!domain.members.includes(ask.device)) return refuse(403, "DEREG_DENIED");
       if (ask.preview) return answer({ status: 200, deregistered: false });
       const leaves = ask.key === null ? domain.leaves : leavesInOrder([...domain.leaves, [ask.key, ask.device]]);
-      return answer({ status: 200, deregistered: true }, { ...without(domain, ask.device), leaves });
+      // The newest key stays in use for a while. What is due or postponed already stays as it is.
+      const rolloverWaits = domain.rolloverRequired ? domain.rolloverWaits : isPostponing(domain);
+      const left = { ...without(domain, ask.device), leaves, rolloverWaits };
+      return answer({ status: 200, deregistered: true }, left);
     }
     case "replace-settings":
       return settle(domain, { ...domain, ...settingsOf(UNKNOWN), ...given(ask.settings) }, refuse);
@@ -168,8 +194,13 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       return domain.exists ? settle(domain, { ...domain, ...given(ask.settings) }, refuse) : noDomain;
     case "rollover": {
       if (!domain.exists) return noDomain;
-      const now = { ...domain, keyVersion: domain.keyVersion + 1, rolloverRequired: false };
-      return answer({ status: 200 }, ask.when === "now" ? now : { ...domain, rolloverRequired: true });
+      const due = { ...domain, rolloverRequired: true, rolloverWaits: false };
+      return answer({ status: 200 }, ask.when === "now" ? withNextKey(domain) : due);
+    }
+    case "due-rollover": {
+      if (!domain.exists) return noDomain;
+      const after = isRolloverDue(domain) ? withNextKey(domain) : domain;
+      return answer({ status: 200, keyVersion: after.keyVersion }, after);
     }
     case "retire":
       if (!domain.exists) return noDomain;
@@ -202,6 +233,7 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
         status: 200,
         overview: {
           ...settingsOf(domain),
+          rolloverIntervalSeconds: domain.rolloverIntervalSeconds ?? 0,
           keyVersion: domain.keyVersion,
           retiredUpTo: domain.retiredUpTo,
           keyRolloverRequired: domain.rolloverRequired,
@@ -212,10 +244,41 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       return domain.exists ? answer({ status: 200, members: domain.members }) : noDomain;
     case "keys": {
       if (!domain.exists) return noDomain;
-      const current = domain.rolloverRequired || domain.keyVersion === 0 ? null : domain.keyVersion;
-      return answer({ status: 200, keys: { versions: upTo(domain.keyVersion), current } });
+      const all = versionsBetween(0, Math.min(ask.before ?? Number.POSITIVE_INFINITY, domain.keyVersion + 1));
+      const { listed, rest } = newestOf(all, MOST_LISTED);
+      return answer({ status: 200, keys: { versions: listed, current: currentVersion(domain) }, ...rest });
+    }
+    case "key":
+      if (!domain.exists) return noDomain;
+      if (ask.version > domain.keyVersion) return refuse(404, "NOT_FOUND");
+      return answer({ status: 200, keys: { versions: [ask.version], current: currentVersion(domain) } });
+    case "history": {
+      const { keyVersion, before } = ask;
+      if (before !== null && before > keyVersion) return refuse(400, "INVALID_REQUEST");
+      if (!domain.exists) return noDomain;
+      if (keyVersion > domain.keyVersion) return refuse(404, "NOT_FOUND");
+      const { listed, rest } = newestOf(versionsBetween(domain.retiredUpTo, before ?? keyVersion), MOST_LISTED);
+      return answer({ status: 200, keyVersion, credentials: listed, ...rest });
     }
   }
+}
+
+/** Whether the next registration makes a key. */
+function isRolloverDue({ rolloverRequired, rolloverWaits }: ReferenceDomain): boolean {
+  return rolloverRequired && !rolloverWaits;
+}
+
+/** The version to encrypt to; null for none. */
+function currentVersion(domain: ReferenceDomain): number | null {
+  return isRolloverDue(domain) || domain.keyVersion === 0 ? null : domain.keyVersion;
+}
+
+function isPostponing({ rolloverIntervalSeconds }: ReferenceDomain): boolean {
+  return rolloverIntervalSeconds !== null && rolloverIntervalSeconds > 0;
+}
+
+function withNextKey(domain: ReferenceDomain): ReferenceDomain {
+  return { ...domain, keyVersion: domain.keyVersion + 1, rolloverRequired: false, rolloverWaits: false };
 }
 
 function authenticated({ authenticationRequired, authNamespace }: ReferenceDomain, token: TokenKind): boolean {
@@ -225,7 +288,9 @@ function authenticated({ authenticationRequired, authNamespace }: ReferenceDomai
 
 function settle(before: ReferenceDomain, after: ReferenceDomain, refuse: (status: number, error: string) => Outcome) {
   if (after.authNamespace !== null && !after.authenticationRequired) return refuse(400, "INVALID_REQUEST");
-  return { after: { ...after, exists: true }, answer: { status: before.exists ? 200 : 201 } };
+  // Without the interval that postponed it, a rollover is due; with a new one, what is due stays due.
+  const rolloverWaits = before.rolloverWaits && isPostponing(after);
+  return { after: { ...after, exists: true, rolloverWaits }, answer: { status: before.exists ? 200 : 201 } };
 }
 
 /** Settings as they are taken: null is the default, which only two of them cannot hold themselves. */
@@ -238,20 +303,32 @@ function given(settings: SettingsSent): Partial<ReferenceDomain> {
   };
 }
 
-function settingsOf({ authenticationRequired, authNamespace, maxMembership, deviceKeyRequired }: ReferenceDomain) {
-  return { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired };
+function settingsOf(domain: ReferenceDomain) {
+  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = domain;
+  const { rolloverIntervalSeconds, retireAfterDays } = domain;
+  return {
+    authenticationRequired,
+    authNamespace,
+    maxMembership,
+    deviceKeyRequired,
+    rolloverIntervalSeconds,
+    retireAfterDays,
+  };
 }
 
+/** The domain without a device that was removed: a rollover is due. */
 function without(domain: ReferenceDomain, device: number): ReferenceDomain {
-  return { ...domain, members: domain.members.filter((member) => member !== device), rolloverRequired: true };
+  const members = domain.members.filter((member) => member !== device);
+  return { ...domain, members, rolloverRequired: true, rolloverWaits: false };
 }
 
 function isBanned(domain: ReferenceDomain, device: number): boolean {
   return domain.bans.some(([banned]) => banned === device);
 }
 
-function upTo(version: number): number[] {
-  return Array.from({ length: version }, (_, index) => index + 1);
+/** The versions above one and below another. */
+function versionsBetween(above: number, below: number): number[] {
+  return Array.from({ length: Math.max(0, below - above - 1) }, (_, index) => above + 1 + index);
 }
 
 function inOrder(numbers: readonly number[]): number[] {

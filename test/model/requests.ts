@@ -7,14 +7,17 @@ export type SettingsSent = Readonly<{
   authNamespace?: string | null;
   maxMembership?: number | null;
   deviceKeyRequired?: boolean | null;
+  rolloverIntervalSeconds?: number | null;
+  retireAfterDays?: number | null;
 }>;
 
 /** What may change a domain. Devices and idempotency keys are numbers; each history gives them names of its own. */
 export type Change =
-  | Readonly<{ ask: "register"; device: number; afterKeyVersion: number | null; token: TokenKind }>
+  | Readonly<{ ask: "register"; device: number; afterKeyVersion: number | null; newest: boolean; token: TokenKind }>
   | Readonly<{ ask: "deregister"; device: number; preview: boolean; key: number | null; token: TokenKind }>
   | Readonly<{ ask: "replace-settings" | "merge-settings"; settings: SettingsSent }>
   | Readonly<{ ask: "rollover"; when: "now" | "next-registration" }>
+  | Readonly<{ ask: "due-rollover" }>
   | Readonly<{ ask: "retire"; upTo: number }>
   | Readonly<{ ask: "evict" | "unban"; device: number }>
   | Readonly<{ ask: "ban"; device: number; reason: string }>;
@@ -25,8 +28,20 @@ export type Repeat = Readonly<{ ask: "repeat"; request: number; of: Change }>;
 /** The platform loses the domain's object: in the middle of whatever it does, or when it is idle next. */
 export type Loss = Readonly<{ ask: "lose"; how: "abort" | "evict" }>;
 
+/** What may be read of a domain. */
+export type Look =
+  | Readonly<{ ask: "overview" | "members" }>
+  /** Public keys: those before a version, or the newest; or the one with this version. */
+  | Readonly<{ ask: "keys"; before: number | null }>
+  | Readonly<{ ask: "key"; version: number }>
+  /** The keys before a version, or before `keyVersion`, sealed to the key with that version. */
+  | Readonly<{ ask: "history"; keyVersion: number; before: number | null }>;
+
 /** What may be asked of a domain, and of the platform. */
-export type Ask = Change | Repeat | Readonly<{ ask: "overview" | "members" | "keys" }> | Loss;
+export type Ask = Change | Repeat | Look | Loss;
+
+/** Key versions from one to another, both included. */
+export type Versions = Readonly<{ from: number; to: number }>;
 
 /** An answer, down to what the model has a word on. */
 export type Answer = Readonly<{
@@ -36,6 +51,8 @@ export type Answer = Readonly<{
   keyVersion?: number;
   /** The key versions that credentials were returned for, in their order. */
   credentials?: readonly number[];
+  /** The further versions that the answer says there are; absent if it says of none. */
+  older?: Versions;
   deregistered?: boolean;
   evicted?: boolean;
   banned?: boolean;
@@ -52,8 +69,15 @@ export type Overview = Readonly<{
   authNamespace: string | null;
   maxMembership: number | null;
   deviceKeyRequired: boolean;
+  rolloverIntervalSeconds: number;
+  retireAfterDays: number | null;
   keyVersion: number;
   retiredUpTo: number;
   keyRolloverRequired: boolean;
   memberCount: number;
 }>;
+
+/** What an answer says of further versions, in the words of the model. */
+export function older(versions: Versions | undefined): Pick<Answer, "older"> {
+  return versions === undefined ? {} : { older: versions };
+}

@@ -28,7 +28,21 @@ const VALUES: readonly unknown[] = [
   "../../etc/passwd",
   "' or 1=1 --",
 ];
-const NAMES = ["machineGuid", "preview", "afterKeyVersion", "encryptionKey", "__proto__", "constructor", "d", "", "👻"];
+const NAMES = [
+  "machineGuid",
+  "preview",
+  "afterKeyVersion",
+  "credentials",
+  "encryptionKey",
+  "upTo",
+  "olderThanDays",
+  "rolloverIntervalSeconds",
+  "__proto__",
+  "constructor",
+  "d",
+  "",
+  "👻",
+];
 /** Pieces of paths: escapes that are right, wrong, doubled and overlong. */
 const SEGMENTS = [
   "%00",
@@ -39,6 +53,12 @@ const SEGMENTS = [
   "%",
   "%zz",
   "%c0%af",
+  "0",
+  "-1",
+  "1e1",
+  "999999999",
+  "99999999999999999999",
+  "history",
   "%25%32%46",
   "%F0%9F%92%A9",
   "~",
@@ -60,12 +80,28 @@ const TYPES = [
   "💥",
 ];
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
-const QUERY_NAMES = ["limit", "cursor", "order", "prefix", "after", "days", "x", "limit[]", "%", "__proto__"];
+const QUERY_NAMES = [
+  "limit",
+  "cursor",
+  "order",
+  "prefix",
+  "after",
+  "days",
+  "before",
+  "version",
+  "kid",
+  "x",
+  "limit[]",
+  "%",
+  "__proto__",
+];
 const QUERY_VALUES = [
   "",
   "0",
+  "1",
   "-1",
   "201",
+  "999999999",
   "1e9",
   "٣",
   "%00",

@@ -15,6 +15,8 @@ export type Parts = Readonly<{
 
 const DOMAINS = 4;
 const MEMBERS = 6;
+/** How many keys a domain has besides its first. */
+const ROLLOVERS = 2;
 const JSON_TYPE = { "content-type": "application/json" };
 const JOSE_TYPE = { "content-type": "application/jose" };
 
@@ -61,16 +63,27 @@ export async function validRequests(server: ModelServer, generation: number): Pr
       (await connection.ask("GET", `${admin}/members?limit=2`, operator)).body,
     ) as { members: { handle: string }[]; nextCursor: string };
     const handle = members[0]?.handle ?? "";
+    for (let rollovers = 0; rollovers < ROLLOVERS; rollovers++) {
+      await connection.ask("POST", `${admin}/rollover`, { ...JSON_TYPE, ...operator }, JSON.stringify({ when: "now" }));
+    }
+    const { keys } = JSON.parse((await connection.ask("GET", `${path}/keys`)).body) as { keys: { kid: string }[] };
+    const kid = keys[0]?.kid ?? "";
+    const { etag = "" } = (await connection.ask("GET", `${path}/keys/3/history?before=2`)).headers;
     requests.push(
       json("POST", `${path}/register`, { machineGuid: member, afterKeyVersion: 1 }),
       json("POST", `${path}/register`, { machineGuid: other, encryptionKey: { ...sealTo, use: "enc" } }),
+      json("POST", `${path}/register`, { machineGuid: other, credentials: "newest" }),
+      json("POST", `${path}/rollover`, {}),
       json("POST", `${path}/register`, { machineGuid: crypto.randomUUID() }, { authorization: `Bearer ${studio}` }),
       json("POST", `${path}/deregister`, { machineGuid: third, preview: true }, { authorization: `Bearer ${forged}` }),
       json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${generation}-${index}` }),
       json("PUT", admin, { maxMembership: 50, authenticationRequired: false }, operator),
+      json("PUT", admin, { rolloverIntervalSeconds: 60, retireAfterDays: 30 }, operator),
+      json("PATCH", admin, { rolloverIntervalSeconds: null, retireAfterDays: null }, operator),
       json("PATCH", admin, { maxMembership: null }, { ...operator, "content-type": "application/merge-patch+json" }),
       json("POST", `${admin}/rollover`, { when: "next-registration" }, operator),
       json("PUT", `${admin}/retired-keys`, { upTo: 0 }, operator),
+      json("PUT", `${admin}/retired-keys`, { olderThanDays: 0 }, operator),
       json("PUT", `${admin}/bans/${third}`, { reason: "lost" }, operator),
       { ...get(`${admin}/bans/${third}`, "", operator), method: "DELETE" },
       { ...get(`${admin}/members/${handle}`, "", operator), method: "DELETE" },
@@ -85,9 +98,15 @@ export async function validRequests(server: ModelServer, generation: number): Pr
       get(admin, "", operator),
       get(path),
       get(`${path}/keys`),
+      get(`${path}/keys`, "?before=2"),
+      get(`${path}/keys`, "?version=1"),
+      get(`${path}/keys`, `?kid=${kid}`),
+      get(`${path}/keys/2/history`),
+      get(`${path}/keys/3/history`, "?before=2", { "if-none-match": etag }),
       await signed("register", { encryptionKey: sealTo }),
       await signed("register", { afterKeyVersion: -1 }),
       await signed("register", { iat: "soon" }),
+      await signed("register", { iat: 1_000_000_000 }),
       await signed("deregister", { preview: true }),
       await signed("deregister", { aud: `${server.origin}/elsewhere` }),
       await signed("deregister", { machineGuid: other, jti: "x".repeat(200) }),

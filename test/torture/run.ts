@@ -3,13 +3,12 @@
 import { parseArgs } from "node:util";
 import { BROKEN, BROKEN_COPIES, build, SERVERS, type ServerName } from "../model/builds.ts";
 import { DATABASE_FAULTS, tryDatabaseFault } from "../model/database-faults.ts";
-import { tryHistories } from "../model/histories.ts";
+import { HISTORY_KINDS, tryHistories } from "../model/histories.ts";
 import { tryInputs } from "../model/inputs.ts";
 import { tryInterruptedCopies } from "../model/interrupted-copies.ts";
 import { tryKills } from "../model/kills.ts";
 import type { Outcome } from "../model/outcome.ts";
 import { tryCrowd, tryOverload } from "../model/overload.ts";
-import { plansWithLosses } from "../model/plans.ts";
 import { ModelServer } from "../model/server.ts";
 import { type Row, table, writeTable } from "./table.ts";
 
@@ -56,8 +55,11 @@ await part("histories of 30 requests from 8 clients", "real", (server) => tryHis
 await part(
   "the same, with the domain's object lost now and then",
   "real",
-  (server) => tryHistories(server, Math.ceil(histories / 5), seed, plansWithLosses),
+  (server) => tryHistories(server, Math.ceil(histories / 5), seed, HISTORY_KINDS.withLosses),
   false,
+);
+await part("the same, with about as many keys as a response lists", "real", (server) =>
+  tryHistories(server, Math.ceil(histories / 20), seed, HISTORY_KINDS.old),
 );
 await part("the same, with parts of the copy late and repeated", "lateParts", (server) =>
   tryHistories(server, Math.ceil(histories / 20), seed),

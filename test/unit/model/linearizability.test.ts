@@ -68,6 +68,7 @@ const register = (device: number, afterKeyVersion: number | null = null): Change
   ask: "register",
   device,
   afterKeyVersion,
+  newest: false,
   token: "none",
 });
 const leave = (device: number, more: { preview?: boolean; key?: number } = {}): Change => ({
@@ -97,6 +98,8 @@ const OVERVIEW = {
   authNamespace: null,
   maxMembership: null,
   deviceKeyRequired: false,
+  rolloverIntervalSeconds: 0,
+  retireAfterDays: null,
   keyVersion: 0,
   retiredUpTo: 0,
   keyRolloverRequired: true,
@@ -105,6 +108,10 @@ const OVERVIEW = {
 
 const EVICTED = { ...OVERVIEW, keyVersion: 2, retiredUpTo: 1 };
 const RETIRED = { ...OVERVIEW, keyVersion: 2, retiredUpTo: 1, keyRolloverRequired: false, memberCount: 1 };
+
+const ROLLED_OVER = { ...OVERVIEW, keyRolloverRequired: false, memberCount: 1 };
+const CREATED: Answer = { status: 201, overview: OVERVIEW };
+const POSTPONING: Answer = { status: 201, overview: { ...OVERVIEW, rolloverIntervalSeconds: 60_000 } };
 
 /** Histories by hand. Each is right, and wrong with the answer of any one of its lines replaced as given. */
 const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly [line: number, wrong: Answer])[]])[] =
@@ -159,7 +166,7 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         [6, 7, leave(1, { key: 1 }), LEFT],
         [8, 9, leave(1, { preview: true, key: 1 }), refused(422, "IDEMPOTENCY_KEY_REUSED")],
         [10, 11, leave(2, { key: 1 }), refused(403, "DEREG_DENIED")],
-        [12, 13, { ask: "keys" }, { status: 200, keys: { versions: [1], current: null } }],
+        [12, 13, { ask: "keys", before: null }, { status: 200, keys: { versions: [1], current: null } }],
       ],
       [
         [1, LEFT],
@@ -230,12 +237,95 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         [6, 7, register(1), joined(2, [1, 2])],
         [8, 9, { ask: "retire", upTo: 1 }, { status: 200, overview: RETIRED }],
         [10, 11, register(1), renewed(2, [2])],
-        [12, 13, { ask: "keys" }, { status: 200, keys: { versions: [1, 2], current: 2 } }],
+        [12, 13, { ask: "keys", before: null }, { status: 200, keys: { versions: [1, 2], current: 2 } }],
       ],
       [
         [1, { status: 200, overview: { ...RETIRED, keyVersion: 1 } }],
         [4, refused(400, "INVALID_REQUEST")],
         [5, renewed(2, [1, 2])],
+      ],
+    ],
+    [
+      "an interval that postpones the rollover of a leave, and that of no eviction",
+      [
+        [0, 1, { ask: "replace-settings", settings: { rolloverIntervalSeconds: 60_000 } }, POSTPONING],
+        [2, 3, register(1), joined(1, [1])],
+        [4, 5, register(2), joined(1, [1])],
+        [6, 7, leave(1), LEFT],
+        [8, 9, { ask: "keys", before: null }, { status: 200, keys: { versions: [1], current: 1 } }],
+        [10, 11, { ask: "due-rollover" }, { status: 200, keyVersion: 1 }],
+        [12, 13, register(3), joined(1, [1])],
+        [14, 15, { ask: "evict", device: 2 }, { status: 200, evicted: true }],
+        [16, 17, { ask: "keys", before: null }, { status: 200, keys: { versions: [1], current: null } }],
+        [18, 19, register(1), joined(2, [1, 2])],
+      ],
+      [
+        [4, { status: 200, keys: { versions: [1], current: null } }],
+        [5, { status: 200, keyVersion: 2 }],
+        [6, joined(2, [1, 2])],
+        [8, { status: 200, keys: { versions: [1], current: 1 } }],
+        [9, joined(1, [1])],
+      ],
+    ],
+    [
+      "an interval that is taken back while a rollover is postponed, and one that comes when it is due",
+      [
+        [0, 1, { ask: "replace-settings", settings: { rolloverIntervalSeconds: 60_000 } }, POSTPONING],
+        [2, 3, register(1), joined(1, [1])],
+        [4, 5, leave(1), LEFT],
+        [
+          6,
+          7,
+          { ask: "merge-settings", settings: { rolloverIntervalSeconds: null } },
+          { status: 200, overview: { ...OVERVIEW, keyVersion: 1 } },
+        ],
+        [
+          8,
+          9,
+          { ask: "merge-settings", settings: { rolloverIntervalSeconds: 60_000 } },
+          { status: 200, overview: { ...OVERVIEW, keyVersion: 1, rolloverIntervalSeconds: 60_000 } },
+        ],
+        [10, 11, { ask: "due-rollover" }, { status: 200, keyVersion: 2 }],
+        [12, 13, { ask: "key", version: 2 }, { status: 200, keys: { versions: [2], current: 2 } }],
+        [14, 15, { ask: "key", version: 3 }, refused(404, "NOT_FOUND")],
+      ],
+      [
+        [3, { status: 200, overview: { ...OVERVIEW, keyVersion: 1, rolloverIntervalSeconds: 60_000 } }],
+        [5, { status: 200, keyVersion: 1 }],
+        [6, { status: 200, keys: { versions: [2], current: null } }],
+      ],
+    ],
+    [
+      "the newest credential alone, and the others from the history until they are retired",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, { ask: "rollover", when: "now" }, { status: 200, overview: { ...ROLLED_OVER, keyVersion: 2 } }],
+        [4, 5, { ask: "rollover", when: "now" }, { status: 200, overview: { ...ROLLED_OVER, keyVersion: 3 } }],
+        [6, 7, { ...register(2), newest: true }, { ...joined(3, [3]), older: { from: 1, to: 2 } }],
+        [8, 9, { ...register(2, 1), newest: true }, { ...renewed(3, [3]), older: { from: 2, to: 2 } }],
+        [10, 11, { ask: "history", keyVersion: 3, before: null }, { status: 200, keyVersion: 3, credentials: [1, 2] }],
+        [12, 13, { ask: "history", keyVersion: 3, before: 2 }, { status: 200, keyVersion: 3, credentials: [1] }],
+        [14, 15, { ask: "history", keyVersion: 2, before: 3 }, refused(400, "INVALID_REQUEST")],
+        [16, 17, { ask: "history", keyVersion: 4, before: null }, refused(404, "NOT_FOUND")],
+        [
+          18,
+          19,
+          { ask: "retire", upTo: 1 },
+          { status: 200, overview: { ...ROLLED_OVER, keyVersion: 3, memberCount: 2, retiredUpTo: 1 } },
+        ],
+        [20, 21, { ask: "history", keyVersion: 3, before: null }, { status: 200, keyVersion: 3, credentials: [2] }],
+        [22, 23, { ...register(2), newest: true }, { ...renewed(3, [3]), older: { from: 2, to: 2 } }],
+      ],
+      [
+        [3, joined(3, [3])],
+        [3, joined(3, [1, 2, 3])],
+        [4, renewed(3, [3])],
+        [5, { status: 200, keyVersion: 3, credentials: [1, 2, 3] }],
+        [5, { status: 200, keyVersion: 3, credentials: [2] }],
+        [6, { status: 200, keyVersion: 3, credentials: [1, 2] }],
+        [8, { status: 200, keyVersion: 4, credentials: [1, 2, 3] }],
+        [10, { status: 200, keyVersion: 3, credentials: [1, 2] }],
+        [11, { ...renewed(3, [3]), older: { from: 1, to: 2 } }],
       ],
     ],
     [
@@ -301,6 +391,41 @@ describe.each(HISTORIES)("a history of a domain: %s", (_, lines, wrongs) => {
   it.each(wrongs)("is refused with another answer in line %i", (line, wrong) => {
     const changed = lines.map((each, index): Line => (index === line ? [each[0], each[1], each[2], wrong] : each));
     expect(verdict(changed)).toBe(false);
+  });
+});
+
+describe("a domain with more keys than a response lists", () => {
+  const growing = Array.from({ length: 103 }, (_, index): Line => {
+    const overview = { ...OVERVIEW, keyRolloverRequired: false, keyVersion: index + 1 };
+    return [2 * index + 2, 2 * index + 3, { ask: "rollover", when: "now" }, { status: 200, overview }];
+  });
+  const listing = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  const verdictWith = (ask: Ask, answer: Answer) =>
+    verdict([[0, 1, { ask: "replace-settings", settings: {} }, CREATED], ...growing, [210, 211, ask, answer]]);
+
+  it.each<[Ask, Answer, Answer]>([
+    [
+      register(1),
+      { ...joined(103, listing(4, 103)), older: { from: 1, to: 3 } },
+      { ...joined(103, listing(3, 103)), older: { from: 1, to: 2 } },
+    ],
+    [
+      { ask: "keys", before: null },
+      { status: 200, keys: { versions: listing(4, 103), current: 103 }, older: { from: 1, to: 3 } },
+      { status: 200, keys: { versions: listing(4, 103), current: 103 } },
+    ],
+    [
+      { ask: "keys", before: 4 },
+      { status: 200, keys: { versions: [1, 2, 3], current: 103 } },
+      { status: 200, keys: { versions: [1, 2, 3, 4], current: 103 } },
+    ],
+    [
+      { ask: "history", keyVersion: 103, before: null },
+      { status: 200, keyVersion: 103, credentials: listing(3, 102), older: { from: 1, to: 2 } },
+      { status: 200, keyVersion: 103, credentials: listing(4, 102), older: { from: 1, to: 3 } },
+    ],
+  ])("lists the newest hundred for %j", (ask, right, wrong) => {
+    expect([verdictWith(ask, right), verdictWith(ask, wrong)]).toEqual([true, false]);
   });
 });
 
