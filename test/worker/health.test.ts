@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { base64url } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { ORIGIN, reply } from "./client.ts";
+import { ORIGIN } from "./client.ts";
 import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
 
 const COPIED = { domains: 0, seconds: 0 };
@@ -21,9 +21,18 @@ const tables = () =>
   }>();
 
 /** What a server with another environment says of its health. */
-async function health(environment: object) {
-  const response = await createApp().fetch(new Request(`${ORIGIN}/health`), { ...env, ...environment });
-  return { status: response.status, body: await response.json() };
+function health(environment: object) {
+  return asker(environment)();
+}
+
+/** Asks one such server, as often as it is called. */
+function asker(environment: object) {
+  const [app, vars] = [createApp(), { ...env, ...environment }];
+  return async () => {
+    const response = await app.fetch(new Request(`${ORIGIN}/health`), vars);
+    // biome-ignore lint/suspicious/noExplicitAny: tests assert what they find
+    return { status: response.status, body: (await response.json()) as any };
+  };
 }
 
 describe("GET /health", () => {
@@ -32,19 +41,19 @@ describe("GET /health", () => {
     expect(results).toHaveLength(4);
     for (const { name } of results) {
       await env.DB.prepare(`alter table ${name} rename to gone`).run();
-      const { status, body } = await reply("GET", "/health");
+      const { status, body } = await health({});
       expect(status, name).toBe(503);
       expect(body).toEqual({ status: "failing", database: "unmigrated", secrets: "ok", copy: COPIED });
       await env.DB.prepare(`alter table gone rename to ${name}`).run();
     }
-    expect((await reply("GET", "/health")).status).toBe(200);
+    expect((await health({})).status).toBe(200);
   });
 
   it("says so of a database that only the first migrations were applied to", async () => {
     for (let applied = 0; applied < env.TEST_MIGRATIONS.length; applied++) {
       await reset();
       await applyD1Migrations(env.DB, env.TEST_MIGRATIONS.slice(0, applied));
-      const { status, body } = await reply("GET", "/health");
+      const { status, body } = await health({});
       expect(status, `${applied} migrations`).toBe(503);
       expect(body.database).toBe("unmigrated");
     }
@@ -126,6 +135,50 @@ describe("GET /health", () => {
     expect(ofMany.slice(0, -1)).toEqual([0, 0, 0, 0]);
     expect(ofMany.at(-1)).toBe(ofSome.at(-1));
     expect(ofMany.at(-1)).toBeLessThan(8);
+  });
+});
+
+describe("GET /health, asked often", () => {
+  const MANY = 400;
+
+  /** A server whose database counts the checks, and may fail; time stands still for it. */
+  function counted(fails: () => boolean = () => false) {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    let checks = 0;
+    const DB = faultyDatabase(env.DB, async (queries, run) => {
+      if (/limit 0/.test(queries.join())) checks++;
+      if (fails()) throw new Error(CONNECTION_LOST);
+      return run();
+    });
+    return { ask: asker({ DB }), checks: () => checks };
+  }
+
+  afterEach(() => vi.useRealTimers());
+
+  it(`makes one check of ${MANY} requests at once, and none for a second`, async () => {
+    const { ask, checks } = counted();
+    const all = await Promise.all(Array.from({ length: MANY }, ask));
+    expect(all).toEqual(all.map(() => ({ status: 200, body: expect.objectContaining({ status: "ok" }) })));
+    vi.setSystemTime(Date.now() + 999);
+    expect((await ask()).status).toBe(200);
+    expect(checks()).toBe(1);
+    vi.setSystemTime(Date.now() + 1);
+    await Promise.all(Array.from({ length: MANY }, ask));
+    expect(checks()).toBe(2);
+  });
+
+  it("tells of a failure for as long, and then that it is over", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    let away = true;
+    const { ask, checks } = counted(() => away);
+    const all = await Promise.all(Array.from({ length: MANY }, ask));
+    expect(all).toEqual(all.map(() => ({ status: 503, body: expect.objectContaining({ database: "failing" }) })));
+    away = false;
+    expect((await ask()).status).toBe(503);
+    expect(checks()).toBe(1);
+    vi.setSystemTime(Date.now() + 1_000);
+    expect((await ask()).status).toBe(200);
+    expect(checks()).toBe(2);
   });
 });
 

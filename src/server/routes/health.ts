@@ -8,18 +8,61 @@ import { checkDatabase } from "../database/health.ts";
 import { readKeyEncryptionKids } from "../database/key-encryption.ts";
 import type { AppEnv } from "../http/context.ts";
 import { errorFields, log } from "../log.ts";
+import { OneAtATime } from "../one-at-a-time.ts";
+
+/** How the server is, as it is answered. */
+type Health = Readonly<{
+  status: "ok" | "failing";
+  database: "ok" | "unmigrated" | "failing";
+  secrets: "ok" | "failing";
+  copy: CopyLag | null;
+}>;
+
+/** For how long an answer is given again: nothing limits who asks, and each check costs the database a query. */
+const FRESH_MILLISECONDS = 1_000;
+
+/** Longer than a check takes of a database that does not answer. */
+const CHECK_MILLISECONDS = 15_000;
 
 /** Whether the server is well. */
 export const health = new Hono<AppEnv>().get("/health", async (c) => {
   const config = configOf(c.env);
-  const [database, copy] = await Promise.all([databaseHealth(c.env.DB), copyLag(c.env)]);
-  const secrets = await secretsHealth(config, database === "ok" ? c.env.DB : null);
-  const well = database === "ok" && secrets === "ok";
-  return c.json({ status: well ? "ok" : "failing", database, secrets, copy }, well ? 200 : 503);
+  const latest = checks.get(config) ?? new LatestHealth();
+  checks.set(config, latest);
+  const found = await latest.of(() => check(config, c.env));
+  return c.json(found, found.status === "ok" ? 200 : 503);
 });
 
+const checks = new WeakMap<Config, LatestHealth>();
+
+/** The newest answer of this isolate, whether it is a good one or not. */
+class LatestHealth {
+  readonly #checks = new OneAtATime(CHECK_MILLISECONDS);
+  #found: Health | null = null;
+  #freshUntil = 0;
+
+  async of(check: () => Promise<Health>): Promise<Health> {
+    const before = this.#found;
+    if (before && Date.now() < this.#freshUntil) return before;
+    // A check that another request lost is made by this one, or by a third.
+    while (this.#found === before) {
+      await this.#checks.run(async () => {
+        this.#found = await check();
+        this.#freshUntil = Date.now() + FRESH_MILLISECONDS;
+      });
+    }
+    return this.#found as Health;
+  }
+}
+
+async function check(config: Config, env: Env): Promise<Health> {
+  const [database, copy] = await Promise.all([databaseHealth(env.DB), copyLag(env)]);
+  const secrets = await secretsHealth(config, database === "ok" ? env.DB : null);
+  return { status: database === "ok" && secrets === "ok" ? "ok" : "failing", database, secrets, copy };
+}
+
 /** Whether the database answers and has its tables. */
-async function databaseHealth(database: D1Database): Promise<"ok" | "unmigrated" | "failing"> {
+async function databaseHealth(database: D1Database): Promise<Health["database"]> {
   try {
     await inTime(checkDatabase(database));
     return "ok";
@@ -41,7 +84,7 @@ async function copyLag(env: Env): Promise<CopyLag | null> {
 }
 
 /** Whether the keys among the secrets do what they are for, and none is missing that domain keys are wrapped with. */
-async function secretsHealth(config: Config, database: D1Database | null): Promise<"ok" | "failing"> {
+async function secretsHealth(config: Config, database: D1Database | null): Promise<Health["secrets"]> {
   const { keyEncryptionKeys, domainAuthorityKeys } = config;
   try {
     const [opened, kids] = await Promise.all([
