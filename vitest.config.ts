@@ -19,6 +19,7 @@ const inWorkerd = (main: string, migrations: string, answerAfter = "object") =>
         ADMIN_TOKEN: "an-admin-token-for-tests-of-some-length",
         KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
         DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
+        DOMAIN_SERVER_URL: "https://domains.example",
         TRUSTED_ISSUERS: JSON.stringify(issuers.trusted),
         ANSWER_AFTER: answerAfter,
         TEST_LITERAL: main.includes("literal"),

@@ -20,13 +20,14 @@ async function main(): Promise<void> {
     give(`Port ${port} is in use: stop what listens there, or choose another with PORT=8788 npm run dev.`);
   }
   if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
-  const variables = localVariables();
+  const url = `http://localhost:${port}`;
+  const variables = localVariables(url);
 
   // --log-level keeps the list of applied migrations out of every start.
   const migrated = await finished(wrangler(["d1", "migrations", "apply", "DB", "--local"], "pipe"));
   if (migrated.code !== 0) give(`The local database could not be migrated:\n${migrated.output}`);
 
-  console.log(`Serving on http://localhost:${port}. The admin token is ADMIN_TOKEN in ${SECRETS_FILE}.`);
+  console.log(`Serving on ${url}. The admin token is ADMIN_TOKEN in ${SECRETS_FILE}.`);
   const settings = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
   const server = wrangler(
     ["dev", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false", ...settings],
@@ -36,9 +37,12 @@ async function main(): Promise<void> {
   process.exit((await finished(server)).code);
 }
 
-/** The variables of a local run that are no secrets; ends the program with one sentence if a secret is not right. */
-function localVariables(): Record<string, string> {
-  const written = readSecrets();
+/**
+ * The variables of a local run that are no secrets, its own address among them: wrangler.toml may have a deployment's. Ends
+ * the program with one sentence if a secret is not right.
+ */
+function localVariables(url: string): Record<string, string> {
+  const written = { DOMAIN_SERVER_URL: url, ...readSecrets() };
   try {
     const issuerKey = developmentIssuerKey(written);
     const issuer = issuerKey ? { DEVELOPMENT_ISSUER: JSON.stringify(developmentIssuer(issuerKey)) } : {};

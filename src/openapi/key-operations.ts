@@ -99,7 +99,7 @@ export const keyOperations: ZodOpenApiPathsObject = {
           "etag",
         ),
         304: unchanged,
-        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
+        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"),
       },
     },
   },

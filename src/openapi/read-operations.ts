@@ -7,6 +7,10 @@ import { problemAnswers, readProblems } from "./problem-answers.ts";
 import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
+const failing = jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing });
+/** What a server answers that was not told its own address. */
+const { 503: withoutAddress } = problemAnswers("TEMPORARILY_UNAVAILABLE");
+
 /** What anyone may read. */
 export const readOperations: ZodOpenApiPathsObject = {
   "/domains/{domain}": {
@@ -31,8 +35,8 @@ export const readOperations: ZodOpenApiPathsObject = {
       security: [],
       responses: {
         200: jsonAnswer("They do.", healthAnswer, { well: ANSWER.well }),
-        503: jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing }),
         ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
+        503: { ...failing, content: { ...failing.content, ...withoutAddress?.content } },
       },
     },
   },

@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, write
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const checkout = process.cwd();
@@ -17,6 +18,11 @@ beforeAll(async () => {
   for (const file of files.trim().split("\n")) cpSync(join(checkout, file), join(copy, file));
   symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"));
   port = await freePort();
+  // As a deployment from this clone leaves it.
+  const config = readFileSync(join(copy, "wrangler.toml"), "utf8");
+  const deployed = config.replace(/^DOMAIN_SERVER_URL = ".*"$/m, 'DOMAIN_SERVER_URL = "https://domains.example.com"');
+  expect(deployed).toContain('https://domains.example.com"');
+  writeFileSync(join(copy, "wrangler.toml"), deployed);
 });
 
 afterAll(() => {
@@ -33,7 +39,10 @@ describe("npm run dev", () => {
     secrets = readFileSync(join(copy, ".dev.vars"), "utf8");
     expect(statSync(join(copy, ".dev.vars")).mode & 0o777).toBe(0o600);
     expect(secrets).toMatch(/^ADMIN_TOKEN=\S{32,}$/m);
-    expect((await register(machineGuid)).status).toBe(201);
+    const joined = await register(machineGuid);
+    expect(joined.status).toBe(201);
+    const { credentials } = (await joined.json()) as { credentials: [{ token: string }] };
+    expect(decodeJwt(credentials[0].token).iss).toBe(`http://localhost:${port}`);
     await stopped(server);
     for (const secret of secrets.matchAll(/=(.*)$/gm)) expect(server.output()).not.toContain(secret[1]);
   });

@@ -2,14 +2,24 @@ import type { Context } from "hono";
 import { domainNameProblem } from "../../domain/names.ts";
 import type { Operator } from "../auth/operators.ts";
 import { configOf } from "../config.ts";
-import { invalidRequest } from "./problems.ts";
+import { isLoopback } from "../loopback.ts";
+import { invalidRequest, Problem } from "./problems.ts";
 
 /** What routes find in a request's context; the operator under `/admin` alone. */
 export type AppEnv = { Bindings: Env; Variables: { requestId: string; operator: Operator } };
 
-/** The public origin of this server: as configured, or else as the request has it. */
+/**
+ * The public origin of this server: as configured, or else as a request to this very machine has it. Anywhere else, whoever
+ * sends a request would choose by its `Host` what tokens say they are from, and what devices sign for.
+ *
+ * @throws Problem `TEMPORARILY_UNAVAILABLE` if nobody configured it
+ */
 export function serverUrl(c: Context<AppEnv>): string {
-  return configOf(c.env).serverUrl ?? new URL(c.req.url).origin;
+  const configured = configOf(c.env).serverUrl;
+  if (configured !== null) return configured;
+  const { origin, hostname } = new URL(c.req.url);
+  if (isLoopback(hostname)) return origin;
+  throw new Problem("TEMPORARILY_UNAVAILABLE", { reason: "DOMAIN_SERVER_URL is not set: npm run deploy asks for it" });
 }
 
 /**

@@ -63,7 +63,8 @@ export async function read<Name extends ReadName>(
 
 /** Public keys of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
 export async function keySet(c: Context<AppEnv>, domain: string, selection: KeySelection): Promise<KeySet> {
-  const ask = (object: Stub) => object.keySet(c.get("requestId"), selection, serverUrl(c));
+  const issuer = serverUrl(c);
+  const ask = (object: Stub) => object.keySet(c.get("requestId"), selection, issuer);
   return existing(granted(await callObject(c.env, domain, ask)));
 }
 
@@ -79,7 +80,8 @@ export async function history(
   place: HistoryPlace,
   known: string | null,
 ): Promise<HistoryPage | null> {
-  const ask = (object: Stub) => object.history(c.get("requestId"), place, serverUrl(c), known);
+  const issuer = serverUrl(c);
+  const ask = (object: Stub) => object.history(c.get("requestId"), place, issuer, known);
   return existing(granted(await callObject(c.env, domain, ask)));
 }
 

@@ -6,7 +6,7 @@ import { d1Advice, d1Failure, inTime } from "../database/d1-errors.ts";
 import type { CopyLag } from "../database/database-writer.ts";
 import { checkDatabase } from "../database/health.ts";
 import { readKeyEncryptionKids } from "../database/key-encryption.ts";
-import type { AppEnv } from "../http/context.ts";
+import { type AppEnv, serverUrl } from "../http/context.ts";
 import { errorFields, log } from "../log.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 
@@ -27,6 +27,7 @@ const CHECK_MILLISECONDS = 15_000;
 /** Whether the server is well. */
 export const health = new Hono<AppEnv>().get("/health", async (c) => {
   const config = configOf(c.env);
+  serverUrl(c); // A server that does not know its address cannot serve devices.
   const latest = checks.get(config) ?? new LatestHealth();
   checks.set(config, latest);
   const found = await latest.of(() => check(config, c.env));
