@@ -1,6 +1,7 @@
 // `npm run deploy`: brings everything to Cloudflare, and may be run again; see deployment.ts for the steps.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
 import { DeploymentError, deploy, type Run } from "./deployment.ts";
 import { newSecrets } from "./local-secrets.ts";
 
@@ -11,12 +12,24 @@ try {
     write: (file, text) => writeFileSync(file, text, { mode: 0o600 }),
     newSecrets,
     say: (line) => console.log(line),
-    attended: process.stdout.isTTY === true && !process.env.CI,
+    attended: process.stdin.isTTY === true && process.stdout.isTTY === true && !process.env.CI,
+    ask,
+    serverUrl: process.env.DOMAIN_SERVER_URL,
   });
 } catch (error) {
   if (!(error instanceof DeploymentError)) throw error;
   console.error(error.message);
   process.exit(1);
+}
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return await terminal.question(question);
+  } finally {
+    // Before wrangler, which may ask as well.
+    terminal.close();
+  }
 }
 
 function wrangler(args: readonly string[], shown = false): Promise<Run> {

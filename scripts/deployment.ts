@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { SECRETS } from "../src/server/config.ts";
 
 /** What came of running wrangler. */
@@ -12,8 +13,11 @@ export type Tools = Readonly<{
   write(file: string, text: string): void;
   newSecrets(): Promise<Readonly<Record<string, string>>>;
   say(line: string): void;
-  /** Whether somebody is there to put secrets away. */
+  /** Whether somebody is there to answer questions and to put secrets away. */
   attended: boolean;
+  ask(question: string): Promise<string>;
+  /** The public address of the server, if the environment has it. */
+  serverUrl: string | undefined;
 }>;
 
 /** The deployment cannot go on; the message says what to do. */
@@ -24,15 +28,16 @@ export class DeploymentError extends Error {
 export const CONFIG_FILE = "wrangler.toml";
 export const NEW_SECRETS_FILE = "secrets.json";
 const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
-const DATABASE = "device-domains";
 
 /**
- * Brings everything to Cloudflare: the database, its migrations, the secrets, the Worker. Each step looks first whether
- * it was done, so that it may be run again at any time, after an interruption too.
+ * Brings everything to Cloudflare: the server's address, its rate limits, the database, its migrations, the secrets, the
+ * Worker. Each step looks first whether it was done, so that it may be run again at any time, after an interruption too.
  *
  * @throws DeploymentError
  */
 export async function deploy(tools: Tools): Promise<void> {
+  await ensureServerUrl(tools);
+  ensureRateLimits(tools);
   await ensureDatabase(tools);
   await done(tools, ["d1", "migrations", "apply", "DB", "--remote"], true);
   const secretsFile = await missingSecrets(tools);
@@ -43,19 +48,85 @@ export async function deploy(tools: Tools): Promise<void> {
   }
 }
 
+/** Has the configuration say under which address devices know the server. */
+async function ensureServerUrl(tools: Tools): Promise<void> {
+  const config = configuration(tools);
+  const line = /^DOMAIN_SERVER_URL = "(.*)"/m;
+  const configured = line.exec(config)?.[1];
+  if (configured === undefined) {
+    throw new DeploymentError(`Put the line DOMAIN_SERVER_URL = "" under [vars] of ${CONFIG_FILE}, and deploy again.`);
+  }
+  const url = originOf(configured || (await givenUrl(tools)));
+  if (tools.serverUrl && originOf(tools.serverUrl) !== url) {
+    throw new DeploymentError(
+      `${CONFIG_FILE} has another DOMAIN_SERVER_URL than the environment: change it there if devices are to know the server by a new address.`,
+    );
+  }
+  if (url === configured) return;
+  tools.write(
+    CONFIG_FILE,
+    config.replace(line, () => `DOMAIN_SERVER_URL = "${url}"`),
+  );
+  tools.say(`Wrote the server's address ${url} into ${CONFIG_FILE}; commit that.`);
+}
+
+async function givenUrl(tools: Tools): Promise<string> {
+  if (tools.serverUrl) return tools.serverUrl;
+  if (tools.attended) return tools.ask("Public address of this server, such as https://domains.example.com: ");
+  throw new DeploymentError(
+    "The server's public address is missing: DOMAIN_SERVER_URL=https://domains.example.com npm run deploy.",
+  );
+}
+
+/** @throws DeploymentError if it is none that a deployment can have */
+function originOf(text: string): string {
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url?.protocol === "https:" && url.href === `${url.origin}/`) return url.origin;
+  throw new DeploymentError(
+    `The server's public address must be an https origin such as https://domains.example.com, and is "${text}".`,
+  );
+}
+
+/** Gives the rate limits numbers of this Worker's own: limits of equal numbers share their counters in all of an account. */
+function ensureRateLimits(tools: Tools): void {
+  const config = configuration(tools);
+  const worker = /^name = "(.+)"/m.exec(config)?.[1];
+  const limit = /^(\[\[ratelimits\]\]\nname = "(.+)"\nnamespace_id = )".*"/gm;
+  if (worker === undefined || config.match(limit)?.length !== config.match(/^\[\[ratelimits\]\]/gm)?.length) {
+    throw new DeploymentError(`Begin each [[ratelimits]] of ${CONFIG_FILE} with name and namespace_id, a line each.`);
+  }
+  const own = config.replace(limit, (_, line, name) => `${line}"${namespaceId(worker, name)}"`);
+  if (own === config) return;
+  tools.write(CONFIG_FILE, own);
+  tools.say(`Wrote rate limits of the Worker ${worker}'s own into ${CONFIG_FILE}; commit that.`);
+}
+
+/** A positive number below 2^31, the same for each deployment of a Worker: an account has one Worker of a name. */
+function namespaceId(worker: string, limit: string): number {
+  return 1 + (createHash("sha256").update(`${worker}/${limit}`).digest().readUInt32BE() % (2 ** 31 - 1));
+}
+
+function configuration(tools: Tools): string {
+  const config = tools.read(CONFIG_FILE);
+  if (config !== null) return config;
+  throw new DeploymentError(`There is no ${CONFIG_FILE} here: deploy from the checkout's folder.`);
+}
+
 /** Has the configuration name a database that exists. */
 async function ensureDatabase(tools: Tools): Promise<void> {
-  const config = tools.read(CONFIG_FILE) ?? "";
+  const config = configuration(tools);
   if (!config.includes(NO_DATABASE)) return;
+  const database = /^database_name = "(.+)"/m.exec(config)?.[1];
+  if (database === undefined) throw new DeploymentError(`Put database_name into [[d1_databases]] of ${CONFIG_FILE}.`);
   const listed = JSON.parse((await done(tools, ["d1", "list", "--json"])).output) as { name: string; uuid: string }[];
-  let uuid = listed.find(({ name }) => name === DATABASE)?.uuid;
+  let uuid = listed.find(({ name }) => name === database)?.uuid;
   if (uuid === undefined) {
-    const { output } = await done(tools, ["d1", "create", DATABASE]);
+    const { output } = await done(tools, ["d1", "create", database]);
     uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(output)?.[0];
   }
-  if (uuid === undefined) throw new DeploymentError(`Put the id of the D1 database ${DATABASE} into ${CONFIG_FILE}.`);
+  if (uuid === undefined) throw new DeploymentError(`Put the id of the D1 database ${database} into ${CONFIG_FILE}.`);
   tools.write(CONFIG_FILE, config.replace(NO_DATABASE, uuid));
-  tools.say(`Wrote the id of the D1 database ${DATABASE} into ${CONFIG_FILE}; commit that.`);
+  tools.say(`Wrote the id of the D1 database ${database} into ${CONFIG_FILE}; commit that.`);
 }
 
 /** A file with the secrets to put, if the Worker has none yet; null if it has them all. */

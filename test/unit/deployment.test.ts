@@ -1,13 +1,15 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { CONFIG_FILE, deploy, NEW_SECRETS_FILE, type Run, type Tools } from "../../scripts/deployment.ts";
 import { SECRETS } from "../../src/server/config.ts";
 
+const URL = "https://domains.example.com";
 const ID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
 
 /** A Cloudflare account as wrangler shows it, and a checkout. */
 function account(state: { databases?: string[]; worker?: boolean; secrets?: string[]; domains?: boolean } = {}) {
   const cloud = { databases: [], worker: false, secrets: [], domains: false, ...state };
-  const files = new Map([[CONFIG_FILE, 'database_id = "00000000-0000-0000-0000-000000000000"\n']]);
+  const files = new Map([[CONFIG_FILE, readFileSync(CONFIG_FILE, "utf8")]]);
   const calls: string[] = [];
   let interruptedAt: string | null = null;
   const commands: Record<string, (args: readonly string[]) => Run> = {
@@ -41,6 +43,11 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
     newSecrets: async () => Object.fromEntries(SECRETS.map((name) => [name, "x".repeat(40)])),
     say: () => {},
     attended: true,
+    ask: async () => {
+      calls.push("ask");
+      return URL;
+    },
+    serverUrl: undefined,
   };
   const interrupt = (at: string | null) => {
     interruptedAt = at;
@@ -58,7 +65,7 @@ describe("a deployment", () => {
     await deploy(tools);
     expect(cloud).toMatchObject({ databases: ["device-domains"], worker: true, secrets: SECRETS });
     expect(files.get(CONFIG_FILE)).toContain(ID);
-    expect(calls).toEqual(["d1 list", "d1 create", "d1 migrations", "secret list", "d1 execute", "deploy"]);
+    expect(calls).toEqual(["ask", "d1 list", "d1 create", "d1 migrations", "secret list", "d1 execute", "deploy"]);
 
     files.delete(NEW_SECRETS_FILE);
     calls.length = 0;
@@ -102,7 +109,101 @@ describe("a deployment", () => {
 
   it("makes no secrets where nobody would put them away", async () => {
     const { files, tools } = account();
-    await expect(deploy({ ...tools, attended: false })).rejects.toThrow("npm run -s secrets");
+    await expect(deploy({ ...tools, serverUrl: URL, attended: false })).rejects.toThrow("npm run -s secrets");
     expect(files.has(NEW_SECRETS_FILE)).toBe(false);
   });
+});
+
+describe("the address of a deployment", () => {
+  const addressOf = (files: Map<string, string>) =>
+    /^DOMAIN_SERVER_URL = "(.*)"$/m.exec(files.get(CONFIG_FILE) as string)?.[1];
+
+  it("is asked for once, before anything is made, and kept", async () => {
+    const { files, calls, tools } = account();
+    await deploy(tools);
+    expect(addressOf(files)).toBe(URL);
+    expect(calls.filter((each) => each === "ask")).toEqual(["ask"]);
+    await deploy({ ...tools, attended: false });
+    expect(addressOf(files)).toBe(URL);
+  });
+
+  it("comes from the environment where nobody can be asked", async () => {
+    const { files, calls, tools } = account({ worker: true, secrets: [...SECRETS] });
+    await deploy({ ...tools, serverUrl: `${URL}/`, attended: false });
+    expect(addressOf(files)).toBe(URL);
+    expect(calls).not.toContain("ask");
+  });
+
+  it("is never left out: nothing is deployed without it, and the remedy is said", async () => {
+    const { cloud, calls, tools } = account();
+    const refused = deploy({ ...tools, attended: false });
+    await expect(refused).rejects.toThrow("DOMAIN_SERVER_URL=https://domains.example.com npm run deploy");
+    expect(calls).toEqual([]);
+    expect(cloud.worker).toBe(false);
+  });
+
+  it.each([
+    "",
+    "domains.example.com",
+    "http://domains.example.com",
+    `${URL}/path`,
+    `${URL}?a`,
+    "https://me@example.com",
+    "yes",
+  ])("is not %j", async (answer) => {
+    const { calls, files, tools } = account();
+    await expect(deploy({ ...tools, ask: async () => answer })).rejects.toThrow("must be an https origin");
+    expect(calls).toEqual([]);
+    expect(addressOf(files)).toBe("");
+  });
+
+  it("is not changed by the way: devices know the server by it", async () => {
+    const { files, calls, tools } = account();
+    await deploy(tools);
+    calls.length = 0;
+    await expect(deploy({ ...tools, serverUrl: "https://other.example.com" })).rejects.toThrow("change it there");
+    expect(calls).toEqual([]);
+    expect(addressOf(files)).toBe(URL);
+    await deploy({ ...tools, serverUrl: URL });
+  });
+});
+
+describe("the rate limits of a deployment", () => {
+  const idsOf = (files: Map<string, string>) =>
+    [...(files.get(CONFIG_FILE) as string).matchAll(/^namespace_id = "(\d+)"$/gm)].map(([, id]) => Number(id));
+
+  /** The numbers that a deployment of a Worker of this name gets. */
+  async function idsOfWorker(name: string) {
+    const { files, tools } = account();
+    files.set(CONFIG_FILE, (files.get(CONFIG_FILE) as string).replace(/^name = ".*"/m, `name = "${name}"`));
+    await deploy(tools);
+    const ids = idsOf(files);
+    await deploy(tools);
+    expect(idsOf(files)).toEqual(ids);
+    return ids;
+  }
+
+  it("share no counter with those of another Worker in the account, and stay the same", async () => {
+    const names = ["device-domain-server", "device-domain-server-2", "films", "games"];
+    const ids = (await Promise.all(names.map(idsOfWorker))).flat();
+    expect(ids.length).toBeGreaterThanOrEqual(names.length * 3);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const id of ids) expect(id > 0 && id < 2 ** 31, String(id)).toBe(true);
+    expect(await idsOfWorker("films")).toEqual(await idsOfWorker("films"));
+  });
+
+  it("are refused in a form that cannot be given numbers", async () => {
+    const { calls, files, tools } = account();
+    const config = files.get(CONFIG_FILE) as string;
+    files.set(CONFIG_FILE, `${config}\n[[ratelimits]]\nnamespace_id = "1001"\nname = "MORE"\n`);
+    await expect(deploy(tools)).rejects.toThrow("Begin each [[ratelimits]]");
+    expect(calls).toEqual(["ask"]);
+  });
+});
+
+it("has a database of the name that the configuration says", async () => {
+  const { cloud, files, tools } = account({ databases: ["device-domains"] });
+  files.set(CONFIG_FILE, (files.get(CONFIG_FILE) as string).replace('"device-domains"', '"device-domains-2"'));
+  await deploy(tools);
+  expect(cloud.databases).toEqual(["device-domains", "device-domains-2"]);
 });
