@@ -13,9 +13,6 @@ export const DEVELOPMENT_AUDIENCE = "urn:device-domain-server:local";
 /** The claim in which a development token names its auth namespace. */
 export const NAMESPACE_CLAIM = "auth_namespace";
 
-/** What the namespaces of development tokens begin with: no other issuer's do. */
-export const NAMESPACE_PREFIX = "local/";
-
 const ISSUER_KEY = "DEVELOPMENT_ISSUER_KEY";
 
 /** Writes a file of fresh secrets, readable by its owner alone. Never touches one that is there. @returns if it wrote */
@@ -64,7 +61,7 @@ export function developmentIssuer(privateKey: JWK): Omit<TrustedIssuer, "cooldow
   return {
     operatorScopes: [],
     namespaceClaim: NAMESPACE_CLAIM,
-    namespaces: [`${NAMESPACE_PREFIX}*`],
+    namespaces: ["*"],
     issuer: DEVELOPMENT_ISSUER,
     audience: DEVELOPMENT_AUDIENCE,
     jwks: { keys: [{ kty, crv, x, y, kid, alg: "ES256", use: "sig" } as JWK] },

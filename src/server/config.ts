@@ -134,6 +134,7 @@ export function readConfig(environment: Environment): Config {
     if (value === undefined) throw new ConfigError(name, "is not set");
     return value;
   };
+  const developmentIssuer = read("DEVELOPMENT_ISSUER");
   const serverUrl = read("DOMAIN_SERVER_URL") ?? null;
   const logRetentionDays = read("LOG_RETENTION_DAYS") ?? null;
   if (logRetentionDays !== null && serverUrl === null) {
@@ -145,7 +146,8 @@ export function readConfig(environment: Environment): Config {
   const previousAdminToken = read("ADMIN_TOKEN_PREVIOUS");
   return {
     serverUrl,
-    trustedIssuers: distinct(read("TRUSTED_ISSUERS") ?? [], read("DEVELOPMENT_ISSUER")),
+    // The development issuer may name any namespace: its key is on one machine, and a deployment has none.
+    trustedIssuers: [...distinct(read("TRUSTED_ISSUERS") ?? []), ...(developmentIssuer ? [developmentIssuer] : [])],
     domainTokenLifetimeSeconds: read("DOMAIN_TOKEN_LIFETIME_SECONDS") ?? 30 * 24 * 60 * 60,
     keyEncryptionKeys: required("KEY_ENCRYPTION_KEYS").keys as unknown as Keys,
     domainAuthorityKeys: required("DOMAIN_AUTHORITY_KEYS").keys as unknown as Keys,
@@ -159,16 +161,15 @@ export function readConfig(environment: Environment): Config {
   };
 }
 
-/** All issuers, none of which can name the namespace of another. @throws ConfigError if one could */
-function distinct(issuers: readonly TrustedIssuer[], developmentIssuer?: TrustedIssuer): readonly TrustedIssuer[] {
-  const all = developmentIssuer ? [...issuers, developmentIssuer] : issuers;
-  const found = conflict(all);
-  if (!found) return all;
+/** Issuers of which none can name the namespace of another. @throws ConfigError if one could */
+function distinct(issuers: readonly TrustedIssuer[]): readonly TrustedIssuer[] {
+  const found = conflict(issuers);
+  if (!found) return issuers;
   const [earlier, later] = found;
-  const own = "a namespace in common, so give each issuer namespaces of its own";
-  if (later < issuers.length)
-    throw new ConfigError("TRUSTED_ISSUERS", `has entries ${earlier} and ${later} with ${own}`);
-  throw new ConfigError("DEVELOPMENT_ISSUER", `and entry ${earlier} of TRUSTED_ISSUERS have ${own}`);
+  throw new ConfigError(
+    "TRUSTED_ISSUERS",
+    `has entries ${earlier} and ${later} with a namespace in common, so give each issuer namespaces of its own`,
+  );
 }
 
 /**
