@@ -60,8 +60,8 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   },
   RATE_LIMITED: {
     happened:
-      "More requests came from one address, or for one domain, than are served in a minute. This one was not carried out.",
-    todo: "Ask again after the seconds in “Retry-After”. Leaving a domain is never limited.",
+      "More requests came from one address or network than are served in a minute, or more reads or joins of one domain. This one was not carried out.",
+    todo: "Ask again after the seconds in “Retry-After”. A member can always leave.",
   },
   OVERLOADED: {
     happened:

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { BatchQueue, MAX_BYTES, MAX_COMMIT_MILLISECONDS, MAX_ITEMS } from "../../src/server/object/batch-queue.ts";
+import {
+  BatchQueue,
+  MAX_BYTES,
+  MAX_COMMIT_MILLISECONDS,
+  MAX_ITEMS,
+  MINOR_SHARE,
+} from "../../src/server/object/batch-queue.ts";
 
 /** The longest that an item waits for others. */
 const LINGER_MILLISECONDS = 4;
@@ -52,6 +58,17 @@ describe("a batch queue", () => {
       await settle();
     }
     expect(batches).toHaveLength(3);
+  });
+
+  it("leaves a part of itself to others than minor items", async () => {
+    const { queue, add, settle } = heldQueue();
+    add(1);
+    let accepted = 0;
+    while (queue.add(-1, 1, true)) accepted++;
+    expect(accepted).toBe(MAX_ITEMS * MINOR_SHARE - 1);
+    expect(add(MAX_ITEMS)).toBe(MAX_ITEMS * (1 - MINOR_SHARE));
+    await pass(LAST_BATCH_MILLISECONDS);
+    await settle();
   });
 
   it("commits items together that come while a commit is not durable, as soon as it is", async () => {

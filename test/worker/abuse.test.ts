@@ -54,12 +54,69 @@ describe("limits of requests", () => {
     expect((await rows(domain)).members).toHaveLength(3);
   });
 
-  it("are counted by domain", async () => {
+  it("are counted by domain: reads by themselves", async () => {
     const [DOMAIN_LIMIT, one, other] = [limitOf(1), newDomain(), newDomain()];
-    expect((await register({ DOMAIN_LIMIT }, one)).status).toBe(201);
-    expect((await register({ DOMAIN_LIMIT }, one)).status).toBe(429);
-    expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${one}/keys`)).status).toBe(429);
-    expect((await register({ DOMAIN_LIMIT }, other)).status).toBe(201);
+    for (const domain of [one, other]) await reply("POST", `/domains/${domain}/register`, { machineGuid: newGuid() });
+    expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${one}/keys`)).status).toBe(200);
+    for (const path of ["", "/keys", "/keys/1/history"]) {
+      expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${one}${path}`)).status).toBe(429);
+    }
+    expect((await askWith({ DOMAIN_LIMIT }, "POST", `/domains/${one}/rollover`)).status).toBe(429);
+    expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${other}/keys`)).status).toBe(200);
+  });
+
+  it("are counted by domain: joins by themselves, which keep no member from renewing or leaving", async () => {
+    const [DOMAIN_LIMIT, domain, member] = [limitOf(2), newDomain(), newGuid()];
+    await setEnvironment(domain, { DOMAIN_LIMIT });
+    const ask = (action: string, machineGuid: string) =>
+      askWith({}, "POST", `/domains/${domain}/${action}`, { machineGuid });
+    expect((await ask("register", member)).status).toBe(201);
+    expect((await ask("register", newGuid())).status).toBe(201);
+    const refused = await ask("register", newGuid());
+    expect(refused).toMatchObject({ status: 429, body: { error: "RATE_LIMITED" } });
+    for (let count = 0; count < 5; count++) expect((await ask("register", member)).status).toBe(200);
+    expect((await askWith({ DOMAIN_LIMIT }, "GET", `/domains/${domain}/keys`)).status).toBe(200);
+    expect((await ask("deregister", member)).status).toBe(200);
+    expect((await rows(domain)).members).toHaveLength(1);
+  });
+
+  it("of an address cost the domain nothing once they are spent", async () => {
+    const [ADDRESS_LIMIT, DOMAIN_LIMIT, domain] = [limitOf(10), limitOf(30), newDomain()];
+    await reply("POST", `/domains/${domain}/register`, { machineGuid: newGuid() });
+    const read = (address: string) =>
+      askWith({ ADDRESS_LIMIT, DOMAIN_LIMIT }, "GET", `/domains/${domain}/keys`, undefined, from(address));
+    const statuses = [];
+    for (let count = 0; count < 300; count++) statuses.push((await read("192.0.2.1")).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+    expect((await read("192.0.2.2")).status).toBe(200);
+    expect([...DOMAIN_LIMIT.counts.values()]).toEqual([11]);
+  });
+
+  it("count leaves of those who are no members", async () => {
+    const [ADDRESS_LIMIT, domain, member] = [limitOf(3), newDomain(), newGuid()];
+    await reply("POST", `/domains/${domain}/register`, { machineGuid: member });
+    const leave = (name: string, machineGuid: string) =>
+      askWith({ ADDRESS_LIMIT }, "POST", `/domains/${name}/deregister`, { machineGuid }, from("192.0.2.1"));
+    const names = Array.from({ length: 6 }, newDomain);
+    const statuses = [];
+    for (const name of names) statuses.push((await leave(name, newGuid())).status);
+    expect(statuses).toEqual([403, 403, 403, 429, 429, 429]);
+    expect((await leave(domain, newGuid())).status).toBe(429);
+    expect((await leave(domain, member)).status).toBe(200);
+    for (const name of names) expect(await rows(name)).toEqual({ info: undefined, members: [], keys: [], log: [] });
+  });
+
+  it("are counted for an IPv6 /48 as a whole, too", async () => {
+    const [ADDRESS_LIMIT, NETWORK_LIMIT, domain] = [limitOf(3), limitOf(8), newDomain()];
+    const statuses = [];
+    for (let subnet = 0; subnet < 12; subnet++) {
+      const address = from(`2001:db8:7:${subnet.toString(16)}::1`);
+      statuses.push((await register({ ADDRESS_LIMIT, NETWORK_LIMIT }, domain, address)).status);
+    }
+    expect(statuses).toEqual([...Array(8).fill(201), ...Array(4).fill(429)]);
+    expect((await register({ ADDRESS_LIMIT, NETWORK_LIMIT }, domain, from("2001:db8:8::1"))).status).toBe(201);
+    expect((await register({ ADDRESS_LIMIT, NETWORK_LIMIT }, domain, from("192.0.2.1"))).status).toBe(201);
+    expect([...NETWORK_LIMIT.counts.keys()]).toEqual(["2001:db8:7::/48", "2001:db8:8::/48"]);
   });
 
   it("never keep a member from leaving", async () => {
@@ -119,7 +176,9 @@ describe("the creation of domains", () => {
 describe("the creation of domains by one client", () => {
   /** Joins on behalf of a client, in a domain whose creations are counted. */
   const joinBy = async (domain: string, creator: string | null) =>
-    gist((await objectOf(domain).execute(joins(newGuid()), { issuer: ORIGIN, creator })) as Outcome<object>);
+    gist(
+      (await objectOf(domain).execute(joins(newGuid()), { issuer: ORIGIN, addresses: [creator] })) as Outcome<object>,
+    );
   const IN = expect.objectContaining({ newMember: true });
 
   it("is counted when it happens, once for each, and joining what exists is not", async () => {
@@ -145,6 +204,18 @@ describe("the creation of domains by one client", () => {
     expect(await joinBy(other, null)).toEqual(IN);
     expect(await joinBy(other, "192.0.2.1")).toEqual(IN);
     expect([...counts]).toEqual([["192.0.2.1", 2]]);
+  });
+
+  it("is counted for an IPv6 /48 as a whole, too", async () => {
+    const [CREATION_LIMIT, NETWORK_CREATION_LIMIT] = [limitOf(3), limitOf(5)];
+    const outcomes = [];
+    for (let subnet = 0; subnet < 8; subnet++) {
+      const domain = newDomain();
+      await setEnvironment(domain, { CREATION_LIMIT, NETWORK_CREATION_LIMIT });
+      const context = { issuer: ORIGIN, addresses: [`2001:db8:7:${subnet}`, "2001:db8:7::/48"] };
+      outcomes.push(gist((await objectOf(domain).execute(joins(newGuid()), context)) as Outcome<object>));
+    }
+    expect(outcomes).toEqual([...Array(5).fill(IN), ...Array(3).fill("RATE_LIMITED")]);
   });
 
   it("is let through while its limit cannot be asked", async () => {

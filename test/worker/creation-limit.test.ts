@@ -12,7 +12,7 @@ async function create(domain: string, limit: () => Promise<{ success: boolean }>
     },
   };
   await setEnvironment(domain, { CREATION_LIMIT });
-  const context = { issuer: ORIGIN, creator: "203.0.113.7" };
+  const context = { issuer: ORIGIN, addresses: ["203.0.113.7"] };
   return { outcome: await objectOf(domain).execute(joins(newGuid()), context), asked };
 }
 
@@ -47,7 +47,7 @@ describe("the limit of creations", () => {
     const domain = newDomain();
     const { asked } = await create(domain, async () => ({ success: true }));
     expect(asked).toHaveLength(1);
-    const context = { issuer: ORIGIN, creator: "203.0.113.7" };
+    const context = { issuer: ORIGIN, addresses: ["203.0.113.7"] };
     await objectOf(domain).execute(joins(newGuid()), context);
     expect(asked).toHaveLength(1);
     expect((await execute(domain, joins(newGuid()))).granted).toBe(true);

@@ -34,9 +34,9 @@ export async function execute<C extends Command>(
   c: Context<AppEnv>,
   domain: string,
   command: C,
-  creator: string | null = null,
+  addresses: CallContext["addresses"] = [],
 ): Promise<GrantFrom<C["type"]>> {
-  const context = { issuer: serverUrl(c), creator };
+  const context = { issuer: serverUrl(c), addresses };
   return granted(await callObject(c.env, domain, (object) => object.execute(command, context)));
 }
 

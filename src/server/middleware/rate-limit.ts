@@ -5,38 +5,55 @@ import { Problem } from "../http/problems.ts";
 import { errorFields, log } from "../log.ts";
 
 /**
- * Lets through as many requests as one client address may make, and as are served for one domain. Not for leaving: who
- * is a member must always be able to go.
+ * Lets through as many requests as one client address may make. The address is asked first: what it refuses costs nobody
+ * else anything.
  */
-export const limited = createMiddleware<AppEnv>(async (c, next) => {
-  const address = clientAddress(c);
-  const { ADDRESS_LIMIT, DOMAIN_LIMIT } = c.env as Partial<Env>;
-  const [byAddress, byDomain] = await Promise.all([
-    within(address === null ? undefined : ADDRESS_LIMIT, address),
-    within(DOMAIN_LIMIT, domainName(c)),
-  ]);
-  if (!byAddress) throw new Problem("RATE_LIMITED", { reason: "by address" });
-  if (!byDomain) throw new Problem("RATE_LIMITED", { reason: "by domain" });
+export const limitedByAddress = createMiddleware<AppEnv>(async (c, next) => {
+  await countAddress(c);
   await next();
 });
 
-/**
- * What stands for a client's address where requests are counted: the network of an IPv6 address, for one subscriber has
- * all of it. Null for this very machine, where local clients and tests are.
- */
-export function clientAddress(c: Context<AppEnv>): string | null {
-  const address = c.req.header("cf-connecting-ip");
-  if (address === undefined || address === "::1" || address.startsWith("127.")) return null;
-  return address.includes(":") ? network(address) : address;
+/** Lets through as many reads as one client address may make, and as are served of one domain. */
+export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
+  await countAddress(c);
+  const { DOMAIN_LIMIT } = c.env as Partial<Env>;
+  // A budget of its own: joins, which the domain's object counts, cannot spend it.
+  if (!(await within(DOMAIN_LIMIT, `reads ${domainName(c)}`)))
+    throw new Problem("RATE_LIMITED", { reason: "by domain" });
+  await next();
+});
+
+/** Counts a request against its client address. @throws Problem `RATE_LIMITED` */
+export async function countAddress(c: Context<AppEnv>): Promise<void> {
+  const { ADDRESS_LIMIT, NETWORK_LIMIT } = c.env as Partial<Env>;
+  const [address, network] = clientAddresses(c);
+  if (!(await within(ADDRESS_LIMIT, address))) throw new Problem("RATE_LIMITED", { reason: "by address" });
+  if (!(await within(NETWORK_LIMIT, network))) throw new Problem("RATE_LIMITED", { reason: "by network" });
 }
 
-/** The first 64 bits of an IPv6 address. @see RFC 4291, IP Version 6 Addressing Architecture, sections 2.2 and 2.5.4 */
-function network(address: string): string {
+/**
+ * What stands for a client's address where requests are counted, and for the network around it, which has a limit some times
+ * as high. One subscriber has all of an IPv6 /64, and may have a /48. Null for this very machine, where local clients and
+ * tests are, and for the network of an IPv4 address.
+ */
+export function clientAddresses(c: Context<AppEnv>): readonly [address: string | null, network: string | null] {
+  const address = c.req.header("cf-connecting-ip");
+  if (address === undefined || address === "::1" || address.startsWith("127.")) return [null, null];
+  return address.includes(":") ? [prefix(address, 4), `${prefix(address, 3)}::/48`] : [address, null];
+}
+
+/**
+ * The first groups of 16 bits of an IPv6 address.
+ *
+ * @see RFC 4291, IP Version 6 Addressing Architecture, sections 2.2 and 2.5.4
+ */
+function prefix(address: string, length: number): string {
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");
   const rest = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - rest.length);
-  return [...groups, ...Array<string>(zeros).fill("0"), ...rest].slice(0, 4).join(":").toLowerCase();
+  const all = [...groups, ...Array<string>(zeros).fill("0"), ...rest];
+  return all.slice(0, length).join(":").toLowerCase();
 }
 
 /** Whether a limit leaves room for one more; so it does if it cannot say. */

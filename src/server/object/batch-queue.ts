@@ -5,6 +5,8 @@ const MAX_BATCH_BYTES = 1_500_000;
 export const MAX_ITEMS = 4_000;
 /** The most memory they take, in bytes: a quarter of what an object has. */
 export const MAX_BYTES = 32 * 1024 * 1024;
+/** How much of the queue minor items may fill. */
+export const MINOR_SHARE = 0.75;
 /** Nothing more is accepted while a commit takes longer than this to become durable. */
 export const MAX_COMMIT_MILLISECONDS = 2_000;
 /** While a commit takes longer than this, no more is accepted than became durable in the last two seconds. */
@@ -49,9 +51,15 @@ export class BatchQueue<Item> {
     this.#durable = durable;
   }
 
-  /** Accepts an item. @returns whether it did: false if the queue is full */
-  add(item: Item, bytes: number): boolean {
-    if (this.#items >= MAX_ITEMS || this.#bytes + bytes > MAX_BYTES || this.#isStalled()) return false;
+  /**
+   * Accepts an item.
+   *
+   * @param isMinor whether it has to leave a part of the queue to the others
+   * @returns whether it did: false if the queue is full
+   */
+  add(item: Item, bytes: number, isMinor = false): boolean {
+    const share = isMinor ? MINOR_SHARE : 1;
+    if (this.#items >= share * MAX_ITEMS || this.#bytes + bytes > share * MAX_BYTES || this.#isStalled()) return false;
     this.#items++;
     this.#bytes += bytes;
     this.#waiting.push({ item, bytes });

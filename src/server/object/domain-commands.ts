@@ -1,5 +1,6 @@
 import type { AnyGrant, AnyOutcome, Command } from "../../domain/commands.ts";
 import { decide, decideBatch } from "../../domain/decide.ts";
+import type { Refusal } from "../../domain/errors.ts";
 import { dayOf } from "../../domain/evolve.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
 import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
@@ -14,6 +15,16 @@ type Queued = Readonly<{
   /** Told the outcome; null if the command was set aside and has to be prepared again. */
   settle: (outcome: AnyOutcome | null) => void;
   fail: (error: unknown) => void;
+}>;
+
+/** The parts of the object that commands need. */
+type Surroundings = Readonly<{
+  /** Resolves when all that was written is on disk. */
+  durable: () => Promise<void>;
+  /** Called in the transaction of each commit: what it throws undoes the commit. */
+  committed: (now: number) => void;
+  /** Whether one more device may join now; counts it. Null if any may. */
+  mayJoin: (() => Promise<boolean>) | null;
 }>;
 
 /** How often a command is set aside before its device is asked to come again. */
@@ -33,23 +44,20 @@ export class DomainCommands {
   readonly #keyring: Keyring;
   readonly #statistics: UsageStatistics;
   readonly #committed: (now: number) => void;
+  readonly #mayJoin: (() => Promise<boolean>) | null;
   readonly #queue: BatchQueue<Queued>;
 
-  /**
-   * @param durable resolves when all that was written is on disk
-   * @param committed called in the transaction of each commit: what it throws undoes the commit
-   */
   constructor(
     storage: DomainStorage,
     keyring: Keyring,
     statistics: UsageStatistics,
-    durable: () => Promise<void>,
-    committed: (now: number) => void,
+    { durable, committed, mayJoin }: Surroundings,
   ) {
     this.#storage = storage;
     this.#keyring = keyring;
     this.#statistics = statistics;
     this.#committed = committed;
+    this.#mayJoin = mayJoin;
     this.#queue = new BatchQueue((queued) => this.#commitBatch(queued), durable);
   }
 
@@ -59,25 +67,38 @@ export class DomainCommands {
    * @throws KeyWrappingError if a key the command needs does not open; then it changed nothing
    */
   async execute(command: Command): Promise<AnyOutcome> {
+    let mayJoin = false;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const state = this.#storage.stateFor([command]);
       const decision = decide(state, command, Date.now());
+      const joins = decision.events.some(({ type }) => type === "device-joined");
+      if (joins && this.#mayJoin && !mayJoin) {
+        mayJoin = await this.#mayJoin();
+        if (!mayJoin) return this.#refused(command, { error: "RATE_LIMITED", reason: "joins by domain" }, state);
+      }
       if (!this.#canServe(decision)) await this.#prepare(decision);
       if (decision.events.length === 0) {
         this.#note(command, decision.outcome, state);
         return decision.outcome;
       }
       const migrated = this.#storage.hasTables ? null : this.#storage.migrate();
-      const outcome = await this.#enqueue(command);
+      const outcome = await this.#enqueue(command, joins);
       await migrated;
       if (outcome) return outcome;
     }
     return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "other commands came in between every time" }).outcome;
   }
 
-  #enqueue(command: Command): Promise<AnyOutcome | null> {
+  #refused(command: Command, refusal: Refusal, state: DomainState): AnyOutcome {
+    const { outcome } = refused(refusal);
+    this.#note(command, outcome, state);
+    return outcome;
+  }
+
+  /** @param joins whether its device is no member yet: members are served before strangers */
+  #enqueue(command: Command, joins: boolean): Promise<AnyOutcome | null> {
     const { promise, resolve, reject } = Promise.withResolvers<AnyOutcome | null>();
-    const accepted = this.#queue.add({ command, settle: resolve, fail: reject }, sizeOf(command));
+    const accepted = this.#queue.add({ command, settle: resolve, fail: reject }, sizeOf(command), joins);
     if (!accepted) {
       this.#statistics.refused("OVERLOADED", Date.now());
       resolve(refused({ error: "OVERLOADED", reason: "the queue is full" }).outcome);

@@ -24,8 +24,8 @@ import { UsageStatistics } from "./usage-statistics.ts";
 export type CallContext = Readonly<{
   /** The `iss` of domain tokens: this server's URL as the caller knows it. */
   issuer: string;
-  /** The caller by whom the creations of domains are counted; null if this caller's are not. */
-  creator?: string | null;
+  /** The caller's address and its network, by which creations of domains are counted; none if this caller's are not. */
+  addresses?: readonly (string | null)[];
 }>;
 
 /**
@@ -78,8 +78,8 @@ export class DomainObject extends DurableObject<Env> {
   readonly #storage: DomainStorage;
   #parts: AllParts | undefined;
   #absentUntil = 0;
-  /** Which callers may create the domain, as far as that was asked. */
-  readonly #mayCreate = new Map<string, Promise<boolean>>();
+  /** The limits that are being asked, by whose they are: many may ask at once for a domain that is not there yet. */
+  readonly #asked = new Map<string, Promise<boolean>>();
   /** The take-over under way: when a request is answered that waits for it, and when it has ended. */
   #takingOver: Readonly<{ answer: Promise<void>; end: Promise<void> }> | null = null;
   /** When the alarm goes off, as far as this instance has set it, in milliseconds since the epoch. */
@@ -103,11 +103,11 @@ export class DomainObject extends DurableObject<Env> {
     }
   }
 
-  async #execute(command: Command, { issuer, creator = null }: CallContext): Promise<Outcome<object>> {
+  async #execute(command: Command, { issuer, addresses = [] }: CallContext): Promise<Outcome<object>> {
     const { storage, commands, keyring, keyStatement, copy, config } = this.#all;
     const presence = storage.row ? "present" : await this.#presence();
     if (presence === "taking over") return takingOver();
-    const asked = presence === "absent" ? await this.#limited(command, creator) : command;
+    const asked = presence === "absent" ? await this.#limited(command, addresses) : command;
     const outcome = await commands.execute(asked);
     if (!outcome.granted) return outcome;
     const revision = storage.row?.revision ?? 0;
@@ -238,7 +238,12 @@ export class DomainObject extends DurableObject<Env> {
         feed?.announce();
       });
     };
-    const commands = new DomainCommands(storage, keyring, statistics, () => this.ctx.storage.sync(), committed);
+    const { DOMAIN_LIMIT } = this.env as Partial<Env>;
+    const commands = new DomainCommands(storage, keyring, statistics, {
+      durable: () => this.ctx.storage.sync(),
+      committed,
+      mayJoin: DOMAIN_LIMIT ? () => isWithin(DOMAIN_LIMIT, `joins ${domain}`) : null,
+    });
     const takeOver = new TakeOver(storage, this.env.DB, committed);
     const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
     if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
@@ -300,15 +305,21 @@ export class DomainObject extends DurableObject<Env> {
   }
 
   /** A command that may create the domain, with a refusal if its caller creates too many. */
-  async #limited(command: Command, creator: string | null): Promise<Command> {
-    const { CREATION_LIMIT } = this.env as Partial<Env>;
-    if (command.type !== "register" || creator === null || command.creationRefusal || !CREATION_LIMIT) return command;
-    // Many may ask at once for a domain that is not there yet: its creation counts once.
-    const asked = this.#mayCreate.get(creator) ?? mayCreate(CREATION_LIMIT, creator);
-    this.#mayCreate.set(creator, asked);
-    const allowed = await asked;
-    this.#mayCreate.delete(creator);
+  async #limited(command: Command, [address, network]: readonly (string | null)[]): Promise<Command> {
+    const { CREATION_LIMIT, NETWORK_CREATION_LIMIT } = this.env as Partial<Env>;
+    if (command.type !== "register" || command.creationRefusal) return command;
+    const allowed = (await this.#may(CREATION_LIMIT, address)) && (await this.#may(NETWORK_CREATION_LIMIT, network));
     return allowed ? command : { ...command, creationRefusal: "RATE_LIMITED" };
+  }
+
+  /** Whether a limit leaves room for one more by a caller; asked once for all who want to know at the same time. */
+  async #may(limit: RateLimit | undefined, key: string | null | undefined): Promise<boolean> {
+    if (!limit || !key) return true;
+    const asked = this.#asked.get(key) ?? isWithin(limit, key);
+    this.#asked.set(key, asked);
+    const allowed = await asked;
+    this.#asked.delete(key);
+    return allowed;
   }
 
   /** The refusal for a failure; its cause goes to the log alone. */
@@ -329,10 +340,10 @@ function takingOver(): Outcome<never> {
   return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
 }
 
-/** Whether a caller may create one more domain; it may if the limit cannot be asked. */
-async function mayCreate(limit: RateLimit, creator: string): Promise<boolean> {
+/** Whether a limit leaves room for one more; it does if it cannot be asked. */
+async function isWithin(limit: RateLimit, key: string): Promise<boolean> {
   try {
-    return (await limit.limit({ key: creator })).success;
+    return (await limit.limit({ key })).success;
   } catch (error) {
     log("warn", "a rate limit could not be asked", errorFields(error));
     return true;

@@ -12,13 +12,13 @@ import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceBody } from "../http/device-bodies.ts";
 import { execute } from "../http/domain-objects.ts";
 import { registrationFailure } from "../http/full-domain.ts";
-import { invalidRequest } from "../http/problems.ts";
+import { invalidRequest, Problem } from "../http/problems.ts";
 import { deregisterBody, registerBody } from "../http/schemas.ts";
-import { clientAddress, limited } from "../middleware/rate-limit.ts";
+import { clientAddresses, countAddress, limitedByAddress } from "../middleware/rate-limit.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
-  .post("/domains/:domain/register", limited, async (c) => {
+  .post("/domains/:domain/register", limitedByAddress, async (c) => {
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
@@ -35,7 +35,7 @@ export const devices = new Hono<AppEnv>()
       sealed,
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
-    const grant = await execute(c, domain, command, clientAddress(c)).catch((error) =>
+    const grant = await execute(c, domain, command, clientAddresses(c)).catch((error) =>
       registrationFailure(c, domain, error),
     );
     const { newMember, keyVersion, olderKeyVersions, credentials } = grant;
@@ -49,14 +49,14 @@ export const devices = new Hono<AppEnv>()
     const domain = domainName(c);
     const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
     const { machineGuid, preview } = body;
-    const { deregistered } = await execute(c, domain, {
-      type: "deregister",
-      requestId: c.get("requestId"),
-      machineGuid,
-      auth,
-      preview,
-      proof,
+    const command = {
+      ...({ type: "deregister", requestId: c.get("requestId"), machineGuid, auth, preview, proof } as const),
       idempotencyKey: idempotencyKey(c, proof),
+    };
+    const { deregistered } = await execute(c, domain, command).catch(async (error) => {
+      // A member can always leave. Whoever is none has the attempt counted.
+      if (error instanceof Problem) await countAddress(c);
+      throw error;
     });
     return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
   });

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { type AppEnv, domainName } from "../http/context.ts";
 import { read } from "../http/domain-objects.ts";
-import { limited } from "../middleware/rate-limit.ts";
+import { limitedReads } from "../middleware/rate-limit.ts";
 
 /** A domain as anybody may read it. Never creates one. */
-export const domain = new Hono<AppEnv>().get("/domains/:domain", limited, async (c) => {
+export const domain = new Hono<AppEnv>().get("/domains/:domain", limitedReads, async (c) => {
   const overview = await read(c, domainName(c), "overview");
   const { domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion } = overview;
   return c.json({ domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion });

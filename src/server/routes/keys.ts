@@ -5,11 +5,11 @@ import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
 import { historyQuery, keysQuery, rolloverQuery } from "../http/schemas.ts";
-import { limited } from "../middleware/rate-limit.ts";
+import { limitedReads } from "../middleware/rate-limit.ts";
 
 /** A domain's keys as anybody may have them: the public ones, and sealed ones for those who hold a newer one. */
 export const keys = new Hono<AppEnv>()
-  .get("/domains/:domain/keys", limited, etag(), async (c) => {
+  .get("/domains/:domain/keys", limitedReads, etag(), async (c) => {
     const { before = null, version, kid } = queryOf(c, keysQuery);
     const one = version === undefined ? (kid === undefined ? null : { kid }) : { version };
     const { keys, lostUpTo, currentKeyVersion, statement } = await keySet(c, domainName(c), one ?? { before });
@@ -24,7 +24,7 @@ export const keys = new Hono<AppEnv>()
       ...(!one && older.from <= older.to ? { olderKeyVersions: older } : {}),
     });
   })
-  .get("/domains/:domain/keys/:keyVersion/history", limited, async (c) => {
+  .get("/domains/:domain/keys/:keyVersion/history", limitedReads, async (c) => {
     const domain = domainName(c);
     const path = { keyVersion: c.req.param("keyVersion") };
     const { keyVersion, before = keyVersion } = queryOf(c, historyQuery, path);
@@ -35,7 +35,7 @@ export const keys = new Hono<AppEnv>()
     if (page.body === null) return c.body(null, 304, headers);
     return c.body(page.body, 200, { ...headers, "content-type": "application/json" });
   })
-  .post("/domains/:domain/rollover", limited, async (c) => {
+  .post("/domains/:domain/rollover", limitedReads, async (c) => {
     const domain = domainName(c);
     const query = queryOf(c, rolloverQuery);
     const command = { type: "due-rollover", requestId: c.get("requestId") } as const;
