@@ -18,6 +18,7 @@ export const SERVERS = {
   staleCommits: "test/model/broken/stale-commits.ts",
   historyOfRetired: "test/model/broken/history-of-retired.ts",
   historyOfItself: "test/model/broken/history-of-itself.ts",
+  historyOfWrongKeys: "test/model/broken/history-of-wrong-keys.ts",
   evictionsWait: "test/model/broken/evictions-wait.ts",
   repeatsDone: "test/model/broken/repeats-done.ts",
   latePartsApplied: "test/model/broken/late-parts.ts",
@@ -33,6 +34,7 @@ export const BROKEN = {
   limitOffByOne: "that is full one device early",
   historyOfRetired: "whose history has retired keys",
   historyOfItself: "whose history has the key it is sealed to",
+  historyOfWrongKeys: "whose history has private keys that open nothing",
   evictionsWait: "whose evictions wait for the interval like leaves",
   rolloverForgotten: "that forgets the rollover",
 } as const satisfies Partial<Record<keyof typeof SERVERS, string>>;

@@ -10,6 +10,7 @@ import {
   jwtVerify,
 } from "jose";
 import type { DomainClient, SealedPage } from "./domain-client.ts";
+import { currentVersions } from "./rollover-rules.ts";
 import type { ModelServer } from "./server.ts";
 
 const SECRET = new TextEncoder().encode("what only members may read");
@@ -21,20 +22,22 @@ type PublishedKey = JWK & Readonly<{ key_version: number }>;
 /** What a domain's credentials are held to: what the server publishes. */
 type Published = Readonly<{ authority: JSONWebKeySet; keys: ReadonlyMap<number, PublishedKey> }>;
 
-/** What was tried, and in words, what of it was wrong. */
+/** How many keys of the history were opened, and in words, what was wrong. */
 type Trial = Readonly<{ opened: number; found: readonly string[] }>;
+
+/** Of how many of the newest keys that devices hold the history is asked for. */
+const HISTORIES_ASKED = 3;
 
 /**
  * What is wrong with what a domain ever returned. Each token and statement must verify against the authority's published
- * keys, and each private key must open what is encrypted to the domain's published key of its version. So must those
+ * keys; a statement must be right for its revision, going by the log. Each private key must open what is encrypted to the domain's published key of its version. So must those
  * sealed in the history; a page must open with the key that it is sealed to, as far as a device was given that.
- *
- * @returns also how many pages of the history were opened
  */
-export async function tryCredentials({ origin }: ModelServer, client: DomainClient): Promise<Trial> {
+export async function tryCredentials({ origin, objects }: ModelServer, client: DomainClient): Promise<Trial> {
   const { domain, credentials, statements, pages } = client;
   if (credentials.size + statements.size + pages.size === 0) return { opened: 0, found: [] };
   const published = await publishedBy(origin, domain);
+  const { log } = objects.domain(domain);
   const verify = async (jws: string, typ: string): Promise<JWTPayload> => {
     const options = { issuer: origin, subject: domain, typ };
     return (await jwtVerify(jws, createLocalJWKSet(published.authority), options)).payload;
@@ -59,20 +62,23 @@ export async function tryCredentials({ origin }: ModelServer, client: DomainClie
   }
   for (const [statement, current] of statements) {
     await attempt(`the statement of version ${current}`, async () => {
-      const { key_version, cnf } = await verify(statement, "domain-key-statement+jwt");
+      const { key_version, revision, cnf } = await verify(statement, "domain-key-statement+jwt");
+      const right = currentVersions(log, Number(revision));
+      if (!right.has(current)) throw new Error(`at revision ${revision} there was version ${[...right]}`);
       if (key_version !== current) throw new Error(`it states version ${key_version}`);
       const stated = (cnf as { jwk: JWK } | undefined)?.jwk.kid;
       const kid = current === null ? undefined : publishedKey(published, current).kid;
       if (stated !== kid) throw new Error("it states another key");
     });
   }
-  // The newest first: what they hold may open others.
-  const sealed = [...pages.values()].sort((a, b) => b.keyVersion - a.keyVersion);
+  const newest = [...held.keys()].sort((a, b) => b - a).slice(0, HISTORIES_ASKED);
+  const asked = await Promise.all(
+    newest.map((version) => json<SealedPage>(`${origin}/domains/${domain}/keys/${version}/history`)),
+  );
   let opened = 0;
-  for (const page of sealed) {
+  for (const page of [...pages.values(), ...asked]) {
     const key = held.get(page.keyVersion);
     if (!key) continue;
-    opened++;
     await attempt(`a page of the history of version ${page.keyVersion}`, async () => {
       const privateKeys = await unsealed(page, key);
       const given = privateKeys.map((privateKey) => privateKey.key_version);
@@ -80,6 +86,7 @@ export async function tryCredentials({ origin }: ModelServer, client: DomainClie
       if (given.join() !== listed.join()) throw new Error(`it lists ${listed}, and holds ${given}`);
       for (const [index, { keyVersion, token }] of page.credentials.entries()) {
         await take(keyVersion, token, privateKeys[index] as JWK);
+        opened++;
       }
     });
   }

@@ -84,12 +84,16 @@ export class DomainClient {
       machineGuid: "device" in of ? (this.machineGuids[of.device] as string) : "",
       idempotencyKey: (key: number) => this.#idempotencyKey(key),
     };
+    const keep = {
+      credentials: (credentials: readonly Credential[]) => this.#keep(credentials),
+      statement: (statement: string, keyVersion: number) => this.statements.set(statement, keyVersion),
+    };
     const context = { issuer: this.#server.origin };
     const asked = { domain: this.domain, command: doorCommand(of, names), context, times: TIMES_AT_ONCE };
     const raw = await orLost(this.#throughDoor(door, asked));
     const outcomes: readonly DoorOutcome[] = raw === null ? Array(TIMES_AT_ONCE).fill(null) : JSON.parse(raw.body);
     return outcomes.map((outcome) => {
-      const answer = doorAnswer(of, outcome, (credentials) => this.#keep(credentials));
+      const answer = doorAnswer(of, outcome, keep);
       return { requestId, answer: answer?.status === 503 ? null : answer };
     });
   }
@@ -131,7 +135,7 @@ export class DomainClient {
       case "rollover":
         return body("POST", `${admin}/rollover`, this.#operator, { when: ask.when });
       case "due-rollover":
-        return connection.ask("POST", `${device}/rollover`, { "content-length": "0" });
+        return connection.ask("POST", `${device}/rollover?statement=true`, { "content-length": "0" });
       case "retire":
         return body("PUT", `${admin}/retired-keys`, this.#operator, { upTo: ask.upTo });
       case "evict":
@@ -172,6 +176,7 @@ export class DomainClient {
         };
       }
       case "due-rollover":
+        this.statements.set(content.statement, content.keyVersion);
         return { status, keyVersion: content.keyVersion };
       case "deregister":
         return { status, deregistered: content.deregistered };

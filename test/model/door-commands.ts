@@ -64,29 +64,29 @@ export function doorCommand(change: Change, { requestId, machineGuid, idempotenc
   }
 }
 
-/**
- * What an outcome says, in the words of the model.
- *
- * @param keep takes the credentials in, and says their versions
- */
-export function doorAnswer(
-  { ask }: Change,
-  outcome: DoorOutcome,
-  keep: (credentials: readonly Credential[]) => number[],
-): Answer | null {
+/** Takes in what outcomes bring. */
+type Keep = Readonly<{
+  /** @returns their versions */
+  credentials: (credentials: readonly Credential[]) => number[];
+  statement: (statement: string, keyVersion: number) => void;
+}>;
+
+/** What an outcome says, in the words of the model. */
+export function doorAnswer({ ask }: Change, outcome: DoorOutcome, keep: Keep): Answer | null {
   if (outcome === null) return null;
   if (!outcome.granted) {
     const { error } = outcome.refusal;
     return { status: STATUSES[error] ?? 500, error };
   }
-  const { created, newMember, keyVersion, credentials, olderKeyVersions, deregistered, evicted, banned } =
-    outcome.grant as Grant;
+  const { created, newMember, keyVersion, credentials, olderKeyVersions, ...rest } = outcome.grant as Grant;
+  const { statement, deregistered, evicted, banned } = rest;
   switch (ask) {
     case "register": {
-      const listed = { credentials: keep(JSON.parse(credentials)), ...older(olderKeyVersions) };
+      const listed = { credentials: keep.credentials(JSON.parse(credentials)), ...older(olderKeyVersions) };
       return { status: newMember ? 201 : 200, newMember, keyVersion, ...listed };
     }
     case "due-rollover":
+      keep.statement(statement, keyVersion);
       return { status: 200, keyVersion };
     case "deregister":
       return { status: 200, deregistered };
@@ -105,6 +105,7 @@ type Grant = Readonly<{
   keyVersion: number;
   credentials: string;
   olderKeyVersions?: Versions;
+  statement: string;
   deregistered: boolean;
   evicted: boolean;
   banned: boolean;

@@ -66,5 +66,5 @@ export async function tryHistories(
   };
   await Promise.all(Array.from({ length: DOMAINS_AT_ONCE }, (_, index) => oneAfterTheOther(index)));
   if (broke.length === 0) broke.push(...(await uncopied(server)));
-  return { tried, broke, figures: `${asked} requests, ${opened} pages of the history opened, seed ${seed}` };
+  return { tried, broke, figures: `${asked} requests, ${opened} keys of the history opened, seed ${seed}` };
 }

@@ -15,8 +15,13 @@ export type Call = Readonly<{
   requestId: string | null;
 }>;
 
-/** What is asked when all is over: what was acknowledged must be there. */
-const LOOKS: readonly Ask[] = [{ ask: "overview" }, { ask: "members" }];
+/** What is asked when all is over: what was acknowledged must be there, and what is retired must not be handed out. */
+const LOOKS: readonly Ask[] = [
+  { ask: "overview" },
+  { ask: "members" },
+  { ask: "history", keyVersion: 2, before: null },
+  { ask: "history", keyVersion: 4, before: null },
+];
 
 /** What the clients of one domain asked, and what they were told. */
 export type History = Readonly<{

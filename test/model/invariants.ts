@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import type { JWK } from "jose";
-import type { LogChange } from "../../src/domain/log-entry.ts";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
 import type { Call, History } from "./history.ts";
 import type { DomainRows, LogRow, ObjectFiles } from "./object-files.ts";
 import type { Answer, Change } from "./requests.ts";
+import { RolloverRules } from "./rollover-rules.ts";
 import type { Row } from "./sqlite-file.ts";
 
 /** What of a domain's rows contradicts itself. It must hold of every domain, whatever was asked of it. */
@@ -41,47 +41,6 @@ export function contradictions(rows: DomainRows): readonly string[] {
   const isInTime = !isRequired || info.rollover_not_before === notBefore;
   demand(isInTime, `a rollover is due at ${notBefore}, not ${info.rollover_not_before}`);
   return found;
-}
-
-/** Whether a rollover is required, and from when on it is due, going by the log. */
-class RolloverRules {
-  isRequired = true;
-  /** In milliseconds since the Unix epoch, as are all times. */
-  notBefore = 0;
-  keyMadeAt = 0;
-  #intervalMilliseconds = 0;
-
-  /** Whether a registration at a time makes a key. */
-  isDue(time: number): boolean {
-    return this.isRequired && time >= this.notBefore;
-  }
-
-  get #postponed(): number {
-    return this.keyMadeAt + this.#intervalMilliseconds;
-  }
-
-  take({ type, settings }: LogChange, time: number): void {
-    switch (type) {
-      case "device-left":
-        if (!this.isRequired) this.notBefore = this.#postponed;
-        this.isRequired = true;
-        break;
-      case "device-evicted":
-      case "rollover-required":
-        this.isRequired = true;
-        this.notBefore = 0;
-        break;
-      case "key-made":
-        this.isRequired = false;
-        this.keyMadeAt = time;
-        break;
-      case "settings-changed": {
-        const { rolloverIntervalSeconds } = settings as { rolloverIntervalSeconds: number | null };
-        this.#intervalMilliseconds = (rolloverIntervalSeconds ?? 0) * 1_000;
-        this.notBefore = Math.min(this.notBefore, this.#postponed);
-      }
-    }
-  }
 }
 
 /** What happened in an order it must not happen in. */
@@ -266,6 +225,9 @@ function settingsOf(info: Row) {
     deviceKeyRequired: info.device_key_required === 1,
     rolloverIntervalSeconds: info.rollover_interval_seconds,
     retireAfterDays: info.retire_after_days,
+    maxMembershipPerSubject: info.max_membership_per_subject,
+    memberIdleDays: info.member_idle_days,
+    deleteAfterEmptyDays: info.delete_after_empty_days,
   };
 }
 

@@ -48,7 +48,7 @@ export async function tryKills(server: ModelServer, kills: number, seed: number)
     broke.push(...contradictions(server.objects.domain(domain)).map((each) => `${domain}: ${each}`));
   }
   if (broke.length === 0) broke.push(...(await uncopied(server)));
-  const figures = `${asked} requests, ${lost} of them without an answer, ${opened} pages of the history opened`;
+  const figures = `${asked} requests, ${lost} of them without an answer, ${opened} keys of the history opened`;
   return { tried, broke, figures: `${figures}, seed ${seed}` };
 }
 

@@ -137,6 +137,8 @@ function newestOf(versions: readonly number[], most: number) {
 
 /** What becomes of a request with an id: if it changed something before, it is answered as then and changes nothing. */
 function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome {
+  // It speaks of the present each time: there is nothing to be done twice.
+  if (of.ask === "due-rollover") return carryOut(domain, of);
   const record = new Map(domain.records).get(request);
   if (record === undefined) {
     const { after, answer } = carryOut(domain, of);

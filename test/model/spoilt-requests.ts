@@ -90,6 +90,7 @@ const QUERY_NAMES = [
   "before",
   "version",
   "kid",
+  "statement",
   "x",
   "limit[]",
   "%",

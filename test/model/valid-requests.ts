@@ -74,6 +74,7 @@ export async function validRequests(server: ModelServer, generation: number): Pr
       json("POST", `${path}/register`, { machineGuid: other, encryptionKey: { ...sealTo, use: "enc" } }),
       json("POST", `${path}/register`, { machineGuid: other, credentials: "newest" }),
       json("POST", `${path}/rollover`, {}),
+      { ...json("POST", `${path}/rollover`, {}), query: "?statement=true" },
       json("POST", `${path}/register`, { machineGuid: crypto.randomUUID() }, { authorization: `Bearer ${studio}` }),
       json("POST", `${path}/deregister`, { machineGuid: third, preview: true }, { authorization: `Bearer ${forged}` }),
       json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${generation}-${index}` }),

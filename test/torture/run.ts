@@ -51,7 +51,7 @@ const code = await build(...(Object.keys(SERVERS) as ServerName[]));
 const rows: Row[] = [];
 const scanned = { lines: 0, secrets: [] as string[] };
 
-await part("histories of 30 requests from 8 clients", "real", (server) => tryHistories(server, histories, seed));
+await part("histories of 32 requests from 8 clients", "real", (server) => tryHistories(server, histories, seed));
 await part(
   "the same, with the domain's object lost now and then",
   "real",

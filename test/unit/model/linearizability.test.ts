@@ -268,6 +268,24 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
       ],
     ],
     [
+      "a due rollover that is sent again under its id after another device left",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, leave(1), LEFT],
+        [4, 5, again(0, { ask: "due-rollover" }), { status: 200, keyVersion: 2 }],
+        [6, 7, again(0, { ask: "due-rollover" }), { status: 200, keyVersion: 2 }],
+        [8, 9, register(1), joined(2, [1, 2])],
+        [10, 11, leave(1), LEFT],
+        [12, 13, again(0, { ask: "due-rollover" }), { status: 200, keyVersion: 3 }],
+        [14, 15, { ask: "keys", before: null }, { status: 200, keys: { versions: [1, 2, 3], current: 3 } }],
+      ],
+      [
+        [3, { status: 200, keyVersion: 3 }],
+        [6, { status: 200, keyVersion: 2 }],
+        [7, { status: 200, keys: { versions: [1, 2], current: null } }],
+      ],
+    ],
+    [
       "an interval that is taken back while a rollover is postponed, and one that comes when it is due",
       [
         [0, 1, { ask: "replace-settings", settings: { rolloverIntervalSeconds: 60_000 } }, POSTPONING],
