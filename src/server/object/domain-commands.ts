@@ -5,6 +5,7 @@ import { dayOf } from "../../domain/evolve.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
 import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
 import { BatchQueue } from "./batch-queue.ts";
+import type { JoinLimit } from "./join-limit.ts";
 import type { Keyring, SpareKey, VersionRange } from "./keyring.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import type { UsageStatistics } from "./usage-statistics.ts";
@@ -23,8 +24,8 @@ type Surroundings = Readonly<{
   durable: () => Promise<void>;
   /** Called in the transaction of each commit: what it throws undoes the commit. */
   committed: (now: number) => void;
-  /** Whether one more device may join now; counts it. Null if any may. */
-  mayJoin: (() => Promise<boolean>) | null;
+  /** Null if any number of devices may join. */
+  joinLimit: JoinLimit | null;
 }>;
 
 /** How often a command is set aside before its device is asked to come again. */
@@ -44,20 +45,20 @@ export class DomainCommands {
   readonly #keyring: Keyring;
   readonly #statistics: UsageStatistics;
   readonly #committed: (now: number) => void;
-  readonly #mayJoin: (() => Promise<boolean>) | null;
+  readonly #joinLimit: JoinLimit | null;
   readonly #queue: BatchQueue<Queued>;
 
   constructor(
     storage: DomainStorage,
     keyring: Keyring,
     statistics: UsageStatistics,
-    { durable, committed, mayJoin }: Surroundings,
+    { durable, committed, joinLimit }: Surroundings,
   ) {
     this.#storage = storage;
     this.#keyring = keyring;
     this.#statistics = statistics;
     this.#committed = committed;
-    this.#mayJoin = mayJoin;
+    this.#joinLimit = joinLimit;
     this.#queue = new BatchQueue((queued) => this.#commitBatch(queued), durable);
   }
 
@@ -72,8 +73,9 @@ export class DomainCommands {
       const state = this.#storage.stateFor([command]);
       const decision = decide(state, command, Date.now());
       const joins = decision.events.some(({ type }) => type === "device-joined");
-      if (joins && this.#mayJoin && !mayJoin) {
-        mayJoin = await this.#mayJoin();
+      if (joins && this.#joinLimit && !mayJoin) {
+        const answer = this.#joinLimit.mayJoin();
+        mayJoin = typeof answer === "boolean" ? answer : await answer;
         if (!mayJoin) return this.#refused(command, { error: "RATE_LIMITED", reason: "joins by domain" }, state);
       }
       if (!this.#canServe(decision)) await this.#prepare(decision);

@@ -10,6 +10,7 @@ import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
 import { credentialRange, DomainCommands } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
+import { JoinLimit } from "./join-limit.ts";
 import { type HistoryPage, type HistoryPlace, KeyHistory } from "./key-history.ts";
 import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
 import { KeyStatement } from "./key-statement.ts";
@@ -242,7 +243,7 @@ export class DomainObject extends DurableObject<Env> {
     const commands = new DomainCommands(storage, keyring, statistics, {
       durable: () => this.ctx.storage.sync(),
       committed,
-      mayJoin: DOMAIN_LIMIT ? () => isWithin(DOMAIN_LIMIT, `joins ${domain}`) : null,
+      joinLimit: DOMAIN_LIMIT ? new JoinLimit(() => isWithin(DOMAIN_LIMIT, `joins ${domain}`)) : null,
     });
     const takeOver = new TakeOver(storage, this.env.DB, committed);
     const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
