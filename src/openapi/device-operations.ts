@@ -87,7 +87,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
           left: ANSWER.left,
           previewed: ANSWER.previewed,
         }),
-        ...problemAnswers(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED"),
+        ...problemAnswers(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED", "RATE_LIMITED"),
       },
     },
   },

@@ -71,6 +71,17 @@ describe("a batch queue", () => {
     await settle();
   });
 
+  it("leaves as large a part of itself to others while commits are slow", async () => {
+    const { queue, add, settle } = heldQueue();
+    add(1);
+    await pass(MAX_COMMIT_MILLISECONDS / 2);
+    let accepted = 1;
+    while (queue.add(-1, 1, true)) accepted++;
+    expect(add(MAX_ITEMS)).toBe((accepted / MINOR_SHARE) * (1 - MINOR_SHARE));
+    await pass(LAST_BATCH_MILLISECONDS);
+    await settle();
+  });
+
   it("commits items together that come while a commit is not durable, as soon as it is", async () => {
     const { add, settle, batches, sizes } = heldQueue();
     add(21);

@@ -1,6 +1,11 @@
+import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { newDomain, newGuid, ORIGIN, rows } from "./client.ts";
-import { execute, joins, objectOf, setEnvironment } from "./objects.ts";
+import type { Outcome } from "../../src/domain/types.ts";
+import { mintToken } from "../support/issuers.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
+import { askWith, limitOf, registerWith } from "./environments.ts";
+import { faultyDatabase } from "./faulty-database.ts";
+import { execute, gist, joins, objectOf, setEnvironment } from "./objects.ts";
 
 /** What a domain's object makes of a device that would create the domain, under a limit of its own. */
 async function create(domain: string, limit: () => Promise<{ success: boolean }>) {
@@ -51,5 +56,81 @@ describe("the limit of creations", () => {
     await objectOf(domain).execute(joins(newGuid()), context);
     expect(asked).toHaveLength(1);
     expect((await execute(domain, joins(newGuid()))).granted).toBe(true);
+  });
+});
+
+describe("the creation of domains", () => {
+  it("is open to anybody by default", async () => {
+    expect((await registerWith({}, newDomain())).status).toBe(201);
+  });
+
+  it("may need a token of a trusted issuer, joining what exists does not", async () => {
+    const [vars, domain] = [{ DOMAIN_CREATION: "authenticated" }, newDomain()];
+    const refused = await registerWith(vars, domain);
+    expect(refused).toMatchObject({ status: 401, body: { error: "DOM_AUTHENTICATION_REQUIRED", code: 503 } });
+    expect((await rows(domain)).info).toBeUndefined();
+    const token = await mintToken("studio", env.TEST_ISSUER_KEYS.studio);
+    expect((await registerWith(vars, domain, { authorization: `Bearer ${token}` })).status).toBe(201);
+    expect((await registerWith(vars, domain)).status).toBe(201);
+  });
+
+  it("may be the operators' alone", async () => {
+    const [vars, domain] = [{ DOMAIN_CREATION: "operators" }, newDomain()];
+    expect(await registerWith(vars, domain)).toMatchObject({ status: 404, body: { error: "DOMAIN_NOT_FOUND" } });
+    expect((await rows(domain)).info).toBeUndefined();
+    expect((await askWith(vars, "PUT", `/admin/domains/${domain}`, {}, asAdmin)).status).toBe(201);
+    expect((await registerWith(vars, domain)).status).toBe(201);
+  });
+});
+
+describe("the creation of domains by one client", () => {
+  /** Joins on behalf of a client, in a domain whose creations are counted. */
+  const joinBy = async (domain: string, creator: string | null) =>
+    gist(
+      (await objectOf(domain).execute(joins(newGuid()), { issuer: ORIGIN, addresses: [creator] })) as Outcome<object>,
+    );
+  const IN = expect.objectContaining({ newMember: true });
+
+  it("is counted when it happens, once for each, and joining what exists is not", async () => {
+    const { counts, limit } = limitOf(1);
+    // It is asked over the network.
+    const CREATION_LIMIT = { limit: (by: { key: string }) => scheduler.wait(5).then(() => limit(by)) };
+    const [one, other, crowd] = [newDomain(), newDomain(), 20];
+    // All learn at the same moment that there is no such domain: the database is asked once for all of them.
+    let asked = 0;
+    const DB = faultyDatabase(env.DB, (_, run) => {
+      asked++;
+      return run();
+    });
+    await setEnvironment(one, { CREATION_LIMIT, DB });
+    await setEnvironment(other, { CREATION_LIMIT });
+    const first = await Promise.all(Array.from({ length: crowd }, () => joinBy(one, "192.0.2.1")));
+    expect(first).toEqual(first.map(() => IN));
+    expect([...counts]).toEqual([["192.0.2.1", 1]]);
+    expect(asked).toBe(1);
+
+    expect(await joinBy(other, "192.0.2.1")).toBe("RATE_LIMITED");
+    expect((await rows(other)).info).toBeUndefined();
+    expect(await joinBy(other, null)).toEqual(IN);
+    expect(await joinBy(other, "192.0.2.1")).toEqual(IN);
+    expect([...counts]).toEqual([["192.0.2.1", 2]]);
+  });
+
+  it("is counted for an IPv6 /48 as a whole, too", async () => {
+    const [CREATION_LIMIT, NETWORK_CREATION_LIMIT] = [limitOf(3), limitOf(5)];
+    const outcomes = [];
+    for (let subnet = 0; subnet < 8; subnet++) {
+      const domain = newDomain();
+      await setEnvironment(domain, { CREATION_LIMIT, NETWORK_CREATION_LIMIT });
+      const context = { issuer: ORIGIN, addresses: [`2001:db8:7:${subnet}`, "2001:db8:7::/48"] };
+      outcomes.push(gist((await objectOf(domain).execute(joins(newGuid()), context)) as Outcome<object>));
+    }
+    expect(outcomes).toEqual([...Array(5).fill(IN), ...Array(3).fill("RATE_LIMITED")]);
+  });
+
+  it("is let through while its limit cannot be asked", async () => {
+    const domain = newDomain();
+    await setEnvironment(domain, { CREATION_LIMIT: { limit: () => Promise.reject(new Error("away")) } });
+    expect(await joinBy(domain, "192.0.2.1")).toEqual(IN);
   });
 });

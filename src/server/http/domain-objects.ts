@@ -34,9 +34,9 @@ export async function execute<C extends Command>(
   c: Context<AppEnv>,
   domain: string,
   command: C,
-  addresses: CallContext["addresses"] = [],
+  caller: Omit<CallContext, "issuer"> = {},
 ): Promise<GrantFrom<C["type"]>> {
-  const context = { issuer: serverUrl(c), addresses };
+  const context = { issuer: serverUrl(c), ...caller };
   return granted(await callObject(c.env, domain, (object) => object.execute(command, context)));
 }
 

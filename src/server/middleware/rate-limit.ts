@@ -9,13 +9,15 @@ import { errorFields, log } from "../log.ts";
  * else anything.
  */
 export const limitedByAddress = createMiddleware<AppEnv>(async (c, next) => {
-  await countAddress(c);
+  const excess = await addressExcess(c);
+  if (excess) throw excess;
   await next();
 });
 
 /** Lets through as many reads as one client address may make, and as are served of one domain. */
 export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
-  await countAddress(c);
+  const excess = await addressExcess(c);
+  if (excess) throw excess;
   const { DOMAIN_LIMIT } = c.env as Partial<Env>;
   // A budget of its own: joins, which the domain's object counts, cannot spend it.
   if (!(await within(DOMAIN_LIMIT, `reads ${domainName(c)}`)))
@@ -23,16 +25,17 @@ export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** Counts a request against its client address. @throws Problem `RATE_LIMITED` */
-export async function countAddress(c: Context<AppEnv>): Promise<void> {
+/** Counts a request against its client address. @returns the refusal if it is one too many */
+export async function addressExcess(c: Context<AppEnv>): Promise<Problem | null> {
   const { ADDRESS_LIMIT, NETWORK_LIMIT } = c.env as Partial<Env>;
   const [address, network] = clientAddresses(c);
-  if (!(await within(ADDRESS_LIMIT, address))) throw new Problem("RATE_LIMITED", { reason: "by address" });
-  if (!(await within(NETWORK_LIMIT, network))) throw new Problem("RATE_LIMITED", { reason: "by network" });
+  if (!(await within(ADDRESS_LIMIT, address))) return new Problem("RATE_LIMITED", { reason: "by address" });
+  if (!(await within(NETWORK_LIMIT, network))) return new Problem("RATE_LIMITED", { reason: "by network" });
+  return null;
 }
 
 /**
- * What stands for a client's address where requests are counted, and for the network around it, which has a limit some times
+ * What stands for a client's address where requests are counted, and for the network around it, which has a limit 16 times
  * as high. One subscriber has all of an IPv6 /64, and may have a /48. Null for this very machine, where local clients and
  * tests are, and for the network of an IPv4 address.
  */

@@ -59,7 +59,8 @@ export class BatchQueue<Item> {
    */
   add(item: Item, bytes: number, isMinor = false): boolean {
     const share = isMinor ? MINOR_SHARE : 1;
-    if (this.#items >= share * MAX_ITEMS || this.#bytes + bytes > share * MAX_BYTES || this.#isStalled()) return false;
+    if (this.#items >= share * MAX_ITEMS || this.#bytes + bytes > share * MAX_BYTES) return false;
+    if (this.#isStalled(share)) return false;
     this.#items++;
     this.#bytes += bytes;
     this.#waiting.push({ item, bytes });
@@ -70,13 +71,13 @@ export class BatchQueue<Item> {
   }
 
   /** Whether another item would wait too long, by how the commits before it are doing. */
-  #isStalled(): boolean {
+  #isStalled(share: number): boolean {
     const [oldest] = this.#commits;
     if (oldest === undefined) return false;
     const age = Date.now() - oldest.since;
     if (age <= SLOW_COMMIT_MILLISECONDS) return false;
     this.#forgetOld();
-    return age > MAX_COMMIT_MILLISECONDS || this.#items >= Math.max(MAX_EXPECTED, this.#itemsLately);
+    return age > MAX_COMMIT_MILLISECONDS || this.#items >= share * Math.max(MAX_EXPECTED, this.#itemsLately);
   }
 
   #forgetOld(): void {

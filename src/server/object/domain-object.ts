@@ -27,6 +27,8 @@ export type CallContext = Readonly<{
   issuer: string;
   /** The caller's address and its network, by which creations of domains are counted; none if this caller's are not. */
   addresses?: readonly (string | null)[];
+  /** Whether the caller's address is over its limit: then D1 is not asked whether it knows the domain. */
+  isOverLimit?: boolean;
 }>;
 
 /**
@@ -104,8 +106,9 @@ export class DomainObject extends DurableObject<Env> {
     }
   }
 
-  async #execute(command: Command, { issuer, addresses = [] }: CallContext): Promise<Outcome<object>> {
+  async #execute(command: Command, { issuer, addresses = [], isOverLimit }: CallContext): Promise<Outcome<object>> {
     const { storage, commands, keyring, keyStatement, copy, config } = this.#all;
+    if (isOverLimit && !storage.row) return refused({ error: "RATE_LIMITED", reason: "unknown domain" }).outcome;
     const presence = storage.row ? "present" : await this.#presence();
     if (presence === "taking over") return takingOver();
     const asked = presence === "absent" ? await this.#limited(command, addresses) : command;

@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { JWK } from "jose";
+import type { Deregistration } from "../../domain/deregistration.ts";
 import type { DomainError } from "../../domain/errors.ts";
 import type { Registration } from "../../domain/registration.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
@@ -14,7 +15,7 @@ import { execute } from "../http/domain-objects.ts";
 import { registrationFailure } from "../http/full-domain.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
 import { deregisterBody, registerBody } from "../http/schemas.ts";
-import { clientAddresses, countAddress, limitedByAddress } from "../middleware/rate-limit.ts";
+import { addressExcess, clientAddresses, limitedByAddress } from "../middleware/rate-limit.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
@@ -35,7 +36,7 @@ export const devices = new Hono<AppEnv>()
       sealed,
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
-    const grant = await execute(c, domain, command, clientAddresses(c)).catch((error) =>
+    const grant = await execute(c, domain, command, { addresses: clientAddresses(c) }).catch((error) =>
       registrationFailure(c, domain, error),
     );
     const { newMember, keyVersion, olderKeyVersions, credentials } = grant;
@@ -46,20 +47,29 @@ export const devices = new Hono<AppEnv>()
     return c.body(answer, newMember ? 201 : 200, { "content-type": "application/json" });
   })
   .post("/domains/:domain/deregister", async (c) => {
-    const domain = domainName(c);
-    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
-    const { machineGuid, preview } = body;
-    const command = {
-      ...({ type: "deregister", requestId: c.get("requestId"), machineGuid, auth, preview, proof } as const),
-      idempotencyKey: idempotencyKey(c, proof),
-    };
-    const { deregistered } = await execute(c, domain, command).catch(async (error) => {
-      // A member can always leave. Whoever is none has the attempt counted.
-      if (error instanceof Problem) await countAddress(c);
-      throw error;
+    const excess = await addressExcess(c);
+    // A member can always leave. Over the limit, nobody else is told anything.
+    return deregister(c, excess !== null).catch((error) => {
+      throw excess && error instanceof Problem ? excess : error;
     });
-    return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
   });
+
+async function deregister(c: Context<AppEnv>, isOverLimit: boolean): Promise<Response> {
+  const domain = domainName(c);
+  const [{ body, proof }, auth] = await Promise.all([deviceBody(c, deregisterBody), authEvidence(c)]);
+  const { machineGuid, preview } = body;
+  const command: Deregistration = {
+    type: "deregister",
+    requestId: c.get("requestId"),
+    machineGuid,
+    auth,
+    preview,
+    proof,
+    idempotencyKey: idempotencyKey(c, proof),
+  };
+  const { deregistered } = await execute(c, domain, command, { isOverLimit });
+  return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
+}
 
 /** A key to seal to. @throws Problem `INVALID_REQUEST` if nothing can be sealed to it */
 async function sealingKey(jwk: SealingKey): Promise<CryptoKey> {
