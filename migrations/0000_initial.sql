@@ -1,3 +1,12 @@
+CREATE TABLE `deleted_domains` (
+	`domain` text PRIMARY KEY NOT NULL,
+	`key_version` integer NOT NULL,
+	`revision` integer NOT NULL,
+	`member_count` integer NOT NULL,
+	`deleted_at` integer NOT NULL,
+	`deleted_by` text NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
 CREATE TABLE `domain_bans` (
 	`domain` text NOT NULL,
 	`machine_guid` text NOT NULL,

@@ -12,6 +12,17 @@ CREATE TABLE `domain_bans` (
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `domain_bans_by_device_key` ON `domain_bans` (`device_key_thumbprint`);--> statement-breakpoint
+CREATE TABLE `domain_deletion` (
+	`domain` text PRIMARY KEY NOT NULL,
+	`key_version` integer NOT NULL,
+	`revision` integer NOT NULL,
+	`member_count` integer NOT NULL,
+	`deleted_at` integer NOT NULL,
+	`deleted_by` text NOT NULL,
+	`request_id` text NOT NULL,
+	`is_owed` integer NOT NULL
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
 CREATE TABLE `domain_keys` (
 	`key_version` integer PRIMARY KEY NOT NULL,
 	`public_jwk` text NOT NULL,

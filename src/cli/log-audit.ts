@@ -60,7 +60,13 @@ export class LogAudit {
 
   /** Takes the next entry. */
   add(entry: DownloadedEntry): void {
-    if (entry.changes[0]?.type === "domain-taken-over") this.#beginAt(entry);
+    const [first] = entry.changes;
+    if (first?.type === "domain-taken-over") this.#beginAt(entry, "the domain was taken over from the database");
+    // A name that was used before: revisions go on above those of the domain that was deleted.
+    if (first?.type === "domain-created" && entry.revision > 1) {
+      this.#beginAt(entry, "a deleted domain was created again");
+      this.#isWhole = true;
+    }
     const expected = this.#revision + 1;
     const { hash, ...hashedPart } = entry;
     if (entry.revision > expected) {
@@ -84,10 +90,10 @@ export class LogAudit {
     this.#hashes.set(entry.revision, hash);
   }
 
-  /** Begins anew where the domain was taken over from the database: the entries before are not in this log. */
-  #beginAt(entry: DownloadedEntry): void {
+  /** Begins anew: the entries before are not in this log. */
+  #beginAt(entry: DownloadedEntry, reason: string): void {
     if (this.#revision > 0) {
-      this.#problems.push(`Entry ${entry.revision} begins the log anew: the domain was taken over from the database.`);
+      this.#problems.push(`Entry ${entry.revision} begins the log anew: ${reason}.`);
     }
     this.#members.clear();
     this.#bans.clear();

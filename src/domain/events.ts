@@ -44,7 +44,8 @@ type ByOperator = Readonly<{ requestId: string; by: string }>;
 
 /** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */
 export type DomainEvent =
-  | Readonly<{ type: "domain-created" }>
+  /** `keyVersion`: the highest of a domain of that name that was deleted; absent if there was none. */
+  | Readonly<{ type: "domain-created"; keyVersion?: number }>
   | Readonly<{ type: "device-joined"; subjectHash?: string } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-left"; signedAt: number | null } & ByDevice>

@@ -34,6 +34,11 @@ export function replayed(state: ReplayedState, { changes }: Pick<LogEntry, "chan
 
 function afterChange(state: ReplayedState, change: LogChange): ReplayedState {
   switch (change.type) {
+    case "domain-created": {
+      // The keys of a domain of that name that was deleted are lost.
+      const { keyVersion = 0 } = change as { keyVersion?: number };
+      return { ...state, keyVersion, retiredUpTo: keyVersion };
+    }
     case "device-joined":
       return { ...state, memberCount: state.memberCount + 1 };
     case "device-left":

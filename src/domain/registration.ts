@@ -1,5 +1,6 @@
 import { authenticationRefusal } from "./authentication.ts";
 import { banRefusal } from "./ban.ts";
+import { creationEvents } from "./creation.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import type { DomainError, Refusal } from "./errors.ts";
 import type { RequestRecord } from "./request-records.ts";
@@ -72,12 +73,11 @@ export function decideRegistration(
   const overQuota = newMember ? quotaRefusal(state, auth) : null;
   if (overQuota) return refused(overQuota);
 
-  const created: DomainEvent[] = state.revision === 0 ? [{ type: "domain-created" }] : [];
   const used: DomainEvent[] = proof && !sealed ? [{ type: "request-used", machineGuid, requestId }] : [];
   const rolledOver = rolloverEvents(state, now);
   const keyVersion = state.keyVersion + rolledOver.length;
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
-    ...created,
+    ...creationEvents(state),
     ...membershipEvents(state, registration, member),
     ...used,
     ...rolledOver,

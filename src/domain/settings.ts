@@ -1,3 +1,4 @@
+import { creationEvents } from "./creation.ts";
 import type { FieldError } from "./errors.ts";
 import {
   DEFAULT_SETTINGS,
@@ -46,11 +47,10 @@ export function decideSettings(
   const fields = settingsProblems(settings);
   if (fields.length > 0) return refused({ error: "INVALID_REQUEST", reason: "contradictory settings", fields });
 
-  const born: DomainEvent[] = created ? [{ type: "domain-created" }] : [];
   const changed: DomainEvent[] = sameSettings(settings, previous)
     ? []
     : [{ type: "settings-changed", settings, previous, requestId, by }];
-  return granted({ settings, created }, [...born, ...changed]);
+  return granted({ settings, created }, [...creationEvents(state), ...changed]);
 }
 
 function overlay(base: DomainSettings, patch: SettingsPatch): DomainSettings {

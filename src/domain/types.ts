@@ -36,7 +36,10 @@ export type DomainState = Readonly<{
   keyMadeAt: number;
   /** The keys up to this version are kept, and handed out to nobody any more; 0 if none are retired. */
   retiredUpTo: number;
-  /** The keys up to this version are lost: they did not come along when the domain was taken over; 0 if none are. */
+  /**
+   * The keys up to this version are lost: they did not come along when the domain was taken over, or were erased with a
+   * domain of that name; 0 if none are.
+   */
   lostUpTo: number;
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */

@@ -29,7 +29,8 @@ const deviceId = sha256.meta({
 });
 const operator = z.string().meta({
   id: "OperatorIdentity",
-  description: "The operator, or `retireAfterDays` if the setting of that name retired keys.",
+  description:
+    "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`.",
   examples: ["admin-token"],
 });
 const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });
@@ -176,6 +177,45 @@ export const bansAnswer = z.object({ bans: z.array(ban).max(MAX_PAGE_ROWS), next
 /** A ban is lifted. */
 export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false), copied }).meta({ id: "LiftedBan" });
 
+/** A domain is deleted. */
+export const deletionAnswer = z
+  .object({ domain: domainName, deleted: z.literal(true), copied })
+  .meta({ id: "Deletion" });
+
+/** Deletions. */
+export const deletionsAnswer = z
+  .object({
+    deletions: z
+      .array(
+        z
+          .object({
+            domain: domainName,
+            keyVersion: anyKeyVersion.meta({
+              description: "Its highest key version; 0 if it had no key. A later domain of that name goes on above it.",
+            }),
+            memberCount: z.int().min(0).meta({ description: "How many members it had." }),
+            deletedAt: time,
+            deletedBy: operator,
+          })
+          .meta({ id: "DeletedDomain" }),
+      )
+      .max(MAX_PAGE_ROWS),
+    nextCursor,
+  })
+  .meta({ id: "DeletionPage" });
+
+/** Idle domains were deleted, or would be. */
+export const idleDomainsAnswer = z
+  .object({
+    dryRun: z.boolean().meta({ description: "Whether nothing was changed." }),
+    domains: z.array(domainName).meta({ description: "The domains that were deleted, or would be." }),
+    nextCursor: nextCursor.meta({
+      description:
+        "The `cursor` of the next request; null after the last. There may be more domains even if none is named.",
+    }),
+  })
+  .meta({ id: "IdleDomainPage" });
+
 const settings = z
   .object({
     ...rules,
@@ -195,7 +235,11 @@ const byOperator = { requestId: z.string(), by: operator };
 
 /** What each change of the log says besides its type. */
 const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
-  "domain-created": {},
+  "domain-created": {
+    keyVersion: keyVersion.optional().meta({
+      description: "The highest key version of a deleted domain of that name. Absent if there was none.",
+    }),
+  },
   "device-joined": { ...byDevice, deviceKeyThumbprint: thumbprint },
   "device-key-bound": { ...byDevice, deviceKeyThumbprint: thumbprint },
   "device-left": byDevice,

@@ -6,8 +6,11 @@ import {
   auditLine,
   banAnswer,
   bansAnswer,
+  deletionAnswer,
+  deletionsAnswer,
   domainsAnswer,
   evictionAnswer,
+  idleDomainsAnswer,
   keyEncryptionAnswer,
   keyVersionsAnswer,
   logAnswer,
@@ -26,8 +29,10 @@ import { problemAnswers } from "./problem-answers.ts";
 import {
   activityParameters,
   ban,
+  deletionParameters,
   domainsParameters,
   exportParameters,
+  idleDomains,
   logParameters,
   pageParameters,
   retiredKeys,
@@ -113,6 +118,50 @@ export const adminOperations: ZodOpenApiPathsObject = {
         "application/json",
       ]),
       responses: { 200: overview("The settings are changed."), ...problemsOfChange },
+    },
+    delete: {
+      operationId: "deleteDomain",
+      tags: ["Domains"],
+      summary: "Delete a domain",
+      description:
+        "Its members, keys, bans and log are erased. The next registration, or `PUT`, makes a new domain of that name: its first key is one version above the highest of the deleted one.",
+      security: needs("domains:write"),
+      requestParams: { path: inDomain, query: deletionParameters },
+      responses: {
+        200: jsonAnswer("The domain is deleted.", deletionAnswer, { deleted: ADMIN_ANSWER.deleted }),
+        ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/domains/delete-idle": {
+    post: {
+      operationId: "deleteIdleDomains",
+      tags: ["Service"],
+      summary: "Delete the domains that nobody uses",
+      description:
+        "Goes through the domains by name, a page at a time. The first page answers with the cursor of the second. A domain that could not be asked is left out, and logged: ask again later.",
+      security: needs("domains:write"),
+      requestBody: jsonRequest(idleDomains, { idle: REQUEST.idleDomains }),
+      responses: {
+        200: jsonAnswer("The domains that were deleted, or would be.", idleDomainsAnswer, {
+          idle: ADMIN_ANSWER.idleDomains,
+        }),
+        ...problemsOfReplacement,
+      },
+    },
+  },
+  "/admin/deletions": {
+    get: {
+      operationId: "listDeletions",
+      tags: ["Service"],
+      summary: "Domains that were deleted, by name",
+      description: "The last deletion of each name, also if there is a domain of that name again.",
+      security: needs("domains:write"),
+      requestParams: { query: pageParameters },
+      responses: {
+        200: jsonAnswer("A page of them.", deletionsAnswer, { deletions: ADMIN_ANSWER.deletions }),
+        ...problemsOfAll,
+      },
     },
   },
   "/admin/domains/{domain}/rollover": {

@@ -52,6 +52,7 @@ export const REQUEST = {
   retiredKeys: { upTo: 0 },
   retiredByAge: { olderThanDays: 365 },
   rolloverNext: { when: "next-registration" },
+  idleDomains: { idleSince: "2026-05-01T00:00:00Z", maxMembers: 0, dryRun: true },
   ban: { reason: "Sold in October; its new owner has another account." },
 } as const;
 
@@ -181,6 +182,14 @@ export const ADMIN_ANSWER = {
   bans: { bans: [BAN], nextCursor: null },
   ban: { ...BAN, copied: true },
   unbanned: { domain, banned: false, copied: true },
+  deleted: { domain, deleted: true, copied: true },
+  deletions: {
+    deletions: [
+      { domain: "attic", keyVersion: 3, memberCount: 0, deletedAt: EXAMPLE.time, deletedBy: "deleteAfterEmptyDays" },
+    ],
+    nextCursor: null,
+  },
+  idleDomains: { dryRun: true, domains: ["attic", "cellar"], nextCursor: null },
   log: { entries: [ENTRY], nextCursor: CURSOR },
   entry: ENTRY,
   auditedMember: { member: { deviceId: DEVICE.deviceId, deviceKeyThumbprint: null } },

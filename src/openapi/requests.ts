@@ -3,10 +3,12 @@ import type {} from "zod-openapi";
 import {
   activityQuery,
   banBody,
+  deletionQuery,
   deregisterBody,
   domainsQuery,
   exportQuery,
   historyQuery,
+  idleDomainsBody,
   keysQuery,
   logQuery,
   pageQuery,
@@ -68,8 +70,10 @@ const SETTINGS = {
     "The shortest time between two rollovers after leaves, in seconds. Until then, a device that left can decrypt what is encrypted to the domain. Evictions, bans and rollovers of operators do not wait. Null, the default, for the server's default.",
   maxMembershipPerSubject:
     "How many devices may be members at once by auth tokens of one subject; null, the default, for no maximum. Needs `authenticationRequired`.",
-  memberIdleDays: "Removes members that have not renewed for so many days; null, the default, for never.",
-  deleteAfterEmptyDays: "Deletes the domain once it has had no member for so many days; null, the default, for never.",
+  memberIdleDays:
+    "Removes members that have not renewed for more than so many days, in UTC. A rollover is then due. Null, the default, for never.",
+  deleteAfterEmptyDays:
+    "Deletes the domain once it has had no member, and no change, for so many days; null, the default, for never.",
   retireAfterDays: "Keys are retired this many days after their successor was made; null, the default, for never.",
 };
 
@@ -94,6 +98,19 @@ export const retiredKeys = eitherOf(
 
 /** The body of a ban. */
 export const ban = described(banBody, { reason: "Why, for operators to read." }).meta({ id: "BanRequest" });
+
+/** The query of a deletion. */
+export const deletionParameters = described(deletionQuery, { confirm: "The name of the domain, once more." });
+
+/** The body of a deletion of idle domains. */
+export const idleDomains = described(idleDomainsBody, {
+  idleSince:
+    "Selects the domains in which nothing has changed, and no member has renewed, since this moment. Renewals are known by their day in UTC: one on the day of this moment counts.",
+  maxMembers: "Selects the domains with at most so many members. By default, those without any.",
+  dryRun: "Whether to say which domains would be deleted, and change nothing. By default, yes.",
+  limit: "The maximum number of domains.",
+  cursor: "The `nextCursor` of the response before.",
+}).meta({ id: "IdleDomains" });
 
 const PAGE = { limit: "The maximum number of rows.", cursor: "The `nextCursor` of the page before." };
 

@@ -81,12 +81,10 @@ export const keyRules = {
     .int()
     .min(1)
     .nullable()
-    .meta({ description: "Members that have not renewed for so many days are removed; null for never." }),
-  deleteAfterEmptyDays: z
-    .int()
-    .min(1)
-    .nullable()
-    .meta({ description: "The domain is deleted once it had no member for so many days; null for never." }),
+    .meta({ description: "Members that have not renewed for more than so many days are removed; null for never." }),
+  deleteAfterEmptyDays: z.int().min(1).nullable().meta({
+    description: "The domain is deleted once it has had no member, and no change, for so many days; null for never.",
+  }),
   retireAfterDays: z
     .int()
     .min(1)

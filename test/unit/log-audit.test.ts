@@ -29,7 +29,9 @@ const rows = (...deviceIds: string[]) => ({
 function logFrom(revision: number, changes: readonly LogChange[]): DownloadedEntry[] {
   const entries: DownloadedEntry[] = [];
   for (const [index, change] of changes.entries()) {
-    const previous = change.type === "domain-taken-over" ? null : (entries.at(-1)?.hash ?? null);
+    const previous = ["domain-taken-over", "domain-created"].includes(change.type)
+      ? null
+      : (entries.at(-1)?.hash ?? null);
     const committedAt = "2026-11-23T16:33:59.000Z";
     const entry = { domain: "den", revision: revision + index, committedAt, previous, changes: [change] };
     entries.push({ ...entry, hash: createHash("sha256").update(canonicalEntry(entry)).digest("base64url") });
@@ -178,5 +180,42 @@ describe("a log that was cut", () => {
     expect(audit.problems).toEqual([]);
     audit.holdAgainst({ revision: 6, hash: "hash-6" });
     expect(audit.problems).toEqual([expect.stringMatching(/revision 6 is older than the log.*--archive/)]);
+  });
+});
+
+describe("a log of a domain whose name was used before", () => {
+  const log = logFrom(8, [{ type: "domain-created", keyVersion: 3 }, joined("one"), made(4)]);
+  const present = {
+    revision: 10,
+    settings: DEFAULT_SETTINGS,
+    keyVersion: 4,
+    retiredUpTo: 3,
+    keyRolloverRequired: false,
+    memberCount: 1,
+  };
+
+  it("is whole from its creation on, above the revision and the keys of the domain that was deleted", () => {
+    const audit = audited(log);
+    audit.compare({ ...present, ...rows("one") });
+    expect(audit.problems).toEqual([]);
+  });
+
+  it("explains every member and key: none is from before", () => {
+    const audit = audited(log);
+    const kids = new Map([
+      [3, "kid-3"],
+      [4, "kid-4"],
+    ]);
+    audit.compare({ ...present, ...rows("one", "two"), kids });
+    expect(audit.problems).toEqual([
+      "Key 3 is in the domain, and not in the log.",
+      "Device two is a member, and never joined.",
+    ]);
+  });
+
+  it("does not begin in the middle of another", () => {
+    expect(audited([...logFrom(7, [{ type: "domain-created" }]), ...log]).problems).toEqual([
+      "Entry 8 begins the log anew: a deleted domain was created again.",
+    ]);
   });
 });

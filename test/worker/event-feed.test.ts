@@ -1,8 +1,18 @@
-import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { DomainChanged } from "../../src/server/object/event-feed.ts";
 import { newDomain, newGuid, register, stored } from "./client.ts";
-import { evict, executeAsBatch, gist, joins, objectOf, operators, runAlarm, setEnvironment } from "./objects.ts";
+import {
+  alarmIn,
+  evict,
+  executeAsBatch,
+  gist,
+  joins,
+  objectOf,
+  operators,
+  runAlarm,
+  setEnvironment,
+} from "./objects.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).byteLength;
 
@@ -28,13 +38,6 @@ const revisions = (sent: readonly DomainChanged[]) => sent.map(({ data }) => dat
 /** The last revision that was sent, as the object has it. */
 async function published(domain: string) {
   return (await stored(domain, "select published_revision from progress"))[0]?.published_revision;
-}
-
-/** In how many milliseconds the alarm of an object goes off. */
-function alarmIn(domain: string): Promise<number> {
-  return runInDurableObject(objectOf(domain), async (_, { storage }) => {
-    return ((await storage.getAlarm()) ?? Number.POSITIVE_INFINITY) - Date.now();
-  });
 }
 
 describe("a feed of events", () => {

@@ -55,7 +55,12 @@ export const COLLECTIONS: Readonly<Record<string, Collection>> = {
     name: "members",
     numberOf: ({ joinedAt }) => sinceEpoch(joinedAt),
     add: (domain, number) =>
-      stored(domain, "insert into domain_membership values (?, null, ?, null, null, 20000)", guidOf(number), EPOCH + number),
+      stored(
+        domain,
+        "insert into domain_membership values (?, null, ?, null, null, 20000)",
+        guidOf(number),
+        EPOCH + number,
+      ),
     remove: (domain, number) => stored(domain, "delete from domain_membership where machine_guid = ?", guidOf(number)),
   },
   bans: {

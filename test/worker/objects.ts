@@ -52,6 +52,13 @@ export function runAlarm(domain: string): Promise<boolean> {
   return runDurableObjectAlarm(objectOf(domain));
 }
 
+/** In how many milliseconds the alarm of a domain's object goes off. */
+export function alarmIn(domain: string): Promise<number> {
+  return runInDurableObject(objectOf(domain), async (_, { storage }) => {
+    return ((await storage.getAlarm()) ?? Number.POSITIVE_INFINITY) - Date.now();
+  });
+}
+
 type Of<Type extends Command["type"]> = Extract<Command, { type: Type }>;
 
 export function joins(machineGuid: string, more: Partial<Of<"register">> = {}): Of<"register"> {

@@ -1,4 +1,11 @@
-import { calculateJwkThumbprint, compactDecrypt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from "jose";
+import {
+  calculateJwkThumbprint,
+  compactDecrypt,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+} from "jose";
 import { describe, expect, it } from "vitest";
 import { deregister, newDomain, newGuid, register, rows } from "./client.ts";
 

@@ -9,7 +9,7 @@ import {
   type Page,
   TABLE_ORDER,
 } from "./copied-tables.ts";
-import { domainServerInfo as info } from "./schema.ts";
+import { deletedDomains as deleted, domainServerInfo as info } from "./schema.ts";
 
 // Each list is one parameter, as JSON: D1 allows no more than 100 of them, and the number of statements does not grow
 // with the domains and rows. The texts are made once.
@@ -19,10 +19,15 @@ const INFO_COLUMNS = Object.entries(info).map(([member, { name }]) => [member as
 const value = sql.placeholder;
 const identifier = (name: string) => sql`${sql.identifier(name)}`;
 
-/** Whether a row's domain has a part that applies; `parts` is an array of domain, base and revision of each. */
+/** Whether a domain that was created at a time has been deleted. */
+const isDeleted = (domain: SQL, createdAt: SQL) => sql`exists (
+  select 1 from ${deleted} where ${deleted.domain} = ${domain} and ${deleted.deletedAt} >= ${createdAt})`;
+
+/** Whether a row's domain has a part that applies; `parts` is an array of domain, base, revision and creation of each. */
 const PART_APPLIES = sql`row.value ->> 0 in (
   select part.value ->> 0 from json_each(${value("parts")}) as part left join ${info} on ${info.domain} = part.value ->> 0
-  where coalesce(${info.revision}, 0) >= part.value ->> 1 and coalesce(${info.revision}, 0) < part.value ->> 2)`;
+  where coalesce(${info.revision}, 0) >= part.value ->> 1 and coalesce(${info.revision}, 0) < part.value ->> 2
+    and not ${isDeleted(sql`part.value ->> 0`, sql`part.value ->> 3`)})`;
 
 /** Whether a domain is being written anew, under an id. */
 const IS_REWRITING = sql`exists (
@@ -49,18 +54,19 @@ const dialect = new SQLiteAsyncDialect();
 const FIND = compiled(sql`select ${info.domain}, ${info.revision}, ${info.head} from ${info}
   where ${info.domain} in (select value ->> 0 from json_each(${value("parts")}))`);
 const UPSERT_INFO = compiled(insertInfo(PART_APPLIES));
-const BEGIN_REWRITE = compiled(insertInfo(sql`true`));
+const BEGIN_REWRITE = compiled(insertInfo(sql`not ${isDeleted(sql`row.value ->> 0`, infoValue("createdAt"))}`));
 const END_REWRITE = compiled(insertInfo(IS_REWRITING));
 const TABLES = { members: statementsOf("members"), keys: statementsOf("keys"), bans: statementsOf("bans") };
 
 /**
  * Writes the changes of several domains in one transaction. A domain's part applies only if D1 has a revision from its
- * `base` on that is older than the part's: late and repeated parts do nothing, and none is applied over a gap.
+ * `base` on that is older than the part's, and the domain has not been deleted: late and repeated parts do nothing, and
+ * none is applied over a gap.
  *
  * @returns what D1 had of each domain before, in order
  */
 export async function writeChanges(database: D1Database, changes: readonly Change[]): Promise<readonly Found[]> {
-  const parts = JSON.stringify(changes.map(({ info, base }) => [info.domain, base, info.revision]));
+  const parts = JSON.stringify(changes.map(({ info, base }) => [info.domain, base, info.revision, info.createdAt]));
   const written = (statement: Compiled, rowsOf: (change: Change) => readonly (readonly unknown[])[]) => {
     const rows = changes.flatMap((change) => rowsOf(change).map((row) => [change.info.domain, ...row]));
     return rows.length === 0 ? [] : [statement(database, { parts, rows: JSON.stringify(rows) })];
@@ -93,6 +99,11 @@ export async function writePage(database: D1Database, { table, rows, ...page }: 
 export async function endRewrite(database: D1Database, row: DomainRow, id: string): Promise<boolean> {
   const { meta } = await END_REWRITE(database, { rows: infoRows([row]), domain: row.domain, id }).run();
   return meta.changes > 0;
+}
+
+/** A value of a row in `rows`. */
+function infoValue(name: keyof DomainRow): SQL {
+  return sql`row.value ->> ${sql.raw(String(INFO_COLUMNS.findIndex(([member]) => member === name)))}`;
 }
 
 function infoRows(rows: readonly DomainRow[]): string {

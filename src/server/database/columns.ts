@@ -52,6 +52,19 @@ export const keyColumns = () => ({
   createdAt: time("created_at"),
 });
 
+/** What is left of a deleted domain. */
+export const deletionColumns = () => ({
+  domain: text("domain").primaryKey(),
+  /** Its highest key version, and its last revision: a later domain of that name goes on above them. */
+  keyVersion: integer("key_version").notNull(),
+  revision: integer("revision").notNull(),
+  memberCount: integer("member_count").notNull(),
+  /** Not before it was created; a later domain of that name is created after it. */
+  deletedAt: integer("deleted_at").notNull(),
+  /** The operator, or the setting that ended it. */
+  deletedBy: text("deleted_by").notNull(),
+});
+
 /** A device that an operator keeps out. */
 export const banColumns = () => ({
   machineGuid: text("machine_guid").notNull(),

@@ -4,6 +4,7 @@ import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
 import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
 import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
+import { type DeletedDomain, writeDeletion } from "./deletions.ts";
 
 /** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
 const MAX_CHANGES = 1_000;
@@ -75,6 +76,11 @@ export class DatabaseWriter extends DurableObject<Env> {
   /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
   endRewrite(row: DomainRow, id: string): Promise<Outcome<boolean>> {
     return this.#trying(() => endRewrite(this.env.DB, row, id));
+  }
+
+  /** Deletes the rows of a domain that was deleted, and records that. @returns whether none is left */
+  deleteDomain(deletion: DeletedDomain): Promise<Outcome<boolean>> {
+    return this.#trying(() => writeDeletion(this.env.DB, deletion));
   }
 
   /** How far D1 is behind. */

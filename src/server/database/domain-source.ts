@@ -1,15 +1,24 @@
-import { eq } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { COPIED_TABLES, type CopiedTable, type DomainRow, type Row, type RowKey } from "./copied-tables.ts";
 import { inTime } from "./d1-errors.ts";
-import { domainServerInfo } from "./schema.ts";
+import type { DeletedDomain } from "./deletions.ts";
+import { deletedDomains, domainServerInfo } from "./schema.ts";
 
 // What an object reads when it takes its domain over from D1.
 
-/** The row of a domain; null if D1 does not know it. */
-export async function findDomain(database: D1Database, domain: string): Promise<DomainRow | null> {
-  const query = drizzle(database).select().from(domainServerInfo).where(eq(domainServerInfo.domain, domain));
-  return (await inTime(query.execute()))[0] ?? null;
+/** What D1 knows of a name: the row of its domain, and the last deletion of one; null if there is none. */
+type KnownDomain = Readonly<{ info: DomainRow | null; deletion: DeletedDomain | null }>;
+
+/** What D1 knows of a name, by one query. */
+export async function findDomain(database: D1Database, domain: string): Promise<KnownDomain> {
+  const query = drizzle(database)
+    .select({ info: domainServerInfo, deletion: deletedDomains })
+    .from(sql`(select ${domain} as name) as asked`)
+    .leftJoin(domainServerInfo, sql`${domainServerInfo.domain} = asked.name`)
+    .leftJoin(deletedDomains, sql`${deletedDomains.domain} = asked.name`);
+  const [found] = await inTime(query.execute());
+  return found ?? { info: null, deletion: null };
 }
 
 /** The rows of a table of a domain after a key, in their order. */

@@ -1,7 +1,7 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
-import { domainBans, domainKeys, domainMembership, domainServerInfo } from "./schema.ts";
+import { deletedDomains, domainBans, domainKeys, domainMembership, domainServerInfo } from "./schema.ts";
 
-const TABLES = [domainServerInfo, domainMembership, domainKeys, domainBans];
+const TABLES = [domainServerInfo, domainMembership, domainKeys, domainBans, deletedDomains];
 
 /** Whether the database answers and has its tables, with all their columns. @throws what D1 throws if not */
 export async function checkDatabase(database: D1Database): Promise<void> {

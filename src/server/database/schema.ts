@@ -1,5 +1,5 @@
 import { index, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { banColumns, domainColumns, keyColumns, memberColumns } from "./columns.ts";
+import { banColumns, deletionColumns, domainColumns, keyColumns, memberColumns } from "./columns.ts";
 
 // The tables of D1: the copy of all domains. Each domain's object writes its own rows here, a moment after its commits.
 // The migrations declare every table WITHOUT ROWID, which drizzle-kit cannot express: the primary key is then the
@@ -30,3 +30,9 @@ export const domainKeys = sqliteTable("domain_keys", { domain: text("domain").no
 export const domainBans = sqliteTable("domain_bans", { domain: text("domain").notNull(), ...banColumns() }, (table) => [
   primaryKey({ columns: [table.domain, table.machineGuid] }),
 ]);
+
+/**
+ * One row for each name whose domain was deleted, the last time. It keeps late parts of the copy, and a take-over, from
+ * bringing that domain back.
+ */
+export const deletedDomains = sqliteTable("deleted_domains", deletionColumns());

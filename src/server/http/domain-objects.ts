@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { Command } from "../../domain/commands.ts";
 import type { Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
+import type { DeletionGrant, DeletionRequest, IdleRule } from "../object/deletion.ts";
 import type { CallContext, DomainObject, GrantFrom, KeySet, Reading } from "../object/domain-object.ts";
 import type { HistoryPage, HistoryPlace } from "../object/key-history.ts";
 import type { KeySelection, ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
@@ -18,7 +19,7 @@ type Stub = {
     name: Name,
     ...args: ReadArguments<Name>
   ): Promise<Outcome<Reading<Name>>>;
-} & Pick<DomainObject, "copy" | "rewrapKeys" | "keySet" | "history" | "differingTables">;
+} & Pick<DomainObject, "copy" | "delete" | "rewrapKeys" | "keySet" | "history" | "differingTables">;
 
 /** An operator's command without what the request says anyway. */
 type OperatorCommand = Extract<Command, { by: string }>;
@@ -94,6 +95,26 @@ export async function copy(c: Context<AppEnv>, domain: string): Promise<ReadResu
 export async function differingTables(c: Context<AppEnv>, domain: string): Promise<readonly string[]> {
   const ask = (object: Stub) => object.differingTables(c.get("requestId"));
   return existing(granted(await callObject(c.env, domain, ask)));
+}
+
+/** Deletes a domain that exists, for the operator who asks. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
+export async function deleteDomain(c: Context<AppEnv>, domain: string): Promise<DeletionGrant> {
+  return existing(granted(await callObject(c.env, domain, (object) => object.delete(deletionRequest(c)))));
+}
+
+/** Deletes a domain if it is idle. @returns whether it does so, or would; not if there is no such domain any more */
+export async function deleteIfIdle(
+  c: Context<AppEnv>,
+  domain: string,
+  idle: IdleRule,
+  isDryRun: boolean,
+): Promise<boolean> {
+  const ask = (object: Stub) => object.delete(deletionRequest(c), idle, isDryRun);
+  return granted(await callObject(c.env, domain, ask))?.value.deleted ?? false;
+}
+
+function deletionRequest(c: Context<AppEnv>): DeletionRequest {
+  return { requestId: c.get("requestId"), by: c.get("operator").identity };
 }
 
 function existing<T>(found: Readonly<{ value: T }> | null): T {

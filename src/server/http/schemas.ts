@@ -81,6 +81,21 @@ export const retiredKeysBody = z
     }
   });
 
+/** The query of a deletion: the name of the domain, once more. */
+export const deletionQuery = z.strictObject({ confirm: z.string() });
+
+/** The most domains that one request deletes. */
+const MAX_DELETIONS = 100;
+
+/** The body that says which domains are deleted for being idle. */
+export const idleDomainsBody = z.strictObject({
+  idleSince: z.iso.datetime({ error: "must be a time in UTC, such as 2026-11-23T16:33:59Z" }),
+  maxMembers: z.int().min(0).default(0),
+  dryRun: z.boolean().default(true),
+  limit: z.int().min(1).max(MAX_DELETIONS).default(50),
+  cursor: z.string().min(1).max(4_096).optional(),
+});
+
 const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
   settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
 

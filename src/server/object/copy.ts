@@ -15,6 +15,7 @@ import type { DatabaseWriter } from "../database/database-writer.ts";
 import { findDomain, rowsAfter } from "../database/domain-source.ts";
 import { errorFields, log } from "../log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
+import type { DeletionRow } from "./storage/statements.ts";
 
 /** How long the alarm leaves the hand-over alone, before it looks whether it is done. */
 const GRACE_MILLISECONDS = 5_000;
@@ -27,9 +28,12 @@ const MAX_ROWS = 500;
 /** How often a page is compared that changes meanwhile. */
 const COMPARISONS = 5;
 
+/** What those wait for, in place of a revision, who wait for a deletion. */
+const DELETION = Number.POSITIVE_INFINITY;
+
 type Keys = PerTable<ReadonlySet<RowKey>>;
 
-type Writer = Pick<DatabaseWriter, "write" | "hurry" | "beginRewrite" | "rewritePage" | "endRewrite">;
+type Writer = Pick<DatabaseWriter, "write" | "hurry" | "beginRewrite" | "rewritePage" | "endRewrite" | "deleteDomain">;
 
 /**
  * Hands the changes of a domain to the database writer, until D1 has acknowledged all of them.
@@ -83,6 +87,7 @@ export class Copy {
   /** Compares what D1 has with what it acknowledged, and hands over what it lacks. @throws what the writer throws */
   async compare(): Promise<void> {
     await this.run();
+    if (!this.#storage.row) return;
     const change = this.#change(noKeys(), this.#storage.progress.copiedRevision);
     this.#accept(change, written(await this.#writer().write(change, true)));
     await this.run();
@@ -101,7 +106,8 @@ export class Copy {
     for (const table of TABLE_ORDER) {
       if (!(await this.#isEqual(table, database))) differing.push(COPIED_TABLES[table].name);
     }
-    const info = await findDomain(database, domain);
+    const { info } = await findDomain(database, domain);
+    if (!this.#storage.row) return [];
     const own = this.#info(this.#storage.row?.revision ?? 0);
     if (info?.revision === own.revision && canonicalJson(info) !== canonicalJson(own))
       differing.push("domain_server_info");
@@ -129,7 +135,7 @@ export class Copy {
 
   /** Writes the whole domain anew. @throws what the writer throws; then the alarm tries again */
   rewrite(): Promise<void> {
-    this.#storage.note({ rewriteDue: 1 });
+    if (this.#storage.row) this.#storage.note({ rewriteDue: 1 });
     return this.run();
   }
 
@@ -137,6 +143,20 @@ export class Copy {
   async reached(revision: number, milliseconds: number): Promise<boolean> {
     const { copiedRevision, rewriteDue } = this.#storage.progress;
     if (copiedRevision >= revision && !rewriteDue) return true;
+    return this.#wait(revision, milliseconds);
+  }
+
+  /** Waits until D1 has the deletion. @returns whether it has, within so many milliseconds: false as soon as D1 fails */
+  async reachedDeletion(milliseconds: number): Promise<boolean> {
+    return !this.#storage.deletion?.isOwed || this.#wait(DELETION, milliseconds);
+  }
+
+  /** Lets go who waits for a revision of a domain that was deleted: D1 will not have it. */
+  forget(): void {
+    for (const { resolve } of this.#waiting) resolve(false);
+  }
+
+  async #wait(revision: number, milliseconds: number): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const waiting = { revision, resolve };
     this.#waiting.add(waiting);
@@ -154,8 +174,11 @@ export class Copy {
   async #handOver(): Promise<void> {
     try {
       for (;;) {
-        const { rewriteDue, staleSince } = this.#storage.progress;
-        if (rewriteDue) await this.#rewrite();
+        const { deletion, progress } = this.#storage;
+        const { rewriteDue, staleSince } = progress;
+        // First: D1 has to forget the domain before it is told of another of that name.
+        if (deletion?.isOwed) await this.#handOverDeletion(deletion);
+        else if (rewriteDue) await this.#rewrite();
         else if (staleSince !== null) await this.#handOverSome();
         else break;
       }
@@ -168,6 +191,13 @@ export class Copy {
       log("warn", "changes could not be copied to the database", { domain: this.#storage.name, ...errorFields(error) });
       throw error;
     }
+  }
+
+  async #handOverDeletion({ requestId, isOwed, ...deletion }: DeletionRow): Promise<void> {
+    const isDone = written(await this.#writer().deleteDomain(deletion));
+    if (!isDone || this.#storage.deletion?.deletedAt !== deletion.deletedAt) return;
+    this.#storage.oweDeletion(false);
+    for (const { revision, resolve } of this.#waiting) if (revision === DELETION) resolve(true);
   }
 
   async #handOverSome(): Promise<void> {
@@ -229,6 +259,7 @@ export class Copy {
 
   /** Notes what D1 had before a change, and so whether it took the change or lost something. */
   #accept({ info, base }: Change, found: Found): void {
+    if (!this.#isPresent(info)) return;
     const { revision, head } = found ?? { revision: 0, head: null };
     const { copiedHead } = this.#storage.progress;
     const known = revision === base ? head === copiedHead : [null, head].includes(this.#hashOf(revision));
@@ -238,6 +269,11 @@ export class Copy {
       return;
     }
     this.#acknowledged(info);
+  }
+
+  /** Whether the domain is still the same: it may have been deleted meanwhile, and be another of that name. */
+  #isPresent({ createdAt }: Change["info"]): boolean {
+    return this.#storage.row?.createdAt === createdAt;
   }
 
   #acknowledged({ revision, head }: Change["info"]): void {
@@ -271,11 +307,13 @@ export class Copy {
         const rows: readonly Row[] = this.#rows(query, after, pageRows);
         const upTo: RowKey | null = rows.length < pageRows ? null : (rows.at(-1)?.[0] as RowKey);
         written(await this.#writer().rewritePage({ domain, id, table, after, upTo, rows }));
+        if (!this.#isPresent(info)) return;
         after = upTo;
       }
     }
-    if (!written(await this.#writer().endRewrite(info, id)))
-      throw new Error("the domain was written anew twice at once");
+    const isWritten = written(await this.#writer().endRewrite(info, id));
+    if (!this.#isPresent(info)) return;
+    if (!isWritten) throw new Error("the domain was written anew twice at once");
     this.#acknowledged(info);
   }
 }

@@ -8,6 +8,7 @@ import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
+import { type DeletionGrant, type DeletionRequest, deleteDomain, type IdleRule, isIdle } from "./deletion.ts";
 import { credentialRange, DomainCommands } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
 import { JoinLimit } from "./join-limit.ts";
@@ -99,10 +100,11 @@ export class DomainObject extends DurableObject<Env> {
 
   /** Carries out a command. */
   async execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>> {
+    const before = this.#storage.row;
     try {
       return (await this.#execute(command, context)) as Outcome<GrantFrom<C["type"]>>;
     } catch (error) {
-      return this.#failure(error, command.requestId);
+      return before && !this.#storage.row ? deletedMeanwhile() : this.#failure(error, command.requestId);
     }
   }
 
@@ -191,18 +193,46 @@ export class DomainObject extends DurableObject<Env> {
     });
   }
 
+  /**
+   * Deletes the domain, and waits until D1 has that; null if there is no such domain. By a rule, only if it is idle by that.
+   *
+   * @param isDryRun whether to say what would happen, and change nothing
+   */
+  async delete(
+    request: DeletionRequest,
+    idle: IdleRule | null = null,
+    isDryRun = false,
+  ): Promise<Outcome<Value<DeletionGrant> | null>> {
+    const { requestId } = request;
+    const done = async (copy: Copy) => {
+      return { deleted: true, copied: await copy.reachedDeletion(OPERATOR_COPY_MILLISECONDS) };
+    };
+    // A repeat of the request that deleted it: another domain may be here by now.
+    if (this.#storage.deletion?.requestId === requestId) {
+      return { granted: true, grant: { value: await done(this.#all.copy) } };
+    }
+    return this.#whenPresent(requestId, ({ storage, statistics, copy, remove }) => {
+      statistics.write();
+      const deleted = idle === null || isIdle(storage, idle);
+      if (!deleted || isDryRun) return { deleted, copied: false };
+      remove(request, Date.now());
+      return done(copy);
+    });
+  }
+
   /** The result of some work on the domain; null if there is no such domain. */
   async #whenPresent<T>(
     requestId: string,
     work: (parts: AllParts) => T | Promise<T>,
   ): Promise<Outcome<Value<T> | null>> {
+    let presence: Presence = "absent";
     try {
       const parts = this.#all;
-      const presence = parts.storage.row ? "present" : await this.#presence();
+      presence = parts.storage.row ? "present" : await this.#presence();
       if (presence === "taking over") return takingOver();
       return { granted: true, grant: presence === "absent" ? null : { value: await work(parts) } };
     } catch (error) {
-      return this.#failure(error, requestId);
+      return presence === "present" && !this.#storage.row ? deletedMeanwhile() : this.#failure(error, requestId);
     }
   }
 
@@ -210,9 +240,12 @@ export class DomainObject extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarmAt = Number.POSITIVE_INFINITY;
     try {
-      const { storage, takeOver } = this.#all;
+      const { storage, takeOver, copy } = this.#all;
       if (takeOver.isUnderWay) await this.#take().end;
-      if (storage.row) this.#wakeBy(await lookAfter(this.#all, Date.now()));
+      const next = storage.row ? await lookAfter(this.#all, Date.now()) : null;
+      if (next !== null && storage.row) this.#wakeBy(next);
+      // A failure is logged where it happens, and sets the alarm.
+      if (storage.deletion?.isOwed) await copy.run().catch(() => {});
     } catch (error) {
       // The platform gives up on an alarm that keeps throwing; this one must never be lost.
       log("error", "an alarm failed", errorFields(error));
@@ -253,6 +286,8 @@ export class DomainObject extends DurableObject<Env> {
     if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
     const keyStatement = new KeyStatement(storage, config);
     const history = new KeyHistory(storage, keyring, config);
+    const memories = [keyring, keyStatement, history, statistics];
+    const remove = (request: DeletionRequest, now: number) => deleteDomain(storage, copy, memories, request, now);
     return {
       storage,
       config,
@@ -265,6 +300,7 @@ export class DomainObject extends DurableObject<Env> {
       keyStatement,
       history,
       takeOver,
+      remove,
     };
   }
 
@@ -278,11 +314,15 @@ export class DomainObject extends DurableObject<Env> {
 
   /** Whether there is such a domain. An empty object asks D1, and takes over what D1 knows. @throws what D1 throws */
   async #presence(): Promise<Presence> {
-    const { storage, takeOver } = this.#all;
+    const { storage, takeOver, copy } = this.#all;
     if (!this.#takingOver && !takeOver.isUnderWay) {
       if (Date.now() < this.#absentUntil) return "absent";
       if (!(await takeOver.isDue())) {
         this.#absentUntil = Date.now() + ABSENT_MILLISECONDS;
+        if (storage.deletion?.isOwed) {
+          copy.expect(Date.now());
+          copy.announce();
+        }
         return storage.row ? "present" : "absent";
       }
     }
@@ -341,6 +381,11 @@ export class DomainObject extends DurableObject<Env> {
 
 function takingOver(): Outcome<never> {
   const reason = "the domain is being taken over from the database";
+  return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
+}
+
+function deletedMeanwhile(): Outcome<never> {
+  const reason = "the domain was deleted meanwhile";
   return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
 }
 

@@ -72,6 +72,11 @@ export class KeyHistory {
     return { body, etag, maxAgeSeconds };
   }
 
+  /** Forgets all pages: the domain was deleted. */
+  forget(): void {
+    this.#pages.clear();
+  }
+
   /** A page that was made a while ago, or is made now. */
   #kept(id: string, make: () => Promise<string>): Promise<string> {
     const page = this.#pages.get(id) ?? make();

@@ -104,7 +104,11 @@ function write(
 ): number {
   const now = Date.now();
   return storage.transaction(() => {
-    const keys = all.filter(({ key }) => storage.keys(key.keyVersion - 1, key.keyVersion)[0]?.keyEncryptionKid !== kid);
+    const keys = all.filter(({ key }) => {
+      const [stored] = storage.keys(key.keyVersion - 1, key.keyVersion);
+      // Gone with the domain, if it was deleted meanwhile.
+      return stored !== undefined && stored.keyEncryptionKid !== kid;
+    });
     if (keys.length === 0) return 0;
     for (const { key, wrapped } of keys) {
       storage.sql.exec(

@@ -42,6 +42,11 @@ export class KeyStatement {
     return this.#last.statement;
   }
 
+  /** Forgets the last one: the domain was deleted. */
+  forget(): void {
+    this.#last = null;
+  }
+
   #sign(keyVersion: number | null, issuer: string, issuedAt: number): Promise<string> {
     const { row, name: domain } = this.#storage;
     const [key] = keyVersion === null ? [] : this.#storage.keys(keyVersion - 1, keyVersion);

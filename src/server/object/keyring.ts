@@ -112,6 +112,11 @@ export class Keyring {
     }
   }
 
+  /** Forgets all keys: the domain was deleted. */
+  forget(): void {
+    for (const memory of [this.#open, this.#spares, this.#texts]) memory.clear();
+  }
+
   /** The credentials of a range as JSON text, if they were made a short while ago; else null. */
   freshCredentials(range: VersionRange, issuer: string, now: number): string | null {
     const known = this.#texts.get(textId(range, issuer));

@@ -34,6 +34,8 @@ export async function cutLog(
     const checkpoint = { revision: last.revision, hash: last.hash, state: entries.reduce(replayed, start) };
     const statement = await signLogCheckpoint(storage.name, checkpoint, authority.issuer, now, authority.key);
     storage.transaction(() => {
+      // Gone with the domain, if it was deleted meanwhile.
+      if (storage.sql.exec("select 1 from domain_log where hash = ?", last.hash).toArray().length === 0) return;
       storage.sql.exec("delete from domain_log_checkpoint");
       storage.sql.exec("insert into domain_log_checkpoint values (?, ?, ?)", last.revision, last.hash, statement);
       storage.sql.exec("delete from domain_log where revision <= ?", last.revision);

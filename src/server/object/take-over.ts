@@ -1,5 +1,5 @@
 import { NEWBORN } from "../../domain/types.ts";
-import { BEFORE_ALL_KEYS, COPIED_TABLES, TABLE_ORDER } from "../database/copied-tables.ts";
+import { BEFORE_ALL_KEYS, COPIED_TABLES, type DomainRow, TABLE_ORDER } from "../database/copied-tables.ts";
 import { findDomain, rowsAfter } from "../database/domain-source.ts";
 import { log } from "../log.ts";
 import { type DomainStorage, settingsOf } from "./storage/domain-storage.ts";
@@ -35,12 +35,25 @@ export class TakeOver {
 
   /** Whether D1 knows the domain; asked once for all who want to know at the same time. @throws what D1 throws */
   isDue(): Promise<boolean> {
-    this.#asked ??= findDomain(this.#database, this.#storage.name)
+    this.#asked ??= this.#find()
       .then((found) => found !== null)
       .finally(() => {
         this.#asked = null;
       });
     return this.#asked;
+  }
+
+  /** The row of the domain in D1; null if there is none, or one of a domain that was deleted. */
+  async #find(): Promise<DomainRow | null> {
+    const { info, deletion: inDatabase } = await findDomain(this.#database, this.#storage.name);
+    if (inDatabase) this.#storage.noteDeletion({ ...inDatabase, requestId: "", isOwed: 0 });
+    const { deletion } = this.#storage;
+    if (!deletion) return info;
+    const isStale = info !== null && info.createdAt <= deletion.deletedAt;
+    // D1 was restored: it has to be told again.
+    const isUnknown = inDatabase === null || inDatabase.deletedAt < deletion.deletedAt;
+    if (isStale || isUnknown) this.#storage.oweDeletion(true);
+    return isStale ? null : info;
   }
 
   /**
@@ -78,10 +91,10 @@ export class TakeOver {
   }
 
   async #finish(): Promise<void> {
-    const info = await findDomain(this.#database, this.#storage.name);
+    const info = await this.#find();
     if (!info) throw new Error("the domain went from the database while it was taken over");
     const { sql } = this.#storage;
-    const { memberCount, keyVersion, lostUpTo } = sql
+    const { memberCount, ...found } = sql
       .exec<{ memberCount: number; keyVersion: number; lostUpTo: number }>(
         `select (select count(*) from domain_membership) as memberCount,
           (select coalesce(max(key_version), 0) from domain_keys) as keyVersion,
@@ -90,6 +103,8 @@ export class TakeOver {
       )
       .one();
     const { revision, head, createdAt } = info;
+    const deleted = this.#storage.deletion?.keyVersion ?? 0;
+    const [keyVersion, lostUpTo] = [Math.max(found.keyVersion, deleted), Math.max(found.lostUpTo, deleted)];
     // Keys that did not come along count as retired, and so do those below them.
     const retiredUpTo = Math.max(info.retiredUpTo, lostUpTo);
     const taken = { settings: settingsOf(info), keyVersion, retiredUpTo, memberCount };

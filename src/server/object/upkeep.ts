@@ -2,8 +2,10 @@ import type { Config } from "../config.ts";
 import { errorFields, log } from "../log.ts";
 import { newRequestId } from "../request-ids.ts";
 import type { Copy } from "./copy.ts";
+import { type DeletionRequest, emptyUntil, isEmptyForLong } from "./deletion.ts";
 import type { DomainCommands } from "./domain-commands.ts";
 import type { EventFeed } from "./event-feed.ts";
+import { removeIdleMembers } from "./idle-members.ts";
 import { rewrapKeys } from "./key-rewrapping.ts";
 import { cutLog } from "./log-retention.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
@@ -32,6 +34,8 @@ export type Parts = Readonly<{
   statistics: UsageStatistics;
   commands: DomainCommands;
   committed: (now: number) => void;
+  /** Deletes the domain. */
+  remove: (request: DeletionRequest, now: number) => void;
 }>;
 
 type Task = readonly [name: string, run: (parts: Parts, now: number) => unknown];
@@ -43,6 +47,11 @@ const TASKS: readonly Task[] = [
   ["cutting the log", cutOldLog],
   ["retiring old keys", retireOldKeys],
   ["wrapping keys anew", rewrapFormerKeys],
+  [
+    "removing idle members",
+    ({ storage, statistics, committed }, now) => removeIdleMembers(storage, statistics, now, committed),
+  ],
+  ["deleting the domain that was empty for long", deleteIfEmpty],
   // Last: the others may have committed something.
   ["copying to the database", copyOrCompare],
 ];
@@ -64,11 +73,14 @@ export async function lookAfter(parts: Parts, now: number): Promise<number> {
 }
 
 function nextTime({ storage, config }: Parts, now: number): number {
+  const { retireAfterDays, memberIdleDays } = storage.domainState.settings;
+  const emptyEnd = storage.row && emptyUntil(storage.row);
   const [request] = storage.sql.exec("select 1 from domain_requests where length(id) = 36 limit 1");
   const oldest = config.logRetentionDays === null ? null : oldestEntryTime(storage);
   const times = [
     storage.progress.comparedAt + COMPARE_MILLISECONDS,
-    ...(storage.domainState.settings.retireAfterDays === null ? [] : [now + DAY_MILLISECONDS]),
+    ...(retireAfterDays === null && memberIdleDays === null ? [] : [now + DAY_MILLISECONDS]),
+    ...(emptyEnd === null ? [] : [emptyEnd]),
     ...(request ? [now + REQUEST_MILLISECONDS] : []),
     ...(oldest === null
       ? []
@@ -109,6 +121,10 @@ async function retireOldKeys({ storage, commands }: Parts, now: number): Promise
   const upTo = READS.supersededBy(storage, now - retireAfterDays * DAY_MILLISECONDS);
   const request = { requestId: newRequestId(), by: "retireAfterDays" };
   await commands.execute({ type: "retire", ...request, upTo, bringsNoneBack: true });
+}
+
+function deleteIfEmpty({ storage, remove }: Parts, now: number): void {
+  if (isEmptyForLong(storage, now)) remove({ requestId: newRequestId(), by: "deleteAfterEmptyDays" }, now);
 }
 
 async function rewrapFormerKeys({ storage, config, committed }: Parts): Promise<void> {

@@ -40,6 +40,12 @@ export class UsageStatistics {
     this.#refusals.set(id, counted);
   }
 
+  /** Forgets what has gathered: the domain was deleted. */
+  forget(): void {
+    this.#renewed.clear();
+    this.#refusals.clear();
+  }
+
   #gather(now: number): void {
     if (this.#renewed.size + this.#refusals.size === 0) this.#wakeBy(now + GATHER_MILLISECONDS);
   }

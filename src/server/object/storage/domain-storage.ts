@@ -21,10 +21,13 @@ import {
   APPEND_TO_OUTBOX,
   type BanRow,
   COUNT_BY_SUBJECT,
+  type DeletionRow,
   type DomainRow,
+  ERASE_ALL,
   type KnownRow,
   type ProgressRow,
   READ_BANS,
+  READ_DELETION,
   READ_DOMAIN,
   READ_KEYS,
   READ_KNOWN,
@@ -39,6 +42,7 @@ import {
   WRITE_MEMBERS,
   WRITE_RECORDS,
   WRITE_SIGNED_LEAVES,
+  writeDeletion,
   writeDomain,
   writeProgress,
 } from "./statements.ts";
@@ -78,6 +82,9 @@ export class DomainStorage {
   /** The row as it is stored; null if there is no domain, undefined if it has to be read. */
   #row: DomainRow | null | undefined;
   #progress: ProgressRow | undefined;
+  /** The deletion as it is stored, as the row; and as D1 says, if this storage does not have it. */
+  #deletion: DeletionRow | null | undefined;
+  #deletionInDatabase: DeletionRow | null = null;
   /** Whether there may be bans: most domains have none, and then nobody looks for any. */
   #hasBans = true;
   #hasTables = false;
@@ -150,6 +157,41 @@ export class DomainStorage {
     this.#progress = next;
   }
 
+  /** What is left of the last domain of this name that was deleted; null if none was, as far as anybody knows. */
+  get deletion(): DeletionRow | null {
+    if (this.#hasTables && this.#deletion === undefined) {
+      this.#deletion = this.sql.exec<DeletionRow>(READ_DELETION).toArray()[0] ?? null;
+    }
+    const [stored, other] = [this.#deletion ?? null, this.#deletionInDatabase];
+    return other && other.deletedAt > (stored?.deletedAt ?? 0) ? other : stored;
+  }
+
+  /** Takes note of a deletion that D1 knows. Nothing is written before there is something else to write. */
+  noteDeletion(deletion: DeletionRow): void {
+    this.#deletionInDatabase = deletion;
+  }
+
+  /** Notes whether D1 still has to be told of the deletion. */
+  oweDeletion(isOwed: boolean): void {
+    const { deletion } = this;
+    if (!deletion || deletion.isOwed === Number(isOwed)) return;
+    const next = { ...deletion, isOwed: Number(isOwed) };
+    if (this.#deletion?.deletedAt === next.deletedAt) {
+      writeDeletion(this.sql, next);
+      this.#deletion = next;
+    } else this.#deletionInDatabase = next;
+  }
+
+  /** Deletes the domain, and leaves a record of that. To be called within a transaction. */
+  erase(deletion: DeletionRow): void {
+    for (const statement of ERASE_ALL) this.sql.exec(statement);
+    writeDeletion(this.sql, deletion);
+    this.#deletion = deletion;
+    this.#row = null;
+    this.#progress = undefined;
+    this.#hasBans = false;
+  }
+
   /** Runs `work` as one transaction, which is undone whole if it throws. */
   transaction<T>(work: () => T): T {
     try {
@@ -157,6 +199,7 @@ export class DomainStorage {
     } catch (error) {
       this.#row = undefined;
       this.#progress = undefined;
+      this.#deletion = undefined;
       throw error;
     }
   }
@@ -165,7 +208,13 @@ export class DomainStorage {
   get domainState(): DomainState {
     const { row } = this;
     const { defaultRolloverIntervalSeconds } = this.#config();
-    return { ...(row ? stateOf(row) : NEWBORN), defaultRolloverIntervalSeconds };
+    return { ...(row ? stateOf(row) : this.#newborn), defaultRolloverIntervalSeconds };
+  }
+
+  /** The state a domain of this name is born with. The keys of one that was deleted are lost, and their versions used. */
+  get #newborn(): DomainState {
+    const { keyVersion = 0 } = this.deletion ?? {};
+    return { ...NEWBORN, keyVersion, retiredUpTo: keyVersion, lostUpTo: keyVersion };
   }
 
   /** The state of the domain as far as these commands need it. */
@@ -239,9 +288,17 @@ export class DomainStorage {
     change: Change,
     newKeys: readonly NewKey[],
     now: number,
-    { rewrapped = [], createdAt = now }: Readonly<{ rewrapped?: readonly number[]; createdAt?: number }> = {},
+    { rewrapped = [], createdAt }: Readonly<{ rewrapped?: readonly number[]; createdAt?: number }> = {},
   ): void {
     const { state, events, records } = change;
+    const { deletion } = this;
+    if (!this.row && deletion && this.#deletion?.deletedAt !== deletion.deletedAt) {
+      writeDeletion(this.sql, deletion);
+      this.#deletion = deletion;
+    }
+    // Above those of a domain that was deleted: who follows the changes of this name takes no new one for an old one.
+    const revision = this.row ? state.revision : Math.max(state.revision, (deletion?.revision ?? 0) + 1);
+    const bornAt = Math.max(now, (deletion?.deletedAt ?? 0) + 1);
     const members = difference(before.members, state.members);
     const bans = difference(before.bans, state.bans);
     const { written: signedLeaves } = difference(before.signedLeaves, state.signedLeaves);
@@ -277,9 +334,9 @@ export class DomainStorage {
     const deviceIdKey = this.row?.deviceIdKey ?? base64url.encode(crypto.getRandomValues(new Uint8Array(32)));
     const kids = new Map(newKeys.map(({ keyVersion, publicJwk }) => [keyVersion, JSON.parse(publicJwk).kid]));
     const logged = changesOf(events, (machineGuid) => deviceId(deviceIdKey, machineGuid), kids);
-    const head = this.#append(state.revision, logged, now);
+    const head = this.#append(revision, logged, now);
     const { settings, keyRolloverRequired, rolloverNotBefore, keyVersion, keyMadeAt, retiredUpTo } = state;
-    const { lostUpTo, memberCount, revision } = state;
+    const { lostUpTo, memberCount } = state;
     const row: DomainRow = {
       domain: this.#name,
       authenticationRequired: Number(settings.authenticationRequired),
@@ -298,11 +355,11 @@ export class DomainStorage {
       lostUpTo,
       rolloverNotBefore,
       deviceIdKey,
-      epoch: this.row?.epoch ?? now,
+      epoch: this.row?.epoch ?? bornAt,
       retiredUpTo,
       revision,
       head,
-      createdAt: this.row?.createdAt ?? createdAt,
+      createdAt: this.row?.createdAt ?? createdAt ?? bornAt,
       updatedAt: now,
     };
     writeDomain(this.sql, row);

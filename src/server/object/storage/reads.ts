@@ -72,6 +72,20 @@ export const READS = {
     return members.orderBy(asc(domainMembership.lastRenewedOn)).limit(limit).all().map(identified(storage));
   },
 
+  /** The day of the newest renewal of a member, in days since the Unix epoch; null without members. */
+  lastRenewedOn({ sql }: DomainStorage) {
+    return sql.exec<{ day: number | null }>("select max(last_renewed_on) as day from domain_membership").one().day;
+  },
+
+  /** The machine GUIDs of members that last renewed before a day, in days since the Unix epoch. */
+  lastRenewedBefore({ sql }: DomainStorage, day: number, limit: number) {
+    const query = "select machine_guid as machineGuid from domain_membership where last_renewed_on < ? limit ?";
+    return sql
+      .exec<{ machineGuid: string }>(query, day, limit)
+      .toArray()
+      .map(({ machineGuid }) => machineGuid);
+  },
+
   /** Bans by machine GUID. */
   bans(storage: DomainStorage, { after, limit }: Page<string>) {
     const { machineGuid } = domainBans;

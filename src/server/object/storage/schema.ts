@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { banColumns, domainColumns, keyColumns, memberColumns } from "../../database/columns.ts";
+import { banColumns, deletionColumns, domainColumns, keyColumns, memberColumns } from "../../database/columns.ts";
 
 // The tables of one domain in the storage of its object: the truth. The migrations declare those with another key than an
 // integer WITHOUT ROWID, as in D1. Times are milliseconds since the Unix epoch.
@@ -12,7 +12,7 @@ export const domainServerInfo = sqliteTable("domain_server_info", {
   keyVersion: integer("key_version").notNull(),
   /** When that key was made; 0 if it is not known. */
   keyMadeAt: integer("key_made_at").notNull(),
-  /** The keys up to this version did not come along in a take-over. */
+  /** The keys up to this version did not come along in a take-over, or were erased with a domain of that name. */
   lostUpTo: integer("lost_up_to").notNull(),
   /** The time from which a required rollover is due. */
   rolloverNotBefore: integer("rollover_not_before").notNull(),
@@ -137,4 +137,13 @@ export const takeOver = sqliteTable("take_over", {
   /** How many tables are done, and the last key of the next one (JSON). */
   tables: integer("tables").notNull(),
   after: text("after").notNull(),
+});
+
+/** What is left of the domain that was deleted here last: no row if none was. */
+export const domainDeletion = sqliteTable("domain_deletion", {
+  ...deletionColumns(),
+  /** The request that deleted it: repeated, it is answered again. */
+  requestId: text("request_id").notNull(),
+  /** 1 until D1 has it. */
+  isOwed: integer("is_owed").notNull(),
 });

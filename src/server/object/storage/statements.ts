@@ -1,6 +1,20 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import { domainBans, domainKeys, type domainMembership, domainServerInfo, progress } from "./schema.ts";
+import {
+  copyOutbox,
+  domainBans,
+  domainDeletion,
+  domainKeys,
+  domainLog,
+  domainLogCheckpoint,
+  domainMembership,
+  domainRefusals,
+  domainRequests,
+  domainServerInfo,
+  domainSignedLeaves,
+  progress,
+  takeOver,
+} from "./schema.ts";
 
 // The statements of every commit, as texts that are made once. A list is one parameter, as JSON; `VALUES` are the columns
 // of its rows.
@@ -11,6 +25,7 @@ export type MemberRow = typeof domainMembership.$inferSelect;
 export type StoredKey = typeof domainKeys.$inferSelect;
 export type BanRow = typeof domainBans.$inferSelect;
 export type ProgressRow = typeof progress.$inferSelect;
+export type DeletionRow = typeof domainDeletion.$inferSelect;
 
 /** A value of a column. */
 export type Value = string | number | null;
@@ -35,9 +50,27 @@ const onlyRowWriter = (table: SQLiteTable) => {
 
 export const writeDomain = onlyRowWriter(domainServerInfo);
 export const writeProgress = onlyRowWriter(progress);
+export const writeDeletion = onlyRowWriter(domainDeletion);
 
 export const READ_DOMAIN = select(domainServerInfo);
 export const READ_PROGRESS = select(progress);
+export const READ_DELETION = select(domainDeletion);
+
+/** Empty every table but that of deletions. */
+export const ERASE_ALL = [
+  domainServerInfo,
+  domainMembership,
+  domainKeys,
+  domainBans,
+  domainRequests,
+  domainSignedLeaves,
+  domainLog,
+  domainLogCheckpoint,
+  domainRefusals,
+  copyOutbox,
+  progress,
+  takeOver,
+].map((table) => `delete from ${getTableName(table)}`);
 
 /** A row of what is known of devices and requests: a member, or the record of a request. */
 export type KnownRow =

@@ -3,6 +3,7 @@ import type { AppEnv } from "../../http/context.ts";
 import { requireOperator } from "../../middleware/operator-scope.ts";
 import { adminAudit } from "./audit.ts";
 import { adminBans } from "./bans.ts";
+import { adminDeletions } from "./deletions.ts";
 import { adminDomains } from "./domains.ts";
 import { adminKeyEncryption } from "./key-encryption.ts";
 import { adminLog } from "./log.ts";
@@ -12,6 +13,7 @@ import { adminMembers } from "./members.ts";
 export const admin = new Hono<AppEnv>()
   .use("/admin/*", requireOperator)
   .route("/", adminDomains)
+  .route("/", adminDeletions)
   .route("/", adminMembers)
   .route("/", adminBans)
   .route("/", adminLog)
