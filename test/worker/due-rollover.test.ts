@@ -43,9 +43,10 @@ describe("POST /domains/{domain}/rollover", () => {
     const joined = await register(domain, member);
     expect(joined.body).toMatchObject({ newMember: true, keyVersion: 2 });
     expect(await versions(domain)).toEqual([1, 2]);
+    const { kid } = (await keySet(domain, "?version=2")).body.keys[0];
     const { log } = await rows(domain);
     const changes = log.map(({ changes }) => JSON.parse(changes as string));
-    expect(changes.at(-2)).toEqual([{ type: "key-made", keyVersion: 2 }]);
+    expect(changes.at(-2)).toEqual([{ type: "key-made", keyVersion: 2, kid }]);
     expect(changes.at(-1)).toEqual([expect.objectContaining({ type: "device-joined" })]);
   });
 
