@@ -35,6 +35,7 @@ CREATE TABLE `domain_membership` (
 	`joined_at` integer DEFAULT (unixepoch() * 1000) NOT NULL,
 	`signed_at` integer,
 	`subject_hash` text,
+	`sealed_name` text,
 	PRIMARY KEY(`domain`, `machine_guid`)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
@@ -48,6 +49,9 @@ CREATE TABLE `domain_server_info` (
 	`rollover_interval_seconds` integer,
 	`retire_after_days` integer,
 	`max_membership_per_subject` integer,
+	`owner_subject` text,
+	`when_full` text DEFAULT 'refuse' NOT NULL,
+	`min_idle_days` integer DEFAULT 30 NOT NULL,
 	`member_idle_days` integer,
 	`delete_after_empty_days` integer,
 	`key_rollover_required` integer DEFAULT 1 NOT NULL,

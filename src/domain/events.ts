@@ -14,6 +14,12 @@ export type DomainSettings = Readonly<{
   retireAfterDays: number | null;
   /** How many devices may be members at once by tokens of one subject; null for no maximum. */
   maxMembershipPerSubject: number | null;
+  /** The `sub` of the tokens that own the domain: with `authNamespace`, the only ones that count; null for no owner. */
+  ownerSubject: string | null;
+  /** Whether a device that is one too many is refused, or takes the place of the one that has not renewed for longest. */
+  whenFull: "refuse" | "replace-least-recent";
+  /** A member is replaced only if its last renewal is more than so many days ago. */
+  minIdleDays: number;
   /** A member that has not renewed for so many days is removed; null keeps all. */
   memberIdleDays: number | null;
   /** The domain is deleted once it has had no member for so many days; null keeps it. */
@@ -29,6 +35,9 @@ export const DEFAULT_SETTINGS: DomainSettings = {
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
   maxMembershipPerSubject: null,
+  ownerSubject: null,
+  whenFull: "refuse",
+  minIdleDays: 30,
   memberIdleDays: null,
   deleteAfterEmptyDays: null,
 };

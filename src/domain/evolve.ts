@@ -34,15 +34,30 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     case "device-joined": {
       const { machineGuid, deviceKeyThumbprint, signedAt, subjectHash = null } = event;
       const lastRenewedOn = dayOf(now);
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt: now, signedAt, lastRenewedOn, subjectHash });
+      const sealedName = null;
+      draft.members.set(machineGuid, {
+        deviceKeyThumbprint,
+        joinedAt: now,
+        signedAt,
+        lastRenewedOn,
+        subjectHash,
+        sealedName,
+      });
       countSubject(draft, subjectHash, 1);
       return { ...state, memberCount: state.memberCount + 1 };
     }
     case "device-key-bound": {
       const { machineGuid, deviceKeyThumbprint, signedAt } = event;
-      const { joinedAt = now, subjectHash = null } = draft.members.get(machineGuid) ?? {};
+      const { joinedAt = now, subjectHash = null, sealedName = null } = draft.members.get(machineGuid) ?? {};
       const lastRenewedOn = dayOf(now);
-      draft.members.set(machineGuid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash });
+      draft.members.set(machineGuid, {
+        deviceKeyThumbprint,
+        joinedAt,
+        signedAt,
+        lastRenewedOn,
+        subjectHash,
+        sealedName,
+      });
       return state;
     }
     case "device-left": {

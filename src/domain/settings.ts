@@ -28,10 +28,13 @@ export type SettingsGrant = Readonly<{ settings: DomainSettings; created: boolea
 
 /** What in these settings contradicts itself, field by field. */
 export function settingsProblems(settings: DomainSettings): readonly FieldError[] {
-  if (settings.authenticationRequired) return [];
-  return (["authNamespace", "maxMembershipPerSubject"] as const)
+  const needed = settings.authenticationRequired ? [] : (["authNamespace", "maxMembershipPerSubject"] as const);
+  const problems = needed
     .filter((name) => settings[name] !== null)
     .map((field) => ({ field, detail: "needs authenticationRequired to be true" }));
+  return settings.ownerSubject !== null && settings.authNamespace === null
+    ? [...problems, { field: "ownerSubject", detail: "needs authNamespace, the namespace of the owner's tokens" }]
+    : problems;
 }
 
 /** Decides a change of settings. A maximum below the present count evicts nobody and admits nobody. */

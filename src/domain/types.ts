@@ -14,6 +14,8 @@ export type Membership = Readonly<{
   lastRenewedOn: number;
   /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
   subjectHash: string | null;
+  /** What its owner calls it, sealed; null if it has no name. */
+  sealedName: string | null;
 }>;
 
 /** An operator's word that a machine GUID, and the device key it had, may not come back. */
@@ -21,6 +23,7 @@ export type Ban = Readonly<{ deviceKeyThumbprint: string | null; reason: string;
 
 /** A domain at one moment, as far as the rules need it. */
 export type DomainState = Readonly<{
+  name: string;
   /** How many commits the domain has seen; 0 says that it does not exist yet. */
   revision: number;
   settings: DomainSettings;
@@ -66,6 +69,7 @@ export type DeviceProof = Readonly<{
 
 /** The state a domain is born with: a rollover is due, which makes key version 1. */
 export const NEWBORN: DomainState = {
+  name: "",
   revision: 0,
   settings: DEFAULT_SETTINGS,
   defaultRolloverIntervalSeconds: 0,
@@ -94,6 +98,8 @@ export type AuthEvidence =
       kind: "verified";
       namespace: string;
       keyThumbprint: string | null;
+      /** The token's subject; absent if it names none. */
+      subject?: string;
       /** The hash of the token's issuer and subject; absent if it names no subject. */
       subjectHash?: string;
     }>;

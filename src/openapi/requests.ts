@@ -70,6 +70,12 @@ const SETTINGS = {
     "The shortest time between two rollovers after leaves, in seconds. Until then, a device that left can decrypt what is encrypted to the domain. Evictions, bans and rollovers of operators do not wait. Null, the default, for the server's default.",
   maxMembershipPerSubject:
     "How many devices may be members at once by auth tokens of one subject; null, the default, for no maximum. Needs `authenticationRequired`.",
+  ownerSubject:
+    "The `sub` of the owner's auth tokens: with `authNamespace`, which it needs, only these count. Null, the default, for no owner.",
+  whenFull:
+    "Whether a device that joins a full domain is refused, the default, or takes the place of the member that has not renewed for longest.",
+  minIdleDays:
+    "Replaces only a member whose last renewal is more than so many days ago, in UTC; 30 by default. Counts with `whenFull`.",
   memberIdleDays:
     "Removes members that have not renewed for more than so many days, in UTC. A rollover is then due. Null, the default, for never.",
   deleteAfterEmptyDays:

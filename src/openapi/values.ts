@@ -77,6 +77,16 @@ export const keyRules = {
     .min(1)
     .nullable()
     .meta({ description: "How many devices may be members at once by tokens of one subject; null for no maximum." }),
+  ownerSubject: z.string().nullable().meta({
+    description: "The `sub` of the owner's auth tokens; null if the domain has no owner. Only operators see it.",
+  }),
+  whenFull: z.enum(["refuse", "replace-least-recent"]).meta({
+    description:
+      "Whether a device that joins a full domain is refused, or takes the place of the member that has not renewed for longest.",
+  }),
+  minIdleDays: z.int().min(0).meta({
+    description: "A member is replaced only if its last renewal is more than so many days ago.",
+  }),
   memberIdleDays: z
     .int()
     .min(1)

@@ -11,9 +11,10 @@ export type CopiedRows = Readonly<{
 /** The columns that D1 and an object have alike, but for the domain's name. */
 export const COPIED_COLUMNS = {
   domain_server_info: `authentication_required, auth_namespace, max_membership, device_key_required,
-    rollover_interval_seconds, retire_after_days, max_membership_per_subject, member_idle_days,
+    rollover_interval_seconds, retire_after_days, max_membership_per_subject, owner_subject, when_full,
+    min_idle_days, member_idle_days,
     delete_after_empty_days, key_rollover_required, member_count, retired_up_to, revision, head, created_at, updated_at`,
-  domain_membership: "machine_guid, device_key_thumbprint, joined_at, signed_at, subject_hash",
+  domain_membership: "machine_guid, device_key_thumbprint, joined_at, signed_at, subject_hash, sealed_name",
   domain_keys: "key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at",
   domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
 } as const;

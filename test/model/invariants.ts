@@ -226,6 +226,9 @@ function settingsOf(info: Row) {
     rolloverIntervalSeconds: info.rollover_interval_seconds,
     retireAfterDays: info.retire_after_days,
     maxMembershipPerSubject: info.max_membership_per_subject,
+    ownerSubject: info.owner_subject,
+    whenFull: info.when_full,
+    minIdleDays: info.min_idle_days,
     memberIdleDays: info.member_idle_days,
     deleteAfterEmptyDays: info.delete_after_empty_days,
   };

@@ -30,7 +30,7 @@ export type DomainRows = Readonly<{
  */
 const CHANGED_BY_REQUESTS = [
   "select * from domain_server_info",
-  "select machine_guid, device_key_thumbprint, joined_at, signed_at, subject_hash from domain_membership",
+  "select machine_guid, device_key_thumbprint, joined_at, signed_at, subject_hash, sealed_name from domain_membership",
   "select * from domain_keys",
   "select * from domain_bans",
   "select * from domain_requests where length(id) > 36",

@@ -23,6 +23,9 @@ const DEFAULTS = {
   rolloverIntervalSeconds: 0,
   retireAfterDays: null,
   maxMembershipPerSubject: null,
+  ownerSubject: null,
+  whenFull: "refuse",
+  minIdleDays: 30,
   memberIdleDays: null,
   deleteAfterEmptyDays: null,
 };

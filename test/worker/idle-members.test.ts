@@ -70,7 +70,7 @@ describe("members that are idle for longer than memberIdleDays", () => {
     await stored(
       domain,
       `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 1200)
-        insert into domain_membership select printf('%08x-6c1e-4f0a-9d3b-5a7e21c04f88', n), null, n, null, null, ?
+        insert into domain_membership select printf('%08x-6c1e-4f0a-9d3b-5a7e21c04f88', n), null, n, null, null, null, ?
         from numbers`,
       today() - 8,
     );

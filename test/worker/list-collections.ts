@@ -57,7 +57,7 @@ export const COLLECTIONS: Readonly<Record<string, Collection>> = {
     add: (domain, number) =>
       stored(
         domain,
-        "insert into domain_membership values (?, null, ?, null, null, 20000)",
+        "insert into domain_membership values (?, null, ?, null, null, null, 20000)",
         guidOf(number),
         EPOCH + number,
       ),

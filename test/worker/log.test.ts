@@ -15,6 +15,9 @@ const DEFAULTS = {
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
   maxMembershipPerSubject: null,
+  ownerSubject: null,
+  whenFull: "refuse",
+  minIdleDays: 30,
   memberIdleDays: null,
   deleteAfterEmptyDays: null,
 };

@@ -25,7 +25,7 @@ async function fill(domain: string, rows: number) {
   await runAlarm(domain);
   const guid = "printf('%08x-6c1e-4f0a-9d3b-5a7e21c04f88', n * 7)";
   for (const select of [
-    `insert into domain_membership ${NUMBERS} select ${guid}, null, n, null, null, n % 90 from numbers`,
+    `insert into domain_membership ${NUMBERS} select ${guid}, null, n, null, null, null, n % 90 from numbers`,
     `insert into domain_bans ${NUMBERS} select ${guid}, 'key-' || n, 'stolen', 'ada', n from numbers`,
     `insert into domain_keys ${NUMBERS} select n, '{}', '', '', n from numbers`,
     `insert into domain_requests ${NUMBERS} select ${guid} || ' key', 'deregister', null, '{}', 9e12 + n from numbers`,

@@ -74,6 +74,9 @@ describe("an empty object whose domain the database knows", () => {
       rolloverIntervalSeconds: null,
       retireAfterDays: null,
       maxMembershipPerSubject: null,
+      ownerSubject: null,
+      whenFull: "refuse",
+      minIdleDays: 30,
       memberIdleDays: null,
       deleteAfterEmptyDays: null,
     };

@@ -115,8 +115,8 @@ function namespaceEvidence(
     return { kind: "invalid", reason: "the token is bound to a key in a way that is not understood" };
   }
   const { sub } = payload;
-  const subjectHash = sub === undefined ? {} : { subjectHash: sha256(JSON.stringify([issuer.issuer, sub])) };
-  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null, ...subjectHash };
+  const subject = sub === undefined ? {} : { subject: sub, subjectHash: sha256(JSON.stringify([issuer.issuer, sub])) };
+  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null, ...subject };
 }
 
 /** The errors of jose that say something of the token; every other one says that its keys could not be had. */

@@ -16,6 +16,9 @@ export const domainColumns = () => ({
   rolloverIntervalSeconds: integer("rollover_interval_seconds"),
   retireAfterDays: integer("retire_after_days"),
   maxMembershipPerSubject: integer("max_membership_per_subject"),
+  ownerSubject: text("owner_subject"),
+  whenFull: text("when_full").$type<"refuse" | "replace-least-recent">().notNull().default("refuse"),
+  minIdleDays: integer("min_idle_days").notNull().default(30),
   memberIdleDays: integer("member_idle_days"),
   deleteAfterEmptyDays: integer("delete_after_empty_days"),
   keyRolloverRequired: flag("key_rollover_required", true),
@@ -39,6 +42,8 @@ export const memberColumns = () => ({
   signedAt: integer("signed_at"),
   /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
   subjectHash: text("subject_hash"),
+  /** What its owner calls it: a compact JWE, see `crypto/sealed-texts.ts`; null if it has no name. */
+  sealedName: text("sealed_name"),
 });
 
 /** A domain key. Only its wrapping changes, when the key-encryption key rotates. */

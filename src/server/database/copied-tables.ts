@@ -8,7 +8,7 @@ import type { domainServerInfo } from "./schema.ts";
 export const COPIED_TABLES = {
   members: {
     name: "domain_membership",
-    columns: ["machine_guid", "device_key_thumbprint", "joined_at", "signed_at", "subject_hash"],
+    columns: ["machine_guid", "device_key_thumbprint", "joined_at", "signed_at", "subject_hash", "sealed_name"],
     pageRows: 5_000,
   },
   keys: {

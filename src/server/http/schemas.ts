@@ -56,6 +56,9 @@ const settings = {
   rolloverIntervalSeconds: z.int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS).nullable(),
   retireAfterDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
   maxMembershipPerSubject: z.int().min(1).nullable(),
+  ownerSubject: text.min(1).max(255).nullable(),
+  whenFull: z.enum(["refuse", "replace-least-recent"]),
+  minIdleDays: z.int().min(0).max(MAX_AGE_DAYS),
   memberIdleDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
   deleteAfterEmptyDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
 };
@@ -96,8 +99,9 @@ export const idleDomainsBody = z.strictObject({
   cursor: z.string().min(1).max(4_096).optional(),
 });
 
-const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
-  settings[name].nullable().transform((value) => value ?? DEFAULT_SETTINGS[name]);
+/** A setting that has a value by default, which null stands for. */
+const orDefault = <Value>(setting: z.ZodType<Value>, byDefault: Value) =>
+  setting.nullable().transform((value) => value ?? byDefault);
 
 /**
  * The body that changes some of a domain's settings: null takes one back to its default.
@@ -107,8 +111,10 @@ const flag = (name: "authenticationRequired" | "deviceKeyRequired") =>
 export const settingsMergeBody = z
   .strictObject({
     ...settings,
-    authenticationRequired: flag("authenticationRequired"),
-    deviceKeyRequired: flag("deviceKeyRequired"),
+    authenticationRequired: orDefault(settings.authenticationRequired, DEFAULT_SETTINGS.authenticationRequired),
+    deviceKeyRequired: orDefault(settings.deviceKeyRequired, DEFAULT_SETTINGS.deviceKeyRequired),
+    whenFull: orDefault(settings.whenFull, DEFAULT_SETTINGS.whenFull),
+    minIdleDays: orDefault(settings.minIdleDays, DEFAULT_SETTINGS.minIdleDays),
   })
   .partial();
 

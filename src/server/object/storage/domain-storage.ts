@@ -208,7 +208,7 @@ export class DomainStorage {
   get domainState(): DomainState {
     const { row } = this;
     const { defaultRolloverIntervalSeconds } = this.#config();
-    return { ...(row ? stateOf(row) : this.#newborn), defaultRolloverIntervalSeconds };
+    return { ...(row ? stateOf(row) : this.#newborn), name: this.#name, defaultRolloverIntervalSeconds };
   }
 
   /** The state a domain of this name is born with. The keys of one that was deleted are lost, and their versions used. */
@@ -238,8 +238,8 @@ export class DomainStorage {
     const records = new Map<string, RequestRecord>();
     for (const known of cursor.raw<KnownRow>()) {
       if (known[0] === "member") {
-        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash] = known;
-        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash });
+        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName] = known;
+        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName });
       } else {
         const [, id, command, machineGuid, outcome] = known;
         records.set(id, { command: command as Command["type"], machineGuid, grant: JSON.parse(outcome) });
@@ -308,8 +308,9 @@ export class DomainStorage {
     apply(REMOVE_MEMBERS, members.removed);
     apply(
       WRITE_MEMBERS,
-      members.written.map(([guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash }]) => {
-        return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash];
+      members.written.map(([guid, member]) => {
+        const { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName } = member;
+        return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName];
       }),
     );
     apply(REMOVE_BANS, bans.removed);
@@ -346,6 +347,9 @@ export class DomainStorage {
       rolloverIntervalSeconds: settings.rolloverIntervalSeconds,
       retireAfterDays: settings.retireAfterDays,
       maxMembershipPerSubject: settings.maxMembershipPerSubject,
+      ownerSubject: settings.ownerSubject,
+      whenFull: settings.whenFull,
+      minIdleDays: settings.minIdleDays,
       memberIdleDays: settings.memberIdleDays,
       deleteAfterEmptyDays: settings.deleteAfterEmptyDays,
       keyRolloverRequired: Number(keyRolloverRequired),
@@ -400,6 +404,9 @@ export function settingsOf(row: Pick<DomainRow, keyof DomainSettings>): DomainSe
     rolloverIntervalSeconds: row.rolloverIntervalSeconds,
     retireAfterDays: row.retireAfterDays,
     maxMembershipPerSubject: row.maxMembershipPerSubject,
+    ownerSubject: row.ownerSubject,
+    whenFull: row.whenFull,
+    minIdleDays: row.minIdleDays,
     memberIdleDays: row.memberIdleDays,
     deleteAfterEmptyDays: row.deleteAfterEmptyDays,
   };

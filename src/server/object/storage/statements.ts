@@ -74,22 +74,22 @@ export const ERASE_ALL = [
 
 /** A row of what is known of devices and requests: a member, or the record of a request. */
 export type KnownRow =
-  | ["member", string, string | null, number, number | null, number, string | null]
-  | ["record", string, string, string | null, string, null, null];
+  | ["member", string, string | null, number, number | null, number, string | null, string | null]
+  | ["record", string, string, string | null, string, null, null, null];
 
 const known = (machineGuids: string, ids: string) => `
-  select 'member', machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on, subject_hash
+  select 'member', machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on, subject_hash, sealed_name
   from domain_membership where machine_guid in ${machineGuids}
   union all
-  select 'record', id, command, machine_guid, outcome, null, null from domain_requests where id in ${ids}`;
+  select 'record', id, command, machine_guid, outcome, null, null, null from domain_requests where id in ${ids}`;
 /** The member and the records of many commands, and those of one, which has a machine GUID and two ids at most. */
 export const READ_KNOWN = known(LISTED, LISTED);
 export const READ_KNOWN_OF_ONE = known("(?)", "(?, ?)");
 
 export const WRITE_MEMBERS = `
   insert or replace into domain_membership
-    (machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on, subject_hash)
-  select ${VALUES(6)} from json_each(?)`;
+    (machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on, subject_hash, sealed_name)
+  select ${VALUES(7)} from json_each(?)`;
 export const REMOVE_MEMBERS = `delete from domain_membership where machine_guid in ${LISTED}`;
 
 /** How many members joined by tokens of each of some subjects. */
