@@ -87,7 +87,7 @@ export class DomainServerError extends Error {
     this.code = code;
     this.detail = detail;
     this.requestId = requestId;
-    this.retryable = RETRYABLE.includes(status);
+    this.retryable = isRetryableStatus(status);
     this.retryAfter = retryAfter;
     this.serverTime = serverTime;
   }
@@ -95,6 +95,11 @@ export class DomainServerError extends Error {
 
 /** Too many requests, and the three that say that whoever should have answered could not (RFC 9110, section 15.6). */
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
+
+/** Whether a response with this status may be another one later. */
+export function isRetryableStatus(status: number): boolean {
+  return RETRYABLE.includes(status);
+}
 
 /** Whether the same may be asked again later. */
 export function isRetryable(error: unknown): error is DomainServerError | DeviceDomainError {

@@ -1,4 +1,4 @@
-import { DeviceDomainError, DomainServerError } from "./errors.ts";
+import { DeviceDomainError, DomainServerError, type ServerErrorDetails } from "./errors.ts";
 import { orAborted } from "./retries.ts";
 
 /** A request, as far as this client makes any. */
@@ -39,7 +39,7 @@ export async function exchange(
       either,
     );
     const text = await orAborted(response.text(), either);
-    if (!response.ok) throw refusal(response, text);
+    if (!response.ok) throw new DomainServerError(refusalDetails(response, problemDocument(text)));
     // A cut answer is no JSON any more: as good as none.
     return JSON.parse(text);
   } catch (error) {
@@ -49,10 +49,12 @@ export async function exchange(
   }
 }
 
-function refusal(response: Response, text: string): DomainServerError {
-  const { headers, status } = response;
-  const problem = problemDocument(text);
-  return new DomainServerError({
+/** What a refusal says of itself, in its problem document and in its headers. */
+export function refusalDetails(
+  { headers, status }: Response,
+  problem: Readonly<Record<string, unknown>>,
+): ServerErrorDetails {
+  return {
     error: textMember(problem, "error") ?? "UNEXPECTED_ANSWER",
     status,
     code: typeof problem.code === "number" ? problem.code : null,
@@ -61,10 +63,11 @@ function refusal(response: Response, text: string): DomainServerError {
     requestId: headers.get("x-request-id"),
     retryAfter: retryAfter(headers.get("retry-after"), time(headers.get("date")) ?? Date.now()),
     serverTime: textMember(problem, "serverTime"),
-  });
+  };
 }
 
-function problemDocument(text: string): Record<string, unknown> {
+/** A problem document, if the text is one. @see RFC 9457, Problem Details for HTTP APIs, section 3 */
+export function problemDocument(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
@@ -73,7 +76,7 @@ function problemDocument(text: string): Record<string, unknown> {
   }
 }
 
-function textMember(problem: Record<string, unknown>, name: string): string | null {
+function textMember(problem: Readonly<Record<string, unknown>>, name: string): string | null {
   const value = problem[name];
   return typeof value === "string" ? value : null;
 }

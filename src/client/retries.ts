@@ -1,4 +1,4 @@
-import { DomainServerError, isRetryable } from "./errors.ts";
+import { isRetryable } from "./errors.ts";
 
 /** Waits; rejects with the signal's reason as soon as that aborts. */
 export type Pause = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -8,6 +8,8 @@ export type RetryPolicy = Readonly<{
   /** How many times after the first. */
   retries: number;
   pause: Pause;
+  /** Which failures may pass; those of a device's requests if left out. */
+  mayPass?: (error: unknown) => boolean;
 }>;
 
 const FIRST_MILLISECONDS = 1_000;
@@ -18,7 +20,7 @@ export const DEFAULT_RETRIES = 4;
 
 /** Does something that is safe to repeat, again as long as it fails in a way that may pass. */
 export async function withRetries<T>(
-  { retries, pause }: RetryPolicy,
+  { retries, pause, mayPass = isRetryable }: RetryPolicy,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -27,7 +29,7 @@ export async function withRetries<T>(
     try {
       return await work();
     } catch (error) {
-      if (attempt > retries || !isRetryable(error)) throw error;
+      if (attempt > retries || !mayPass(error)) throw error;
       await pause(retryDelay(attempt, error), signal);
     }
   }
@@ -41,7 +43,7 @@ export async function withRetries<T>(
  */
 export function retryDelay(attempt: number, error: unknown = null): number {
   const backoff = Math.min(FIRST_MILLISECONDS * 2 ** (attempt - 1), LONGEST_MILLISECONDS) * Math.random();
-  const asked = error instanceof DomainServerError ? (error.retryAfter ?? 0) : 0;
+  const asked = (error as Readonly<{ retryAfter?: number | null }> | null)?.retryAfter ?? 0;
   return Math.min(asked + backoff, LONGEST_MILLISECONDS);
 }
 
