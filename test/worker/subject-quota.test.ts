@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { mintToken, type TestNamespace } from "../support/issuers.ts";
 import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
 import { expectCopied } from "./copied.ts";
-import { execute, executeAsBatch, gist, joins } from "./objects.ts";
+import { execute, executeAsBatch, gist, joins, operators } from "./objects.ts";
 import { operate } from "./operators.ts";
 
 /** The headers of a device that has a token of a subject. */
@@ -36,6 +36,17 @@ describe("a quota for each token subject", () => {
     const auth = { kind: "verified", namespace: "studio", keyThumbprint: null, subjectHash: "alice" } as const;
     const outcomes = await executeAsBatch(domain, ...Array.from({ length: 6 }, () => joins(newGuid(), { auth })));
     expect(outcomes.map(gist).filter((outcome) => outcome === "DOM_LIMIT_REACHED")).toHaveLength(4);
+  });
+
+  it("holds from its setting on, also for joins in one batch with that", async () => {
+    await configure(domain, { authenticationRequired: true });
+    const auth = { kind: "verified", namespace: "studio", keyThumbprint: null, subjectHash: "alice" } as const;
+    expect(gist(await execute(domain, joins(newGuid(), { auth })))).toMatchObject({ newMember: true });
+    const setting = operators({ type: "settings", mode: "merge", patch: { maxMembershipPerSubject: 2 } });
+    const join = () => joins(newGuid(), { auth });
+    const outcomes = await executeAsBatch(domain, join(), setting, join(), join());
+    expect(outcomes.slice(2).map(gist)).toEqual(["DOM_LIMIT_REACHED", "DOM_LIMIT_REACHED"]);
+    expect((await rows(domain)).members).toHaveLength(2);
   });
 
   it("counts the members there are: who leaves or is evicted makes room, who renews takes none", async () => {

@@ -251,7 +251,7 @@ export class DomainStorage {
     return {
       ...domainState,
       members,
-      subjectMembers: row.maxMembershipPerSubject === null ? new Map() : this.#subjectMembers(commands),
+      subjectMembers: mayHaveQuota(row, commands) ? this.#subjectMembers(commands) : new Map(),
       records,
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
       bans: new Map([...bans].map(({ machineGuid, bannedBy: by, ...ban }) => [machineGuid, { ...ban, by }])),
@@ -392,6 +392,11 @@ export class DomainStorage {
     this.sql.exec(APPEND_TO_LOG, revision, now, changes, hash, this.logMacs.of(hash));
     return hash;
   }
+}
+
+/** Whether a quota for each subject holds for one of the commands: a batch may set it, and go on with joins. */
+function mayHaveQuota({ maxMembershipPerSubject }: DomainRow, commands: readonly Command[]): boolean {
+  return maxMembershipPerSubject !== null || commands.some(({ type }) => type === "settings");
 }
 
 /** The settings that a row holds. */
