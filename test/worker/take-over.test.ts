@@ -3,6 +3,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, stored } from "./client.ts";
 import { expectCopied } from "./copied.ts";
+import { faultyDatabase } from "./faulty-database.ts";
+import { setEnvironment } from "./objects.ts";
 
 /** Writes rows of a domain into the database, as a service does that brings its domains along. */
 async function imported(domain: string, members: readonly string[], settings: { maxMembership?: number } = {}) {
@@ -133,6 +135,36 @@ describe("an empty object whose domain the database knows", () => {
     expect((await register(domain, newGuid(), { credentials: "newest" })).status).toBe(201);
     expect((await reply("GET", `/domains/${domain}/keys?before=5`)).body).not.toHaveProperty("olderKeyVersions");
     await expectCopied(domain);
+  });
+
+  it("takes nothing over if the domain came into being while the database was asked", async () => {
+    const [domain, member, left] = [newDomain(), newGuid(), newGuid()];
+    let isHeld = false;
+    const database = faultyDatabase(env.DB, async (_, run) => {
+      // Polled: a promise of another object may not be awaited.
+      while (isHeld) await scheduler.wait(1);
+      return run();
+    });
+    await setEnvironment(domain, { DB: database });
+    const now = Date.now();
+    expect((await reply("GET", `/domains/${domain}`)).status).toBe(404);
+    isHeld = true;
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now + 5_000);
+    const looked = reply("GET", `/domains/${domain}`);
+    await vi.waitFor(() => expect(clock).toHaveBeenCalled());
+    await scheduler.wait(20);
+    // For a moment after the first look nobody asks the database.
+    clock.mockReturnValue(now + 100);
+    for (const guid of [member, left]) expect((await register(domain, guid)).status).toBe(201);
+    vi.restoreAllMocks();
+    await expectCopied(domain);
+    isHeld = false;
+    expect((await looked).status).toBe(200);
+    const types = (await log(domain)).flatMap(({ changes }: { changes: { type: string }[] }) =>
+      changes.map(({ type }) => type),
+    );
+    expect(types).not.toContain("domain-taken-over");
+    expect(await stored(domain, "select * from take_over")).toEqual([]);
   });
 
   it("is refused retryably while the database cannot say whether it knows the domain", async () => {

@@ -317,13 +317,16 @@ export class DomainObject extends DurableObject<Env> {
     const { storage, takeOver, copy } = this.#all;
     if (!this.#takingOver && !takeOver.isUnderWay) {
       if (Date.now() < this.#absentUntil) return "absent";
-      if (!(await takeOver.isDue())) {
+      const isDue = await takeOver.isDue();
+      // Another request may have brought the domain into being meanwhile: then that is what the database knows.
+      if (storage.row) return "present";
+      if (!isDue) {
         this.#absentUntil = Date.now() + ABSENT_MILLISECONDS;
         if (storage.deletion?.isOwed) {
           copy.expect(Date.now());
           copy.announce();
         }
-        return storage.row ? "present" : "absent";
+        return "absent";
       }
     }
     await this.#take().answer;
