@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Change } from "../../src/server/database/copied-tables.ts";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
+import { Keyring } from "../../src/server/object/keyring.ts";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { newRequestId } from "../../src/server/request-ids.ts";
 import { newDevice } from "../support/devices.ts";
@@ -450,6 +451,34 @@ describe("work that a deletion overtakes", () => {
 });
 
 describe("requests that a deletion overtakes", () => {
+  it.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])(
+    "are to be repeated if their keys went (in a domain just made: %s; made anew since: %s)",
+    async (isNew, isAnew) => {
+      const { domain } = isNew ? { domain: newDomain() } : await lived();
+      // Otherwise the credentials of a moment ago are at hand.
+      if (!isNew) await evict(domain);
+      const { credentials } = Keyring.prototype;
+      const spy = vi.spyOn(Keyring.prototype, "credentials").mockImplementation(async function (
+        this: Keyring,
+        ...asked: Parameters<Keyring["credentials"]>
+      ) {
+        spy.mockRestore();
+        await runInDurableObject(objectOf(domain), (object) => object.delete({ requestId: newRequestId(), by: "ada" }));
+        if (isAnew) await configure(domain, {});
+        return credentials.apply(this, asked);
+      });
+      const { status, body } = await register(domain, newGuid());
+      expect([status, body.error]).toEqual([503, "TEMPORARILY_UNAVAILABLE"]);
+      expect((await register(domain, newGuid())).status).toBe(201);
+      await expectCopied(domain);
+    },
+  );
+
   it("are decided before it or after it: each is answered, and the two stores agree", async () => {
     for (let round = 0; round < 5; round++) {
       const { domain } = await lived();

@@ -82,6 +82,8 @@ export class DomainObject extends DurableObject<Env> {
   readonly #storage: DomainStorage;
   #parts: AllParts | undefined;
   #absentUntil = 0;
+  /** How many domains of this name were deleted here: what was under way then fails for want of its rows. */
+  #deletions = 0;
   /** The limits that are being asked, by whose they are: many may ask at once for a domain that is not there yet. */
   readonly #asked = new Map<string, Promise<boolean>>();
   /** The take-over under way: when a request is answered that waits for it, and when it has ended. */
@@ -100,11 +102,11 @@ export class DomainObject extends DurableObject<Env> {
 
   /** Carries out a command. */
   async execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>> {
-    const before = this.#storage.row;
+    const before = this.#deletions;
     try {
       return (await this.#execute(command, context)) as Outcome<GrantFrom<C["type"]>>;
     } catch (error) {
-      return before && !this.#storage.row ? deletedMeanwhile() : this.#failure(error, command.requestId);
+      return this.#deletions > before ? deletedMeanwhile() : this.#failure(error, command.requestId);
     }
   }
 
@@ -225,14 +227,14 @@ export class DomainObject extends DurableObject<Env> {
     requestId: string,
     work: (parts: AllParts) => T | Promise<T>,
   ): Promise<Outcome<Value<T> | null>> {
-    let presence: Presence = "absent";
+    const before = this.#deletions;
     try {
       const parts = this.#all;
-      presence = parts.storage.row ? "present" : await this.#presence();
+      const presence = parts.storage.row ? "present" : await this.#presence();
       if (presence === "taking over") return takingOver();
       return { granted: true, grant: presence === "absent" ? null : { value: await work(parts) } };
     } catch (error) {
-      return presence === "present" && !this.#storage.row ? deletedMeanwhile() : this.#failure(error, requestId);
+      return this.#deletions > before ? deletedMeanwhile() : this.#failure(error, requestId);
     }
   }
 
@@ -287,7 +289,10 @@ export class DomainObject extends DurableObject<Env> {
     const keyStatement = new KeyStatement(storage, config);
     const history = new KeyHistory(storage, keyring, config);
     const memories = [keyring, keyStatement, history, statistics];
-    const remove = (request: DeletionRequest, now: number) => deleteDomain(storage, copy, memories, request, now);
+    const remove = (request: DeletionRequest, now: number) => {
+      deleteDomain(storage, copy, memories, request, now);
+      this.#deletions++;
+    };
     return {
       storage,
       config,
