@@ -35,6 +35,11 @@ async function lived() {
   return { domain, member, banned, revision: Number(info?.revision), keyVersion: 2 };
 }
 
+/** Gives D1 more members of a domain than two pages have. */
+const MANY_MEMBERS = `
+  with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 12000)
+  insert into domain_membership (domain, machine_guid) select ?, printf('%08x', n) from numbers`;
+
 /** Has the storage of a domain's object be lost. */
 async function loseStorage(domain: string): Promise<void> {
   await runInDurableObject(objectOf(domain), (_, { storage }) => storage.deleteAll());
@@ -135,12 +140,7 @@ describe("a domain that an operator deletes", () => {
 
   it("with very many members is erased from D1 page by page", async () => {
     const { domain } = await lived();
-    await env.DB.prepare(
-      `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 12000)
-        insert into domain_membership (domain, machine_guid) select ?, printf('%08x', n) from numbers`,
-    )
-      .bind(domain)
-      .run();
+    await env.DB.prepare(MANY_MEMBERS).bind(domain).run();
     expect((await deleteDomain(domain)).body.copied).toBe(true);
     expect(await rowsInDatabase(domain)).toBe(0);
   });
@@ -366,6 +366,24 @@ describe("D1, of a domain that was deleted", () => {
     await expectForgotten(domain);
     expect(versionsOf(await register(domain, member))).toEqual([3]);
     await expectCopied(domain);
+  });
+
+  it("forgets the rest of very many members, if the object that told it lost its storage in between", async () => {
+    const { domain } = await lived();
+    await env.DB.prepare(MANY_MEMBERS).bind(domain).run();
+    const deletion = {
+      domain,
+      deletedAt: Date.now(),
+      keyVersion: 2,
+      revision: 9,
+      memberCount: 12_001,
+      deletedBy: "ada",
+    };
+    const page = await env.DATABASE_WRITER.getByName("DB").deleteDomain(deletion);
+    expect(page).toEqual({ granted: true, grant: false });
+    await loseStorage(domain);
+    expect((await reply("GET", `/domains/${domain}`)).status).toBe(404);
+    await vi.waitFor(async () => expect(await rowsInDatabase(domain)).toBe(0), { timeout: 20_000 });
   });
 
   it("has no stale row taken over by an object that lost its storage", async () => {

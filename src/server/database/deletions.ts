@@ -10,9 +10,12 @@ export type DeletedDomain = typeof deletedDomains.$inferSelect;
 const OF_THE_DELETED = `domain = ?1
   and not exists (select 1 from domain_server_info where domain = ?1 and created_at > ?2)`;
 
-const FORGET = ["domain_keys", "domain_bans", "domain_server_info"].map(
-  (table) => `delete from ${table} where ${OF_THE_DELETED}`,
-);
+const FORGET = [
+  ...["domain_keys", "domain_bans"].map((table) => `delete from ${table} where ${OF_THE_DELETED}`),
+  // Last: an object that lost its storage in between tells by it that there is more to delete.
+  `delete from domain_server_info where ${OF_THE_DELETED}
+    and not exists (select 1 from domain_membership where domain = ?1)`,
+];
 const FORGET_MEMBERS = `delete from domain_membership where ${OF_THE_DELETED} and machine_guid in (
   select machine_guid from domain_membership where domain = ?1 limit ?3)`;
 const RECORD = `
