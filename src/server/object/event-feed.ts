@@ -116,7 +116,8 @@ export class EventFeed {
       for (const message of batch) await this.#send([batch.length === 1 ? withoutChanges(message) : message]);
       return;
     }
-    this.#storage.note({ publishedRevision: last.revision });
+    // Gone with the domain, if it was deleted meanwhile.
+    if (this.#storage.row) this.#storage.note({ publishedRevision: last.revision });
   }
 
   #message({ revision, committedAt, previous, hash, changes }: HashedEntry): Message {

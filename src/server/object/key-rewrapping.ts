@@ -55,7 +55,7 @@ export async function rewrapKeys(
     after = keys.at(-1)?.keyVersion ?? after;
     if (keys.length < KEYS_AT_A_TIME) break;
   }
-  storage.note({ rewrappedKid: kid });
+  if (storage.row) storage.note({ rewrappedKid: kid });
   return { rewrapped, locked };
 }
 
