@@ -34,6 +34,7 @@ const HOST = "127.0.0.1";
 const NAME = "bench";
 const CLASS = "DomainObject";
 const WRITER_CLASS = "DatabaseWriter";
+const BANS_CLASS = "DeviceBans";
 const CONTROL = "MeterControl";
 /** D1 has everything once that many looks in a row found nothing under way. */
 const QUIET_LOOKS = 4;
@@ -69,6 +70,7 @@ export async function startServer(
       durableObjects: {
         DOMAIN_OBJECT: { className: CLASS, useSQLite: true },
         DATABASE_WRITER: { className: WRITER_CLASS, useSQLite: true },
+        DEVICE_BANS: { className: BANS_CLASS, useSQLite: true },
       },
       resourcePersistencePath: folder,
       // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.

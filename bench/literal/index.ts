@@ -14,4 +14,7 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 }
 
+/** It bans nobody: the configuration binds an object of this name. */
+export class DeviceBans extends DurableObject<Env> {}
+
 export default app;

@@ -21,6 +21,9 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 }
 
+/** It bans nobody: the configuration binds an object of this name. */
+export class DeviceBans extends DurableObject<Env> {}
+
 export default {
   async fetch(request, env) {
     const domain = new URL(request.url).pathname.split("/")[2] as string;

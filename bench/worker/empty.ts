@@ -6,6 +6,7 @@ import app, { DomainObject as DeployedObject, DatabaseWriter as DeployedWriter }
 import type { CallContext, GrantFrom } from "../../src/server/object/domain-object.ts";
 import { meteredEnvironment } from "./metered-environment.ts";
 
+export { DeviceBans } from "../../src/server/index.ts";
 export { MeterControl } from "./metered-environment.ts";
 
 /**

@@ -2,7 +2,7 @@
 import literal, { DomainObject as LiteralDomain } from "../literal/index.ts";
 import { meteredEnvironment } from "./metered-environment.ts";
 
-export { DatabaseWriter } from "../literal/index.ts";
+export { DatabaseWriter, DeviceBans } from "../literal/index.ts";
 export { MeterControl } from "./metered-environment.ts";
 
 /** The literal Worker's Durable Object. */

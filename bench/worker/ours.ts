@@ -2,6 +2,7 @@
 import app, { DomainObject as DeployedObject, DatabaseWriter as DeployedWriter } from "../../src/server/index.ts";
 import { meteredEnvironment, meterStorage } from "./metered-environment.ts";
 
+export { DeviceBans } from "../../src/server/index.ts";
 export { MeterControl } from "./metered-environment.ts";
 
 /** A domain's object as it is deployed. */

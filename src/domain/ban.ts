@@ -43,8 +43,18 @@ export function decideUnban(state: DomainState, { machineGuid, requestId, by }: 
   return granted({ banned: false }, [{ type: "device-unbanned", machineGuid, requestId, by }]);
 }
 
-/** Why a device that is banned, by its machine GUID or by its key, is turned away; null if it is not. */
-export function banRefusal(state: DomainState, machineGuid: string, proof: DeviceProof | null): Refusal | null {
+/**
+ * Why a device that is banned, by its machine GUID or by its key, is turned away; null if it is not.
+ *
+ * @param everywhere whether it is banned server-wide
+ */
+export function banRefusal(
+  state: DomainState,
+  machineGuid: string,
+  proof: DeviceProof | null,
+  everywhere = false,
+): Refusal | null {
+  if (everywhere) return { error: "DEVICE_BANNED", reason: "the machine GUID or the device key is banned server-wide" };
   const keyIsBanned = () =>
     proof !== null &&
     [...state.bans.values()].some(({ deviceKeyThumbprint }) => deviceKeyThumbprint === proof.thumbprint);

@@ -29,6 +29,8 @@ export type Registration = Readonly<{
   maxCredentials: number;
   /** What its signature proves; null if it is not signed. */
   proof: DeviceProof | null;
+  /** Whether its machine GUID or its key is banned server-wide, as far as the caller knows. */
+  bannedEverywhere?: boolean;
   /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
   creationRefusal?: DomainError | null;
   /** Whether the private keys will leave this server sealed to the device alone. */
@@ -60,7 +62,7 @@ export function decideRegistration(
   const refusal =
     authenticationRefusal(state.settings, auth) ??
     deviceProofRefusal(state, machineGuid, proof, auth) ??
-    banRefusal(state, machineGuid, proof) ??
+    banRefusal(state, machineGuid, proof, registration.bannedEverywhere) ??
     replayRefusal(state, machineGuid, proof, sealed);
   if (refusal) return refused(refusal);
 

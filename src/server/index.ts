@@ -2,6 +2,7 @@ import { createApp } from "./app.ts";
 import { maintain } from "./maintenance.ts";
 
 export { DatabaseWriter } from "./database/database-writer.ts";
+export { DeviceBans } from "./object/device-bans.ts";
 export { DomainObject } from "./object/domain-object.ts";
 
 const app = createApp();

@@ -146,6 +146,7 @@ export class ModelServer {
         durableObjects: {
           DOMAIN_OBJECT: { className: DOMAIN_CLASS, useSQLite: true },
           DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
+          DEVICE_BANS: { className: "DeviceBans", useSQLite: true },
         },
         resourcePersistencePath: this.#folder,
         // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.

@@ -88,6 +88,7 @@ export async function startEmbeddedServer(
           durableObjects: {
             DOMAIN_OBJECT: { className: DOMAIN, useSQLite: true },
             DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
+            DEVICE_BANS: { className: "DeviceBans", useSQLite: true },
           },
           ...(options.withQueue ? { queueProducers: { EVENTS: "domain-events" } } : {}),
         },

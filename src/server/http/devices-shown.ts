@@ -37,23 +37,33 @@ async function identity(
   { machineGuid, deviceId }: Identified<{ machineGuid: string }>,
   keys: readonly JWK[],
 ) {
+  return { ...(await deviceShown(domain, machineGuid, keys)), deviceId };
+}
+
+/**
+ * A device as operators see it.
+ *
+ * @param domain the domain that the handle is good for; null for all
+ */
+export async function deviceShown(domain: string | null, machineGuid: string, keys: readonly JWK[]) {
   return {
     handle: await sealText(JSON.stringify([domain, machineGuid]), PURPOSE, keys),
-    deviceId,
     machineGuid: `${machineGuid.slice(0, SHOWN_CHARACTERS)}…`,
   };
 }
 
 /**
- * The machine GUID that a path names: in whole, or by a handle from a list of the same domain.
+ * The machine GUID that a path names: in whole, or by a handle from a list of the same domain, or from one across domains.
  *
+ * @param domain null if the path is about all domains: then any handle will do
  * @throws Problem `INVALID_REQUEST`
  */
-export async function namedDevice(domain: string, name: string, keys: readonly JWK[]): Promise<string> {
+export async function namedDevice(domain: string | null, name: string, keys: readonly JWK[]): Promise<string> {
   const guid = machineGuidSchema.safeParse(name);
   if (guid.success) return guid.data;
   const opened = await openText(name, PURPOSE, keys);
-  const [home, found] = opened === null ? [] : (JSON.parse(opened) as string[]);
-  if (home === domain && found !== undefined) return found;
-  throw invalidRequest({ field: "machineGuid", detail: "must be a UUID, or a handle from a list of this domain" });
+  const [home, found] = opened === null ? [] : (JSON.parse(opened) as (string | null)[]);
+  if (typeof found === "string" && (domain === null || home === null || home === domain)) return found;
+  const lists = domain === null ? "a list" : "a list of this domain";
+  throw invalidRequest({ field: "machineGuid", detail: `must be a UUID, or a handle from ${lists}` });
 }

@@ -128,18 +128,23 @@ function granted<Grant>(outcome: Outcome<Grant>): Grant {
 }
 
 /** Calls a domain's object, again if it was lost in mid-call. @throws Problem if it stays lost */
-export async function callObject<Result>(
-  env: Env,
-  domain: string,
-  call: (object: Stub) => Promise<Result>,
-): Promise<Result> {
+export function callObject<Result>(env: Env, domain: string, call: (object: Stub) => Promise<Result>): Promise<Result> {
+  return repeatedCall(() => call(env.DOMAIN_OBJECT.getByName(domain) as unknown as Stub));
+}
+
+/**
+ * Calls an object, again if it was lost in mid-call.
+ *
+ * @param call takes a new stub each time: one that has thrown stays broken
+ * @throws Problem if it stays lost
+ */
+export async function repeatedCall<Result>(call: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // A new stub each time: one that has thrown stays broken.
-      return await call(env.DOMAIN_OBJECT.getByName(domain) as unknown as Stub);
+      return await call();
     } catch (error) {
       const { overloaded, remote } = error as DurableObjectFailure;
-      log("warn", "a call to a domain's object failed", { ...errorFields(error), attempt });
+      log("warn", "a call to an object failed", { ...errorFields(error), attempt });
       if (overloaded) throw new Problem("OVERLOADED");
       if (isOfAnotherRelease(error)) throw new Problem("TEMPORARILY_UNAVAILABLE");
       if (remote) throw error;

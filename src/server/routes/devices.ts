@@ -13,15 +13,21 @@ import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceBody } from "../http/device-bodies.ts";
 import { execute } from "../http/domain-objects.ts";
 import { registrationFailure } from "../http/full-domain.ts";
+import { isBanned } from "../http/known-bans.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
 import { deregisterBody, registerBody } from "../http/schemas.ts";
+import { knownBans } from "../http/server-wide-bans.ts";
 import { addressExcess, clientAddresses, limitedByAddress } from "../middleware/rate-limit.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
   .post("/domains/:domain/register", limitedByAddress, async (c) => {
     const domain = domainName(c);
-    const [{ body, proof }, auth] = await Promise.all([deviceBody(c, registerBody), authEvidence(c)]);
+    const [{ body, proof }, auth, banned] = await Promise.all([
+      deviceBody(c, registerBody),
+      authEvidence(c),
+      knownBans(c.env).names(),
+    ]);
     const { machineGuid, afterKeyVersion, encryptionKey } = body;
     const sealTo = encryptionKey ? await sealingKey(encryptionKey) : null;
     const sealed = sealTo !== null;
@@ -33,6 +39,7 @@ export const devices = new Hono<AppEnv>()
       afterKeyVersion,
       maxCredentials: body.credentials === "newest" ? 1 : MAX_CREDENTIALS,
       proof,
+      bannedEverywhere: isBanned(banned, machineGuid, proof),
       sealed,
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };

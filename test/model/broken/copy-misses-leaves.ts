@@ -1,7 +1,7 @@
 // The server with a copy that keeps the devices that left.
 import { DatabaseWriter as Server } from "../../../src/server/index.ts";
 
-export { DomainObject, Door, default } from "../variants/watched.ts";
+export { DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 /** Forgets which members to remove. */
 export class DatabaseWriter extends Server {

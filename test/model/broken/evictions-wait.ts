@@ -2,7 +2,7 @@
 import { earliestRollover } from "../../../src/domain/rollover.ts";
 import { DomainStorage } from "../../../src/server/object/storage/domain-storage.ts";
 
-export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 const { commit } = DomainStorage.prototype;
 

@@ -2,7 +2,7 @@
 import { KeyHistory } from "../../../src/server/object/key-history.ts";
 import { DomainStorage } from "../../../src/server/object/storage/domain-storage.ts";
 
-export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 const { page } = KeyHistory.prototype;
 const state = Object.getOwnPropertyDescriptor(DomainStorage.prototype, "domainState") as PropertyDescriptor;

@@ -3,7 +3,7 @@ import { generateDomainKeyPair } from "../../../src/server/crypto/key-pairs.ts";
 import { KeyHistory } from "../../../src/server/object/key-history.ts";
 import { Keyring } from "../../../src/server/object/keyring.ts";
 
-export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 const { page } = KeyHistory.prototype;
 const { unwrap } = Keyring.prototype;

@@ -2,7 +2,7 @@
 import { DatabaseWriter as Server } from "../../../src/server/index.ts";
 import { repeatingParts } from "../variants/late-parts.ts";
 
-export { DomainObject, Door, default } from "../variants/watched.ts";
+export { DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 /** Has D1 take a late part for the next one. */
 export const DatabaseWriter = repeatingParts(

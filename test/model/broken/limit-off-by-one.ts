@@ -5,7 +5,7 @@ import { refused } from "../../../src/domain/types.ts";
 import type { CallContext } from "../../../src/server/object/domain-object.ts";
 import { DomainObject as Server } from "../variants/watched.ts";
 
-export { DatabaseWriter, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, Door, default } from "../variants/watched.ts";
 
 /** Refuses the last device that there is room for. */
 export class DomainObject extends Server {

@@ -3,7 +3,7 @@ import type { Command } from "../../../src/domain/commands.ts";
 import type { CallContext } from "../../../src/server/object/domain-object.ts";
 import { DomainObject as Server } from "../variants/watched.ts";
 
-export { DatabaseWriter, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, Door, default } from "../variants/watched.ts";
 
 /** Carries every preview out. */
 export class DomainObject extends Server {

@@ -1,7 +1,7 @@
 // The server that forgets, with the commit of a leave, that a rollover is due.
 import { DomainStorage } from "../../../src/server/object/storage/domain-storage.ts";
 
-export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 const { commit } = DomainStorage.prototype;
 

@@ -5,7 +5,7 @@ import type { DomainState } from "../../../src/domain/types.ts";
 import { BatchQueue } from "../../../src/server/object/batch-queue.ts";
 import { DomainStorage } from "../../../src/server/object/storage/domain-storage.ts";
 
-export { DatabaseWriter, DomainObject, Door, default } from "../variants/watched.ts";
+export { DatabaseWriter, DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 const AWAITED_MILLISECONDS = 3;
 

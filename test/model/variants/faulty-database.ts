@@ -2,7 +2,7 @@
 import type { DatabaseMode, DatabaseRequest } from "../door-requests.ts";
 import { DomainObject as Domain, Door as Entrance, DatabaseWriter as Writer } from "./watched.ts";
 
-export { default } from "./watched.ts";
+export { DeviceBans, default } from "./watched.ts";
 
 /** What D1 does with a query in each mode. */
 const MODES: Readonly<Record<DatabaseMode, <T>(run: () => Promise<T>) => Promise<T>>> = {

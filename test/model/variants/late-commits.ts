@@ -1,7 +1,7 @@
 // The server on a disk that is late with every commit: an object's queue fills up.
 import { onSlowDisk } from "./slow-disk.ts";
 
-export { DatabaseWriter, Door, default } from "./watched.ts";
+export { DatabaseWriter, DeviceBans, Door, default } from "./watched.ts";
 
 /** Longer than it takes a crowd to arrive. */
 const LATE_MILLISECONDS = 6_000;

@@ -1,7 +1,7 @@
 // The server with a copy whose parts come late and several times: D1 must be none the worse for it.
 import { DatabaseWriter as Server } from "../../../src/server/index.ts";
 
-export { DomainObject, Door, default } from "../variants/watched.ts";
+export { DeviceBans, DomainObject, Door, default } from "../variants/watched.ts";
 
 /** When each part comes again. */
 const AGAIN_MILLISECONDS = [5, 150];

@@ -2,7 +2,7 @@
 // refuse what comes on top.
 import { onSlowDisk } from "./slow-disk.ts";
 
-export { DatabaseWriter, Door, default } from "./watched.ts";
+export { DatabaseWriter, DeviceBans, Door, default } from "./watched.ts";
 
 const COMMIT_MILLISECONDS = 5;
 const EVENT_MILLISECONDS = 5;

@@ -2,7 +2,7 @@
 // Beside it is a door to its objects for tests, on a socket of its own.
 import { DomainObject as Server } from "../../../src/server/index.ts";
 
-export { DatabaseWriter, default } from "../../../src/server/index.ts";
+export { DatabaseWriter, DeviceBans, default } from "../../../src/server/index.ts";
 export { Door } from "./door.ts";
 
 addEventListener("unhandledrejection", ({ reason }) => console.error(`nobody handled a rejection: ${reason}`));

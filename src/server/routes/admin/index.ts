@@ -4,6 +4,7 @@ import { requireOperator } from "../../middleware/operator-scope.ts";
 import { adminAudit } from "./audit.ts";
 import { adminBans } from "./bans.ts";
 import { adminDeletions } from "./deletions.ts";
+import { adminDevices } from "./devices.ts";
 import { adminDomains } from "./domains.ts";
 import { adminKeyEncryption } from "./key-encryption.ts";
 import { adminLog } from "./log.ts";
@@ -16,6 +17,7 @@ export const admin = new Hono<AppEnv>()
   .route("/", adminDeletions)
   .route("/", adminMembers)
   .route("/", adminBans)
+  .route("/", adminDevices)
   .route("/", adminLog)
   .route("/", adminAudit)
   .route("/", adminKeyEncryption);

@@ -1,0 +1,43 @@
+import type { JWK } from "jose";
+import type { DeviceBans, ServerWideBan } from "../object/device-bans.ts";
+import { isoTime } from "./context.ts";
+import { deviceShown } from "./devices-shown.ts";
+import { repeatedCall } from "./domain-objects.ts";
+import { KnownBans } from "./known-bans.ts";
+
+/** There is one object for all bans. */
+const NAME = "bans";
+
+type Calls = "ban" | "lift" | "forgetDomains" | "find" | "list" | "names";
+/** The object as it is called: every result comes as a promise. */
+type Stub = {
+  [Name in Calls]: (...args: Parameters<DeviceBans[Name]>) => Promise<ReturnType<DeviceBans[Name]>>;
+};
+
+/** Calls the object of the server-wide bans. @throws Problem if it stays lost */
+export function callBans<Result>(env: Env, call: (bans: Stub) => Promise<Result>): Promise<Result> {
+  return repeatedCall(() => call(stubOf(env)));
+}
+
+const known = new WeakMap<Env, KnownBans>();
+
+/** What this isolate knows of the server-wide bans. */
+export function knownBans(env: Env): KnownBans {
+  const bans = known.get(env) ?? new KnownBans((version) => stubOf(env).names(version));
+  known.set(env, bans);
+  return bans;
+}
+
+/** A server-wide ban as operators see it. */
+export async function serverWideBanShown(ban: ServerWideBan, keys: readonly JWK[]) {
+  return { ...(await deviceShown(null, ban.machineGuid, keys)), ...banTerms(ban) };
+}
+
+/** What a server-wide ban says besides which device it is of. */
+export function banTerms({ deviceKeys, reason, bannedAt, bannedBy }: ServerWideBan) {
+  return { hasDeviceKey: deviceKeys.length > 0, reason, bannedAt: isoTime(bannedAt), bannedBy };
+}
+
+function stubOf(env: Env): Stub {
+  return env.DEVICE_BANS.getByName(NAME) as unknown as Stub;
+}
