@@ -1,10 +1,10 @@
 import { createReadStream } from "node:fs";
 import { createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from "jose";
-import type { DomainSettings } from "../domain/events.ts";
-import type { LogCheckpoint, ReplayedState } from "../domain/log-replay.ts";
+import type { LogCheckpoint } from "../domain/log-replay.ts";
+import type { DomainOperator, LogLine, OperatedDomain, LogCheckpoint as SignedCheckpoint } from "../operator/index.ts";
+import { jsonLines } from "../operator/json-lines.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
-import { banText, type DownloadedEntry, LogAudit, type Present } from "./log-audit.ts";
-import { jsonLines, type OperatorApi } from "./operator-api.ts";
+import { banText, LogAudit, type Present } from "./log-audit.ts";
 
 /** What an audit found: nothing wrong if there are no problems. */
 export type Findings = Readonly<{
@@ -26,20 +26,7 @@ export type Evidence = Readonly<{
   archive?: string | undefined;
 }>;
 
-type Overview = DomainSettings & Omit<ReplayedState, "settings"> & Readonly<{ domain: string; revision: number }>;
-/** `statement` is null if the newest entry is forged. */
-type Head = Readonly<{ revision: number; hash: string; statement: string | null; checkpoint: Checkpoint | null }>;
-type Checkpoint = Readonly<{ revision: number; statement: string }>;
 type Rows = Pick<Present, "members" | "bans" | "kids" | "forgedEntries" | "differingTables">;
-type AuditLine = Readonly<{
-  member?: Readonly<{ deviceId: string; deviceKeyThumbprint: string | null }>;
-  ban?: Readonly<{ deviceId: string; deviceKeyThumbprint: string | null; reason: string }>;
-  key?: Readonly<{ keyVersion: number; kid: string }>;
-  forgedEntry?: Readonly<{ revision: number }>;
-  differingTable?: Readonly<{ name: string }>;
-  complete?: Readonly<{ revision: number }>;
-}>;
-type ExportLine = DownloadedEntry | Readonly<{ checkpoint: Checkpoint }>;
 
 const TRIES = 5;
 
@@ -48,25 +35,30 @@ const TRIES = 5;
  * and compares what it leads to with the domain's members, device keys, bans, keys and settings, and those with the
  * database.
  *
- * @throws OperatorApiError; Error if a statement is not the authority's
+ * @throws OperatorError; Error if a statement is not the authority's
  */
-export async function audit(api: OperatorApi, { head: earlier, archive }: Evidence, read: Read): Promise<Findings> {
-  const authority = createRemoteJWKSet(new URL("/.well-known/jwks.json", api.origin));
-  const head = await api.get<Head>("/log/head");
-  const { domain } = await api.get<Overview>();
+export async function audit(
+  { origin }: DomainOperator,
+  operated: OperatedDomain,
+  { head: earlier, archive }: Evidence,
+  read: Read,
+): Promise<Findings> {
+  const authority = createRemoteJWKSet(new URL("/.well-known/jwks.json", origin));
+  const head = await operated.logHead();
+  const { domain } = head;
   const statements = [head.statement, earlier === undefined ? null : (await read(earlier)).trim()];
   const signed: LogCheckpoint[] = [];
   for (const statement of statements) {
     if (statement === null) continue;
-    signed.push(await stated<LogCheckpoint>(statement, LOG_HEAD_TYPE, domain, api.origin, authority));
+    signed.push(await stated<LogCheckpoint>(statement, LOG_HEAD_TYPE, domain, origin, authority));
   }
 
   const start = archive === undefined ? head.checkpoint : await archivedCheckpoint(archive);
   const log = new LogAudit(
-    start && (await stated<LogCheckpoint>(start.statement, LOG_CHECKPOINT_TYPE, domain, api.origin, authority)),
+    start && (await stated<LogCheckpoint>(start.statement, LOG_CHECKPOINT_TYPE, domain, origin, authority)),
   );
   let entries = 0;
-  const take = async (lines: AsyncIterable<ExportLine>) => {
+  const take = async (lines: AsyncIterable<LogLine>) => {
     for await (const line of lines) {
       // An archive and the log may overlap.
       if ("checkpoint" in line || (entries > 0 && archive !== undefined && line.revision <= log.revision)) continue;
@@ -74,9 +66,9 @@ export async function audit(api: OperatorApi, { head: earlier, archive }: Eviden
       entries++;
     }
   };
-  if (archive !== undefined) await take(jsonLines<ExportLine>(createReadStream(archive)));
-  await take(api.lines<ExportLine>("/log/export"));
-  const present = await presentOf(api, log, take);
+  if (archive !== undefined) await take(jsonLines<LogLine>(createReadStream(archive)));
+  await take(operated.exportLog());
+  const present = await presentOf(operated, log, take);
   for (const statement of signed) log.holdAgainst(statement);
   log.compare(present);
   const { revision, memberCount: members, keyVersion } = present;
@@ -88,42 +80,42 @@ type Read = (path: string) => Promise<string>;
 
 /** The domain as it is, at the revision that the log has come to: read again as long as it changes meanwhile. */
 async function presentOf(
-  api: OperatorApi,
+  operated: OperatedDomain,
   log: LogAudit,
-  take: (lines: AsyncIterable<ExportLine>) => Promise<void>,
+  take: (lines: AsyncIterable<LogLine>) => Promise<void>,
 ): Promise<Present> {
   for (let attempt = 1; ; attempt++) {
-    const before = await api.get<Overview>();
-    if (before.revision > log.revision) await take(api.lines<ExportLine>(`/log/export?after=${log.revision}`));
-    const rows = await rowsOf(api);
-    const after = await api.get<Overview>();
+    const before = await operated.overview();
+    if (before.revision > log.revision) await take(operated.exportLog({ after: log.revision }));
+    const rows = await rowsOf(operated);
+    const after = await operated.overview();
     if (after.revision !== before.revision && attempt < TRIES) continue;
     return { ...after, settings: after, ...rows };
   }
 }
 
 /** The rows of the domain, and what the server alone can check. @throws Error if the answer was cut */
-async function rowsOf(api: OperatorApi): Promise<Rows> {
+async function rowsOf(operated: OperatedDomain): Promise<Rows> {
   const members = new Map<string, string | null>();
   const bans = new Map<string, string>();
   const kids = new Map<number, string>();
   const forgedEntries: number[] = [];
   const differingTables: string[] = [];
   let isComplete = false;
-  for await (const { member, ban, key, forgedEntry, differingTable, complete } of api.lines<AuditLine>("/audit")) {
-    if (member) members.set(member.deviceId, member.deviceKeyThumbprint);
-    if (ban) bans.set(ban.deviceId, banText(ban.reason, ban.deviceKeyThumbprint));
-    if (key) kids.set(key.keyVersion, key.kid);
-    if (forgedEntry) forgedEntries.push(forgedEntry.revision);
-    if (differingTable) differingTables.push(differingTable.name);
-    isComplete ||= complete !== undefined;
+  for await (const line of operated.audit()) {
+    if ("member" in line) members.set(line.member.deviceId, line.member.deviceKeyThumbprint);
+    if ("ban" in line) bans.set(line.ban.deviceId, banText(line.ban.reason, line.ban.deviceKeyThumbprint));
+    if ("key" in line) kids.set(line.key.keyVersion, line.key.kid);
+    if ("forgedEntry" in line) forgedEntries.push(line.forgedEntry.revision);
+    if ("differingTable" in line) differingTables.push(line.differingTable.name);
+    isComplete ||= "complete" in line;
   }
   if (!isComplete) throw new Error("The server's answer was cut: audit again.");
   return { members, bans, kids, forgedEntries, differingTables };
 }
 
-async function archivedCheckpoint(archive: string): Promise<Checkpoint | null> {
-  for await (const line of jsonLines<ExportLine>(createReadStream(archive))) {
+async function archivedCheckpoint(archive: string): Promise<SignedCheckpoint | null> {
+  for await (const line of jsonLines<LogLine>(createReadStream(archive))) {
     return "checkpoint" in line ? line.checkpoint : null;
   }
   return null;

@@ -1,4 +1,5 @@
 import { DeviceDomainError, DomainServerError } from "../client/errors.ts";
+import { OperatorError } from "../operator/index.ts";
 import { shown } from "./shown.ts";
 
 /** What a script can tell by the exit code. */
@@ -31,6 +32,16 @@ const REMEDIES: Readonly<Record<string, string>> = {
   INVALID_DOMAIN_URL: "It looks like https://host/domains/NAME.",
 };
 
+/** What operators can do about theirs. */
+const OPERATOR_REMEDIES: Readonly<Record<string, string>> = {
+  ADMIN_AUTHENTICATION_REQUIRED: "Give an operator's token with --admin-token, or in DEVICE_DOMAIN_ADMIN_TOKEN.",
+  ADMIN_SCOPE_REQUIRED: "Give a token with the scope that this needs.",
+  DOMAIN_NOT_FOUND: "Check the name: device-domain admin domains list.",
+  NOT_FOUND: "Check which device is meant.",
+  INVALID_SERVER_URL: "It looks like https://domains.example.com.",
+  UNREACHABLE: "Check the address and the network, and try again.",
+};
+
 /** A file that was named cannot be read. */
 export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
@@ -55,13 +66,23 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof AuditError) {
     return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.failed };
   }
+  if (error instanceof OperatorError) {
+    return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };
+  }
   if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
     const sentence = error instanceof Error ? error.message : String(error);
     return { error: "FAILED", sentences: [sentence], exitCode: EXIT.failed };
   }
-  const remedy = REMEDIES[error.error] ?? (error.retryable ? "Try again later." : "");
-  const what = error.message.replace(/[.\s]*$/, ".");
-  return { error: error.error, sentences: [`${what} ${remedy}`.trim()], exitCode: exitCode(error) };
+  return { error: error.error, sentences: [sentenceOf(error, REMEDIES)], exitCode: exitCode(error) };
+}
+
+/** What happened, and what to do about it. */
+function sentenceOf(
+  { error, message, retryable }: DomainServerError | DeviceDomainError | OperatorError,
+  remedies: Readonly<Record<string, string>>,
+): string {
+  const remedy = remedies[error] ?? (retryable ? "Try again later." : "");
+  return `${message.replace(/[.\s]*$/, ".")} ${remedy}`.trim();
 }
 
 /** The text that reports a failure, for programs or for people. */
@@ -76,4 +97,10 @@ function exitCode(error: DomainServerError | DeviceDomainError): number {
   if (["DEREG_DENIED", "NOT_A_MEMBER", "KEY_NOT_HELD", "KEY_RETIRED", "LEAVE_UNFINISHED"].includes(error.error))
     return EXIT.notMember;
   return error instanceof DomainServerError ? EXIT.refused : EXIT.failed;
+}
+
+function operatorExitCode({ status, retryable }: OperatorError): number {
+  if (retryable) return EXIT.notNow;
+  if (status === null) return EXIT.usage;
+  return status < 500 ? EXIT.refused : EXIT.failed;
 }

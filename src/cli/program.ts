@@ -6,10 +6,12 @@ import type { DeviceState } from "../client/device-state.ts";
 import { domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
 import { FileStore } from "../client/file-store.ts";
+import { DomainOperator } from "../operator/index.ts";
+import { addAdminCommands } from "./admin.ts";
 import { audit } from "./audit.ts";
+import { addCompletionCommand } from "./completion.ts";
 import { AuditError, EXIT, failureOf, reportOf, UnreadableFileError } from "./failures.ts";
 import { Home } from "./home.ts";
-import { OperatorApi } from "./operator-api.ts";
 import { shown } from "./shown.ts";
 
 /** What a run of the command line works with. */
@@ -39,6 +41,7 @@ Exit codes:
 Environment:
   DEVICE_DOMAIN_HOME        where devices are kept (--home); ~/.device-domain by default
   DEVICE_DOMAIN_AUTH_TOKEN  an auth token (--auth-token)
+  DEVICE_DOMAIN_SERVER      the server that an operator speaks to (--server)
   DEVICE_DOMAIN_ADMIN_TOKEN an operator's token (--admin-token)
 `;
 
@@ -61,7 +64,7 @@ function programOf(surroundings: Surroundings): Command {
   const { output, errors, signal } = surroundings;
   const program = new Command("device-domain")
     .description(
-      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves. For operators, it audits a domain's log.",
+      "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves. For operators, it works with the server's administration.",
     )
     .option("--home <directory>", "where to keep this device")
     .option("--domain <url>", "the domain to speak of; the one joined last by default")
@@ -100,9 +103,10 @@ function programOf(surroundings: Surroundings): Command {
   command("renew", "fetch the keys that were made since", async (device) => {
     const { domain, url } = await device.current();
     const before = domain.currentKeyVersion;
-    const { keyVersion } = await domain.renew({ signal });
+    const { newMember, keyVersion } = await domain.renew({ signal });
     const change = before === keyVersion ? "there is no newer key" : `the newest key is now version ${keyVersion}`;
-    return { sentence: `Renewed in *${url}*: ${change}.`, json: { domain: url, keyVersion, previous: before } };
+    const did = newMember ? `Had been removed from *${url}*, and joined again` : `Renewed in *${url}*`;
+    return { sentence: `${did}: ${change}.`, json: { domain: url, newMember, keyVersion, previous: before } };
   });
 
   command("leave", "leave the domain, and erase its keys here", async (device, { preview }: { preview?: boolean }) => {
@@ -128,6 +132,7 @@ function programOf(surroundings: Surroundings): Command {
       member: `is a member of *${url}*, at key version ${keyVersion}`,
       leaving: `was leaving *${url}* when it was interrupted; finish with: device-domain leave`,
       left: `has left *${url}*`,
+      removed: `was removed from *${url}*; try again with: device-domain join ${url}`,
     };
     return {
       sentence: `The device ${state.machineGuid} ${STANDINGS[state.status]}.`,
@@ -164,14 +169,17 @@ function programOf(surroundings: Surroundings): Command {
     .option("--archive <file>", "an earlier export of the log, if it was cut since")
     .action(async (url: string, options: { adminToken?: string; head?: string; archive?: string }) => {
       const token = options.adminToken ?? surroundings.environment.DEVICE_DOMAIN_ADMIN_TOKEN ?? "";
-      const api = new OperatorApi(domainAddress(url).url, token, signal);
-      const findings = await audit(api, options, contentOf);
+      const { origin, domain } = domainAddress(url);
+      const operator = new DomainOperator(origin, { token, signal });
+      const findings = await audit(operator, operator.domain(domain), options, contentOf);
       if (findings.problems.length > 0) throw new AuditError(findings.problems);
       const { entries, members, keyVersion } = findings;
       const sentence = `The log of *${url}* is whole: ${entries} ${entries === 1 ? "entry leads" : "entries lead"} to its ${members} ${members === 1 ? "member" : "members"} and key version ${keyVersion}.`;
       say({ sentence, json: { ...findings } }, program.opts<Options>().json ?? false);
     });
 
+  addAdminCommands(program, surroundings);
+  addCompletionCommand(program, output);
   return program;
 }
 

@@ -39,7 +39,7 @@ afterAll(() => {
 
 async function commandLine(...args: string[]): Promise<{ out: string; err: string }> {
   const [output, errors] = [new PassThrough(), new PassThrough()];
-  const environment = { DEVICE_DOMAIN_HOME: directory };
+  const environment = { DEVICE_DOMAIN_HOME: directory, DEVICE_DOMAIN_SERVER: new URL(url).origin };
   await run({ arguments: args, environment, input: Readable.from([]), output, errors });
   output.end();
   errors.end();
@@ -49,7 +49,8 @@ async function commandLine(...args: string[]): Promise<{ out: string; err: strin
 describe("what a terminal would obey is shown", () => {
   it.each([
     ["a device", ["join"]],
-    ["an operator", ["audit", "--admin-token", "a-token"]],
+    ["an auditor", ["audit", "--admin-token", "a-token"]],
+    ["an operator", ["admin", "domains", "show"]],
   ])("in a server's refusal of %s", async (_, command) => {
     const { err } = await commandLine(...command, url);
     expect(err).toContain(SHOWN);
