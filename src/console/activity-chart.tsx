@@ -1,5 +1,5 @@
 import { useId, useState } from "preact/hooks";
-import type { Activity, DayCount } from "./admin-types.ts";
+import type { Activity, DayOfActivity } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { useLoaded } from "./loading.ts";
 import { Button, FailureNotice, Progress } from "./parts.tsx";
@@ -14,11 +14,11 @@ const BAR = 7;
 
 /** Who came and went by day, as a chart and as a table, and what was refused. */
 export function ActivityChart({ domain, revision }: { domain: string; revision: number }) {
-  const { api } = useConsole();
+  const { operator } = useConsole();
   const [span, setSpan] = useState(30);
   const { value, failure, busy, reload } = useLoaded(
-    (signal) => api.activity(domain, span, signal),
-    [api, domain, span, revision],
+    (signal) => operator.domain(domain).activity({ days: span, signal }),
+    [operator, domain, span, revision],
   );
   return (
     <section class="card activity" aria-labelledby="activity-title" aria-busy={busy}>
@@ -49,7 +49,7 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
 }
 
 /** The counts with the days on which nobody came or went, up to today. */
-function wholeSpan(counts: readonly DayCount[], span: number): readonly DayCount[] {
+function wholeSpan(counts: readonly DayOfActivity[], span: number): readonly DayOfActivity[] {
   const byDay = new Map(counts.map((count) => [count.day, count]));
   const today = Math.floor(Date.now() / DAY_MILLISECONDS);
   return Array.from({ length: span }, (_, index) => {
@@ -58,7 +58,7 @@ function wholeSpan(counts: readonly DayCount[], span: number): readonly DayCount
   });
 }
 
-function Chart({ days }: { days: readonly DayCount[] }) {
+function Chart({ days }: { days: readonly DayOfActivity[] }) {
   const id = useId();
   const joined = days.reduce((sum, day) => sum + day.joined, 0);
   const left = days.reduce((sum, day) => sum + day.left, 0);

@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { AdminApi } from "./admin-api.ts";
 import { ConsoleContext } from "./context.ts";
 import { DomainPage } from "./domain-page.tsx";
 import { DomainsPage } from "./domains-page.tsx";
-import type { Failure } from "./failures.ts";
+import { type Failure, failureOf } from "./failures.ts";
+import { operatorWith } from "./operator.ts";
 import { hashOf, routeOf, useRoute } from "./routes.ts";
 import { savedToken, saveToken } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
@@ -31,7 +31,7 @@ export function App() {
   };
   const tools = useMemo(
     () => ({
-      api: new AdminApi(token ?? "", (error) => signOut(error.failure)),
+      operator: operatorWith(token ?? "", (error) => signOut(failureOf(error))),
       say: (text: string) => setOutcome({ text, place: hashOf(routeOf(location.hash)) }),
     }),
     [token],

@@ -10,10 +10,10 @@ export function BanDialog(props: {
   onClose: (done: boolean) => void;
 }) {
   const { domain, device, onClose } = props;
-  const { api } = useConsole();
+  const { operator } = useConsole();
   const [guid, setGuid] = useState("");
   const [reason, setReason] = useState("");
-  const ban = () => api.ban(domain, device?.handle ?? guid.trim(), reason);
+  const ban = () => operator.domain(domain).ban(device?.handle ?? guid.trim(), reason);
   return (
     <Dialog
       title={device ? "Ban this device?" : "Ban a device"}

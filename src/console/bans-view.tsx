@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { Ban } from "./admin-types.ts";
+import type { Ban } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
@@ -10,9 +10,9 @@ import { Time } from "./times.tsx";
 
 /** The devices that may not come back. */
 export function BansView({ overview, refresh }: DomainViewProps) {
-  const { api, say } = useConsole();
+  const { operator, say } = useConsole();
   const { domain } = overview;
-  const list = usePages((cursor, signal) => api.bans(domain, cursor, signal), [api, domain]);
+  const list = usePages(() => operator.domain(domain).bans(), [operator, domain]);
   const [asked, setAsked] = useState<"ban" | Ban | null>(null);
   const close = (sentence: string) => (done: boolean) => {
     setAsked(null);
@@ -40,7 +40,7 @@ export function BansView({ overview, refresh }: DomainViewProps) {
           title="Lift this ban?"
           action="Lift the ban"
           thenFocus={VIEW_TITLE}
-          work={() => api.unban(domain, asked.handle)}
+          work={() => operator.domain(domain).unban(asked.handle)}
           onClose={close("The ban is lifted. The device may join again.")}
         >
           <p>

@@ -1,10 +1,17 @@
 import type { ComponentChildren } from "preact";
-import type { Change, LoggedSettings, Settings } from "./admin-types.ts";
+import type { LogChange, SettingsInForce } from "../operator/index.ts";
 
-/** What the log's changes say, and the colour of their dot in the timeline. */
-const SENTENCES: Readonly<
-  Record<string, Readonly<{ tone: "good" | "bad" | "key" | "plain"; say: (change: Change) => ComponentChildren }>>
-> = {
+/** The change of a type. */
+type ChangeOf<Type> = Extract<LogChange, { type: Type }>;
+
+/** What a change says, and the colour of its dot in the timeline. */
+type Sentence<Change> = Readonly<{
+  tone: "good" | "bad" | "key" | "plain";
+  say: (change: Change) => ComponentChildren;
+}>;
+
+/** What the log's changes say. */
+const SENTENCES: { readonly [Type in LogChange["type"]]: Sentence<ChangeOf<Type>> } = {
   "domain-created": { tone: "plain", say: () => "The domain came into being" },
   "device-joined": { tone: "good", say: ({ deviceId }) => <>{device(deviceId)} joined</> },
   "device-key-bound": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} signs from now on</> },
@@ -22,31 +29,35 @@ const SENTENCES: Readonly<
 };
 
 /** The colour of a change's dot. */
-export function toneOf({ type }: Change): string {
-  return SENTENCES[type]?.tone ?? "plain";
+export function toneOf(change: LogChange): string {
+  return sentenceOf(change)?.tone ?? "plain";
 }
 
 /** One change as a sentence, with who did it and why if that is known. */
-export function ChangeSentence({ change }: { change: Change }) {
-  const { type, by, reason } = change;
+export function ChangeSentence({ change }: { change: LogChange }) {
   return (
     <>
-      {SENTENCES[type]?.say(change) ?? type}
-      {by !== undefined && <span class="muted"> by {by}</span>}
-      {reason !== undefined && <q class="reason">{reason}</q>}
+      {sentenceOf(change)?.say(change) ?? change.type}
+      {"by" in change && change.by !== undefined && <span class="muted"> by {change.by}</span>}
+      {"reason" in change && <q class="reason">{change.reason}</q>}
     </>
   );
 }
 
-function device(deviceId: string | undefined): ComponentChildren {
-  return <code>{deviceId ?? "a device"}</code>;
+/** None for a change of a type that a newer server has. */
+function sentenceOf({ type }: LogChange): Sentence<LogChange> | undefined {
+  return SENTENCES[type] as Sentence<LogChange> | undefined;
 }
 
-function retirementSentence({ upTo }: Change): ComponentChildren {
+function device(deviceId: string): ComponentChildren {
+  return <code>{deviceId}</code>;
+}
+
+function retirementSentence({ upTo }: ChangeOf<"keys-retired">): ComponentChildren {
   return upTo === 0 ? "No keys are retired any more" : <>Keys up to {upTo} were retired</>;
 }
 
-function rewrappingSentence({ keys, keyEncryptionKid }: Change): ComponentChildren {
+function rewrappingSentence({ keys, keyEncryptionKid }: ChangeOf<"keys-rewrapped">): ComponentChildren {
   return (
     <>
       {keys === 1 ? "1 key was" : `${keys} keys were`} wrapped with <code>{keyEncryptionKid}</code>
@@ -54,23 +65,31 @@ function rewrappingSentence({ keys, keyEncryptionKid }: Change): ComponentChildr
   );
 }
 
-function takeOverSentence({ memberCount, keyVersion }: Change): ComponentChildren {
+function takeOverSentence({ memberCount, keyVersion }: ChangeOf<"domain-taken-over">): ComponentChildren {
   const members = memberCount === 1 ? "1 member" : `${memberCount} members`;
   return `The domain was taken over from the database, with ${members} and key version ${keyVersion}`;
 }
 
 /** What a setting is called, and what it means that it has no value. */
-const SETTINGS: Readonly<Record<keyof Settings, Readonly<{ name: string; none?: string }>>> = {
+const SETTINGS: Readonly<Record<keyof SettingsInForce, Readonly<{ name: string; none?: string }>>> = {
   authenticationRequired: { name: "auth token needed" },
   authNamespace: { name: "auth namespace" },
   maxMembership: { name: "maximum of members" },
   deviceKeyRequired: { name: "signing needed" },
   rolloverIntervalSeconds: { name: "seconds between rollovers", none: "the server's default" },
   retireAfterDays: { name: "days until a replaced key is retired", none: "never" },
+  maxMembershipPerSubject: { name: "maximum of members per token subject" },
+  ownerSubject: { name: "the owner's token subject" },
+  whenFull: { name: "when the domain is full" },
+  minIdleDays: { name: "idle days before a member is replaced" },
+  memberIdleDays: { name: "days until an idle member is removed", none: "never" },
+  deleteAfterEmptyDays: { name: "days until an empty domain is deleted", none: "never" },
 };
 
-function settingsSentence({ settings = {}, previous = {} }: Change): ComponentChildren {
-  const names = (Object.keys(SETTINGS) as (keyof Settings)[]).filter((name) => settings[name] !== previous[name]);
+function settingsSentence({ settings, previous }: ChangeOf<"settings-changed">): ComponentChildren {
+  const names = (Object.keys(SETTINGS) as (keyof SettingsInForce)[]).filter(
+    (name) => settings[name] !== previous[name],
+  );
   return (
     <>
       The settings were changed
@@ -85,7 +104,7 @@ function settingsSentence({ settings = {}, previous = {} }: Change): ComponentCh
   );
 }
 
-function valueText(name: keyof Settings, settings: LoggedSettings): string {
+function valueText(name: keyof SettingsInForce, settings: SettingsInForce): string {
   const value = settings[name] ?? null;
   if (typeof value === "boolean") return value ? "yes" : "no";
   return value === null ? (SETTINGS[name].none ?? "none") : String(value);

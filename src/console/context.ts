@@ -1,10 +1,10 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { AdminApi } from "./admin-api.ts";
+import type { DomainOperator } from "../operator/index.ts";
 
 /** What every view has at hand. */
 export type Console = Readonly<{
-  api: AdminApi;
+  operator: DomainOperator;
   /** Tells the operator that something was done. */
   say: (outcome: string) => void;
   /** Whether the operator navigated here, so that the focus must follow; on a fresh page it must not. */

@@ -1,4 +1,4 @@
-import type { Overview } from "./admin-types.ts";
+import type { DomainOverview } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { useLoaded } from "./loading.ts";
 
@@ -6,7 +6,7 @@ import { useLoaded } from "./loading.ts";
 const NOTICEABLE_SECONDS = 1;
 
 /** How far the database is behind a domain, as a sentence. */
-export function DomainLag({ revision, copiedRevision, copySecondsBehind }: Overview) {
+export function DomainLag({ revision, copiedRevision, copySecondsBehind }: DomainOverview) {
   if (copiedRevision >= revision) return <>The database has revision {copiedRevision}, the newest.</>;
   return (
     <>
@@ -17,8 +17,11 @@ export function DomainLag({ revision, copiedRevision, copySecondsBehind }: Overv
 
 /** Says that lists across domains may be old, while the database is behind. */
 export function ListLag() {
-  const { api } = useConsole();
-  const { value, failure, busy } = useLoaded((signal) => api.copyLag(signal), [api]);
+  const { operator } = useConsole();
+  const { value, failure, busy } = useLoaded(
+    async (signal) => (await operator.health({ signal })).copy ?? null,
+    [operator],
+  );
   if (busy || failure) return null;
   if (value === null)
     return <p class="notice">This list may be old: it is not known how far the database is behind.</p>;

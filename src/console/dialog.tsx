@@ -10,7 +10,7 @@ export function Dialog(props: {
   /** What the button says that does it. */
   action: string;
   danger?: boolean;
-  work: () => Promise<void>;
+  work: () => Promise<unknown>;
   /** The id of what gets the focus once it is done, for when what it was opened from goes away by that. */
   thenFocus?: string;
   /** Told once it is closed: whether it was done. */

@@ -1,6 +1,6 @@
 import type { FunctionComponent } from "preact";
 import { useRef } from "preact/hooks";
-import type { Overview } from "./admin-types.ts";
+import type { DomainOverview } from "../operator/index.ts";
 import { BansView } from "./bans-view.tsx";
 import { useConsole } from "./context.ts";
 import { KeysView } from "./keys-view.tsx";
@@ -15,7 +15,7 @@ import { Standing } from "./standing.tsx";
 import { TryView } from "./try-view.tsx";
 
 /** What every view of a domain is given; `refresh` is for when the view has changed the domain. */
-export type DomainViewProps = Readonly<{ overview: Overview; refresh: () => void }>;
+export type DomainViewProps = Readonly<{ overview: DomainOverview; refresh: () => void }>;
 
 const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: FunctionComponent<DomainViewProps> }>>> = {
   overview: { title: "Overview", Part: OverviewView },
@@ -29,8 +29,12 @@ const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: Function
 
 /** One domain: what it is, and the view of it that was chosen. */
 export function DomainPage({ domain, view }: { domain: string; view: View }) {
-  const { api, arrived } = useConsole();
-  const { value: overview, failure, reload } = useLoaded((signal) => api.domain(domain, signal), [api, domain]);
+  const { operator, arrived } = useConsole();
+  const {
+    value: overview,
+    failure,
+    reload,
+  } = useLoaded((signal) => operator.domain(domain).overview({ signal }), [operator, domain]);
   const { title, Part } = VIEW_PARTS[view];
   // Whoever comes to the domain comes to its name; whoever moves about in it, to a view.
   const firstView = useRef(view);

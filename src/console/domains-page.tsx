@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
-import type { DomainRow } from "./admin-types.ts";
+import { type DomainOperator, type DomainOverview, type DomainRow, OperatorError } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { ListLag } from "./database-lag.tsx";
 import { Dialog } from "./dialog.tsx";
+import { RefusedHere } from "./failures.ts";
 import { usePages } from "./loading.ts";
 import { Button, Field, Heading, PagedList } from "./parts.tsx";
 import { goTo, hashOf } from "./routes.ts";
@@ -11,10 +12,10 @@ import { Time } from "./times.tsx";
 
 /** The domains, by name. */
 export function DomainsPage({ prefix }: { prefix: string }) {
-  const { api, arrived } = useConsole();
+  const { operator, arrived } = useConsole();
   const [text, setText] = useState(prefix);
   const [creating, setCreating] = useState(false);
-  const list = usePages((cursor, signal) => api.domains(prefix, cursor, signal), [api, prefix]);
+  const list = usePages(() => operator.domains({ prefix }), [operator, prefix]);
   const search = (event: Event) => {
     event.preventDefault();
     goTo({ page: "domains", prefix: text.trim() });
@@ -81,10 +82,10 @@ function Row(row: DomainRow) {
 }
 
 function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () => void }) {
-  const { api, say } = useConsole();
+  const { operator, say } = useConsole();
   const [name, setName] = useState(suggestion);
   const create = async () => {
-    const { domain } = await api.createDomain(name.trim());
+    const { domain } = await createDomain(operator, name.trim());
     goTo({ page: "domain", domain, view: "settings" });
     say(`${domain} was created. Anyone may join it, until you set rules here.`);
   };
@@ -110,4 +111,16 @@ function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () =>
       )}
     </Dialog>
   );
+}
+
+/** Creates a domain. One that exists is left as it is, and refused. */
+async function createDomain(operator: DomainOperator, name: string): Promise<DomainOverview> {
+  const domain = operator.domain(name);
+  // PUT replaces what is there: ask first.
+  const there = await domain.overview().catch((thrown) => {
+    if (thrown instanceof OperatorError && thrown.status === 404) return null;
+    throw thrown;
+  });
+  if (there) throw new RefusedHere("There is such a domain already", `${name} was not changed.`);
+  return domain.replaceSettings({});
 }

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { KeyVersion, Overview } from "./admin-types.ts";
+import type { DomainOverview, KeyVersionRow } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useLoaded, usePages } from "./loading.ts";
@@ -13,12 +13,16 @@ const SHORT_KID = 12;
 
 /** The keys of a domain, newest first, how to make a new one, and how to retire old ones. */
 export function KeysView({ overview, refresh }: DomainViewProps) {
-  const { api } = useConsole();
+  const { operator } = useConsole();
   const { domain, keyVersion, retiredUpTo, revision } = overview;
-  const list = usePages((cursor, signal) => api.keys(domain, cursor, signal), [api, domain, keyVersion]);
+  const list = usePages(() => operator.domain(domain).keys(), [operator, domain, keyVersion]);
   const { value: newestIsCurrent, failure } = useLoaded(
-    async (signal) => keyVersion > 0 && (await api.isCurrentKey(domain, keyVersion, signal)),
-    [api, domain, revision],
+    async (signal) => {
+      if (keyVersion === 0) return false;
+      const { currentKeyVersion } = await operator.domain(domain).publicKeys({ version: keyVersion, signal });
+      return currentKeyVersion === keyVersion;
+    },
+    [operator, domain, revision],
   );
   const [asking, setAsking] = useState<"rollover" | "retirement" | null>(null);
   const close = (done: boolean) => {
@@ -54,7 +58,7 @@ export function KeysView({ overview, refresh }: DomainViewProps) {
 }
 
 /** @param postponed whether the newest key is still the one to encrypt to */
-function RolloverNotice({ overview, postponed }: { overview: Overview; postponed: boolean }) {
+function RolloverNotice({ overview, postponed }: { overview: DomainOverview; postponed: boolean }) {
   const { keyVersion, keyRolloverRequired } = overview;
   if (keyVersion === 0) return <p class="notice">There is no key yet: the first device or licence server makes it.</p>;
   if (!keyRolloverRequired) return null;
@@ -73,7 +77,7 @@ function RolloverNotice({ overview, postponed }: { overview: Overview; postponed
   );
 }
 
-function KeyRow({ keyVersion, createdAt, kid, label }: KeyVersion & { label: "Current" | "Retired" | null }) {
+function KeyRow({ keyVersion, createdAt, kid, label }: KeyVersionRow & { label: "Current" | "Retired" | null }) {
   return (
     <li class="row key-row">
       <span class={`number ${label === "Retired" ? "retired" : ""}`}>{keyVersion}</span>

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import type { Page } from "./admin-types.ts";
+import type { CallOptions, Page, PagedList } from "../operator/index.ts";
 import { type Failure, failureOf } from "./failures.ts";
 
 /** Something that is fetched: what is there so far, and what went wrong with the last try. */
@@ -36,10 +36,14 @@ export function useLoaded<Value>(
 
 /** A list that is fetched page by page, from the beginning again on `reload` or when what it depends on changes. */
 export function usePages<Item>(
-  load: (cursor: string | null, signal?: AbortSignal) => Promise<Page<Item>>,
+  list: () => PagedList<Item>,
   dependencies: readonly unknown[],
 ): Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }> {
-  const { value, failure, busy, reload, replace } = useLoaded<Page<Item>>((signal) => load(null, signal), dependencies);
+  const load = (cursor: string | null, call?: CallOptions) => list().page(cursor, call);
+  const { value, failure, busy, reload, replace } = useLoaded<Page<Item>>(
+    (signal) => load(null, { signal }),
+    dependencies,
+  );
   const next = useAction();
   const cursor = value?.nextCursor ?? null;
   const more = () =>
@@ -62,7 +66,7 @@ export type Action = Readonly<{
   busy: boolean;
   failure: Failure | null;
   /** Does it, and says whether that worked. */
-  run: (work: () => Promise<void>) => Promise<boolean>;
+  run: (work: () => Promise<unknown>) => Promise<boolean>;
 }>;
 
 /** An action of which one runs at a time. */
@@ -72,7 +76,7 @@ export function useAction(): Action {
     failure: null,
   });
   const running = useRef(false);
-  const run = async (work: () => Promise<void>) => {
+  const run = async (work: () => Promise<unknown>) => {
     if (running.current) return false;
     running.current = true;
     setState({ busy: true, failure: null });

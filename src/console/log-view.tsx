@@ -1,4 +1,4 @@
-import type { LogEntry } from "./admin-types.ts";
+import type { LogEntry } from "../operator/index.ts";
 import { ChangeSentence, toneOf } from "./changes.tsx";
 import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
@@ -8,8 +8,8 @@ import { dayOf, Time } from "./times.tsx";
 
 /** What happened in a domain, newest first. */
 export function LogView({ overview: { domain, revision } }: DomainViewProps) {
-  const { api } = useConsole();
-  const list = usePages((cursor, signal) => api.log(domain, cursor, signal), [api, domain, revision]);
+  const { operator } = useConsole();
+  const list = usePages(() => operator.domain(domain).log(), [operator, domain, revision]);
   const entries = list.value ?? [];
   const beginsDay = (entry: LogEntry) => {
     const before = entries[entries.indexOf(entry) - 1];

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { Member } from "./admin-types.ts";
+import type { Member } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
@@ -10,9 +10,9 @@ import { Day, Time } from "./times.tsx";
 
 /** The devices of a domain: to look through, to find by machine GUID, to evict and to ban. */
 export function MembersView({ overview, refresh }: DomainViewProps) {
-  const { api, say } = useConsole();
+  const { operator, say } = useConsole();
   const { domain } = overview;
-  const list = usePages((cursor, signal) => api.members(domain, cursor, signal), [api, domain]);
+  const list = usePages(() => operator.domain(domain).members(), [operator, domain]);
   const [found, setFound] = useState<Member | null>(null);
   const [asked, setAsked] = useState<Readonly<{ to: "evict" | "ban"; member: Member }> | null>(null);
   const removed = (sentence: string) => {
@@ -44,7 +44,7 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
           action="Evict"
           danger
           thenFocus={VIEW_TITLE}
-          work={() => api.evict(domain, asked.member.handle)}
+          work={() => operator.domain(domain).evict(asked.member.handle)}
           onClose={(done) => {
             setAsked(null);
             if (done) removed("The device is evicted. It does not get the next key.");
@@ -72,13 +72,13 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
 
 /** Finds one member by its whole GUID, which is a secret: so it is not in the URL. */
 function Finder({ domain, onFound }: { domain: string; onFound: (member: Member | null) => void }) {
-  const { api } = useConsole();
+  const { operator } = useConsole();
   const [guid, setGuid] = useState("");
   const find = useAction();
   const submit = (event: Event) => {
     event.preventDefault();
     onFound(null);
-    find.run(async () => onFound(await api.member(domain, guid.trim())));
+    find.run(async () => onFound(await operator.domain(domain).member(guid.trim())));
   };
   return (
     <search>

@@ -1,14 +1,16 @@
 import { useState } from "preact/hooks";
-import type { RetiredKeys } from "./admin-api.ts";
-import type { Overview } from "./admin-types.ts";
+import type { DomainOverview, RetiredKeys } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { Field } from "./parts.tsx";
 import { typedNumber } from "./typed-number.ts";
 
+/** Which keys are retired: those up to a version, or those replaced so many days ago. */
+type Criterion = "upTo" | "olderThanDays";
+
 type Choice = Readonly<{ label: string; field: string; hint: string }>;
 
-const CHOICES: Readonly<Record<RetiredKeys, Choice>> = {
+const CHOICES: Readonly<Record<Criterion, Choice>> = {
   olderThanDays: {
     label: "By age",
     field: "Days",
@@ -22,18 +24,25 @@ const CHOICES: Readonly<Record<RetiredKeys, Choice>> = {
 };
 
 /** Asks which keys are retired, and says what stops working by that. */
-export function RetirementDialog({ overview, onClose }: { overview: Overview; onClose: (done: boolean) => void }) {
-  const { api, say } = useConsole();
+export function RetirementDialog({
+  overview,
+  onClose,
+}: {
+  overview: DomainOverview;
+  onClose: (done: boolean) => void;
+}) {
+  const { operator, say } = useConsole();
   const { domain, retiredUpTo } = overview;
-  const [by, setBy] = useState<RetiredKeys>("olderThanDays");
+  const [by, setBy] = useState<Criterion>("olderThanDays");
   const [text, setText] = useState("");
   const value = typedNumber(text);
   const bringsBack = by === "upTo" && typeof value === "number" && value < retiredUpTo;
   const work = async () => {
-    const after = await api.retireKeys(domain, by, value);
+    // What is no number, the server refuses, and says what is wrong with it.
+    const after = await operator.domain(domain).retireKeys({ [by]: value } as unknown as RetiredKeys);
     say(outcomeOf(retiredUpTo, after.retiredUpTo));
   };
-  const choose = (chosen: RetiredKeys) => {
+  const choose = (chosen: Criterion) => {
     setBy(chosen);
     setText("");
   };
@@ -49,7 +58,7 @@ export function RetirementDialog({ overview, onClose }: { overview: Overview; on
         <>
           <fieldset>
             <legend>Which keys</legend>
-            {(Object.keys(CHOICES) as RetiredKeys[]).map((each) => (
+            {(Object.keys(CHOICES) as Criterion[]).map((each) => (
               <label key={each} class="choice">
                 <input type="radio" name="by" checked={each === by} onChange={() => choose(each)} />
                 <span>{CHOICES[each].label}</span>

@@ -1,7 +1,9 @@
 import { useState } from "preact/hooks";
-import type { RolloverTime } from "./admin-api.ts";
+import type { Rollover } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
+
+type RolloverTime = Rollover["when"];
 
 const TIMES: Readonly<Record<RolloverTime, Readonly<{ label: string; hint: string; done: string }>>> = {
   now: {
@@ -18,10 +20,10 @@ const TIMES: Readonly<Record<RolloverTime, Readonly<{ label: string; hint: strin
 
 /** Asks when a new key is made. */
 export function RolloverDialog({ domain, onClose }: { domain: string; onClose: (done: boolean) => void }) {
-  const { api, say } = useConsole();
+  const { operator, say } = useConsole();
   const [when, setWhen] = useState<RolloverTime>("now");
   const work = async () => {
-    await api.rollOver(domain, when);
+    await operator.domain(domain).rollOver(when);
     say(TIMES[when].done);
   };
   return (

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { Settings } from "./admin-types.ts";
+import type { DomainOverview, SettingsPatch } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useAction } from "./loading.ts";
@@ -16,9 +16,12 @@ type Draft = Readonly<{
   retireAfterDays: string;
 }>;
 
+/** The rules that the form has. */
+type Settings = Pick<DomainOverview, keyof Draft>;
+
 /** A domain's rules, to change. What is well formed, the server says. */
 export function SettingsView({ overview, refresh }: DomainViewProps) {
-  const { api, say } = useConsole();
+  const { operator, say } = useConsole();
   const [draft, setDraft] = useState(() => draftOf(overview));
   const save = useAction();
   const faults = save.failure?.fields ?? {};
@@ -28,7 +31,7 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
     save.run(async () => {
       const patch = patchOf(draft, overview);
       if (Object.keys(patch).length === 0) return say("Nothing was changed.");
-      setDraft(draftOf(await api.changeSettings(overview.domain, patch)));
+      setDraft(draftOf(await operator.domain(overview.domain).changeSettings(patch)));
       say("The settings are saved. They hold from the next request on.");
       refresh();
     });
@@ -131,7 +134,7 @@ function draftOf(settings: Settings): Draft {
 }
 
 /** What differs from the settings. */
-function patchOf(draft: Draft, settings: Settings): Readonly<Record<string, unknown>> {
+function patchOf(draft: Draft, settings: Settings): SettingsPatch {
   const wanted: Readonly<Record<keyof Settings, unknown>> = {
     authenticationRequired: draft.authenticationRequired,
     authNamespace: draft.authNamespace === "" ? null : draft.authNamespace,

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import { AdminApi } from "./admin-api.ts";
 import type { Failure } from "./failures.ts";
 import { useAction } from "./loading.ts";
+import { operatorWith } from "./operator.ts";
 import { Button, FailureNotice, Field } from "./parts.tsx";
 
 /** Asks for the credential, and tries it. */
@@ -12,7 +12,7 @@ export function SignIn({ failure, onSignIn }: { failure: Failure | null; onSignI
     event.preventDefault();
     const given = token.trim();
     await signIn.run(async () => {
-      await new AdminApi(given).domains("", null);
+      await operatorWith(given).domains().page();
       onSignIn(given);
     });
   };

@@ -1,4 +1,4 @@
-import type { DomainRow } from "./admin-types.ts";
+import type { DomainRow } from "../operator/index.ts";
 
 /** What the flag for a rollover means: without an interval nothing postpones it. */
 export function rolloverText({ rolloverIntervalSeconds }: DomainRow): string {

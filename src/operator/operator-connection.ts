@@ -15,6 +15,8 @@ export type OperatorOptions = Readonly<{
   retries?: number | undefined;
   /** How the time between two tries is passed. */
   pause?: Pause | undefined;
+  /** Told of each error before it is thrown. */
+  onError?: ((error: OperatorError) => void) | undefined;
 }>;
 
 /** How one call is made. */
@@ -70,7 +72,7 @@ export class OperatorConnection {
     }
   }
 
-  #send<T>(
+  async #send<T>(
     request: OperatorRequest,
     signal: AbortSignal | undefined,
     read: (response: Response) => Promise<T>,
@@ -79,7 +81,12 @@ export class OperatorConnection {
     const { method = "GET", repeatable = ["GET", "PUT", "PATCH"].includes(method) } = request;
     const mayPass = (error: unknown) =>
       error instanceof OperatorError && error.retryable && (repeatable || wasNotBegun(error));
-    return withRetries({ retries, pause, mayPass }, signal, () => this.#try(request, signal, read));
+    try {
+      return await withRetries({ retries, pause, mayPass }, signal, () => this.#try(request, signal, read));
+    } catch (error) {
+      if (error instanceof OperatorError) this.#options.onError?.(error);
+      throw error;
+    }
   }
 
   async #try<T>(
