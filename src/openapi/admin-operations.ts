@@ -46,10 +46,11 @@ const inDomain = z.object({ domain: domainName });
 const onDevice = inDomain.extend({ device: deviceName });
 
 /** Any one of the operators' credentials, as long as it reaches this far. */
-const needs = (scope: Scope) =>
+export const needs = (scope: Scope) =>
   ["adminToken", "operatorToken", "accessAssertion"].map((scheme) => ({ [scheme]: [scope] }));
 
-const guarded = [
+/** The problems of all operations of operators. */
+export const guarded = [
   "ADMIN_AUTHENTICATION_REQUIRED",
   "ADMIN_SCOPE_REQUIRED",
   "INVALID_REQUEST",

@@ -6,6 +6,7 @@ import { keyOperations } from "./key-operations.ts";
 import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
+import { serverWideOperations } from "./server-wide-operations.ts";
 
 const DESCRIPTION = `
 A licence that belongs to a group of devices: they join a *domain* by a random machine GUID, and receive its private
@@ -71,7 +72,7 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
         { name: "Log", description: "For operators: what happened in a domain." },
         { name: "Service", description: "For operators: what concerns all domains." },
       ],
-      paths: { ...deviceOperations, ...readOperations, ...keyOperations, ...adminOperations },
+      paths: { ...deviceOperations, ...readOperations, ...keyOperations, ...adminOperations, ...serverWideOperations },
       components: {
         schemas: { SignedRegistration: signedRegistration, SignedDeregistration: signedDeregistration },
         examples: PROBLEM_EXAMPLES,

@@ -26,7 +26,7 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
     todo: "Read “detail”. If the response has “serverTime”, the device's clock is wrong: verify this JWS of the server, and correct the clock by its “iat”. Do not use the “Date” header, which is not signed. Then sign a new request with the key that the device joined with.",
   },
   DEVICE_BANNED: {
-    happened: "An operator keeps this device out of the domain, by its machine GUID or by its key.",
+    happened: "An operator keeps this device out of the domain, or of all domains, by its machine GUID or by its key.",
     todo: "Ask the operator. Asking the server again changes nothing.",
   },
   IDEMPOTENCY_KEY_REUSED: {

@@ -104,7 +104,8 @@ export const keyRules = {
 
 /** How a path names a device. */
 export const deviceName = z.string().meta({
-  description: "The whole machine GUID, in either case, or a `handle` from a list of the same domain.",
+  description:
+    "The whole machine GUID, in either case, or a `handle` from a list of the same domain or of devices across domains.",
   examples: [EXAMPLE.machineGuid],
 });
 

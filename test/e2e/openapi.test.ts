@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import type { Answer, Contract, Operation } from "../support/contract.ts";
@@ -244,6 +244,45 @@ describe("operators", () => {
     await expectAnswer(404, "NOT_FOUND", "liftBan", admin({ path }));
   });
 
+  it("see a device in all its domains, evict it and ban it there, and let it come back", async () => {
+    const machineGuid = crypto.randomUUID();
+    const path = { device: machineGuid };
+    const domains = [await createdDomain(), await createdDomain()].toSorted();
+    const inAll = { domains: domains.map((domain) => ({ domain, hasDeviceKey: false })), ban: null };
+    const join = async (domain: string) =>
+      expectAnswer(201, null, "register", { path: { domain }, body: { machineGuid } });
+    const known = () =>
+      vi.waitFor(async () => expect(await expectAnswer(200, null, "getDevice", admin({ path }))).toMatchObject(inAll));
+    for (const domain of domains) await join(domain);
+    await known();
+    const everywhere = { failed: [], more: false };
+    const evicted = await expectAnswer(200, null, "evictDeviceEverywhere", admin({ path }));
+    expect(evicted).toEqual({ evicted: domains, ...everywhere });
+    for (const domain of domains) await join(domain);
+    await known();
+    await expectAnswer(404, "NOT_FOUND", "liftBanEverywhere", admin({ path }));
+    const ban = admin({ path, body: { reason: "It was stolen." } });
+    expect(await expectAnswer(201, null, "banDeviceEverywhere", ban)).toMatchObject({
+      domains: { banned: domains, ...everywhere },
+    });
+    await expectAnswer(200, null, "banDeviceEverywhere", ban);
+    for (const domain of [...domains, await createdDomain()]) {
+      await expectAnswer(403, "DEVICE_BANNED", "register", { path: { domain }, body: { machineGuid } });
+    }
+    const { bans } = (await expectAnswer(200, null, "listServerWideBans", admin({}))) as { bans: [{ handle: string }] };
+    expect(bans).toMatchObject([{ machineGuid: `${machineGuid.slice(0, 8)}…`, reason: "It was stolen." }]);
+    const byHandle = admin({ path: { device: bans[0].handle } });
+    expect(await expectAnswer(200, null, "getDevice", byHandle)).toMatchObject({ ban: { reason: "It was stolen." } });
+    expect(await expectAnswer(200, null, "liftBanEverywhere", byHandle)).toMatchObject({
+      domains: { lifted: domains, ...everywhere },
+    });
+    for (const domain of domains) await join(domain);
+    const wrong = admin({ path: { device: "6f1c7a52" }, body: { reason: "It was stolen." } });
+    for (const id of ["getDevice", "evictDeviceEverywhere", "banDeviceEverywhere", "liftBanEverywhere"]) {
+      await expectAnswer(400, "INVALID_REQUEST", id, wrong);
+    }
+  });
+
   it("read a log in which everything happened that can", async () => {
     const { domain, device } = await eventfulDomain();
     const path = { domain };
@@ -315,6 +354,7 @@ describe("every operation", () => {
     for (const id of ["listDomains", "listDeletions", "listKeyVersions", "listMembers", "listBans", "getLog"]) {
       await expectAnswer(400, "INVALID_REQUEST", id, admin({ path, query: { limit: "201" } }));
     }
+    await expectAnswer(400, "INVALID_REQUEST", "listServerWideBans", admin({ query: { limit: "201" } }));
     await expectAnswer(400, "INVALID_REQUEST", "getDomainKeys", { path, query: { version: "1", before: "2" } });
     await expectAnswer(400, "INVALID_REQUEST", "exportLog", admin({ path, query: { after: "-1" } }));
     await expectAnswer(400, "INVALID_REQUEST", "getActivity", admin({ path, query: { days: "91" } }));
@@ -344,7 +384,9 @@ describe("every operation", () => {
       for (const [type, { examples }] of Object.entries(content)) {
         for (const { value } of Object.values(examples ?? {})) {
           const domain = await newMemberDomain();
-          const { status, body } = await ask(operation, admin({ path: { domain, device: GUID }, type, body: value }));
+          // A device that is banned in all domains is of no use to the other requests.
+          const device = operation.id === "banDeviceEverywhere" ? crypto.randomUUID() : GUID;
+          const { status, body } = await ask(operation, admin({ path: { domain, device }, type, body: value }));
           if (type === "application/jose") expect(body.error).toBe("DEVICE_PROOF_INVALID");
           else expect([200, 201], `${operation.id} ${JSON.stringify(value)}`).toContain(status);
         }
