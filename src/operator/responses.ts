@@ -119,6 +119,27 @@ export type DeletionPage = Readonly<{
   nextCursor: string | null;
 }>;
 
+export type Device = Readonly<{
+  /** Names the device in requests of operators, about any domain or all; opaque, and another each time. */
+  handle: string;
+  /** The beginning of the machine GUID: the whole of it is the device's secret. */
+  machineGuid: string;
+  /** The device's server-wide ban; null if it has none. */
+  ban: Readonly<{
+    /** Whether a device key is banned with it. */
+    hasDeviceKey: boolean;
+    reason: string;
+    /** A moment: ISO 8601, in UTC. */
+    bannedAt: string;
+    /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+    bannedBy: string;
+  }> | null;
+  /** A page of the domains it is a member of, by name, as the database has them. */
+  domains: ReadonlyArray<DomainOfDevice>;
+  /** The `cursor` of the next page; null after the last. */
+  nextCursor: string | null;
+}>;
+
 export type DeviceBannedChange = Readonly<{
   type: "device-banned";
   requestId: string;
@@ -197,6 +218,15 @@ export type DomainKeySet = Readonly<{
   statement: string;
   /** Versions below the listed ones: ask with `before`. Absent if there are none. */
   olderKeyVersions?: KeyVersionRange;
+}>;
+
+export type DomainOfDevice = Readonly<{
+  /** The name of a domain; case matters. */
+  domain: string;
+  /** A moment: ISO 8601, in UTC. */
+  joinedAt: string;
+  /** Whether a device key is banned with it. */
+  hasDeviceKey: boolean;
 }>;
 
 /** A domain as its operator sees it. */
@@ -304,12 +334,36 @@ export type DomainTakenOverChange = Readonly<{
   memberCount: number;
 }>;
 
+export type DomainsOfBan = Readonly<{
+  /** The domains that evicted and banned it. */
+  banned: ReadonlyArray<string>;
+  /** The domains that failed, and the error of each. Repeat the request. */
+  failed: ReadonlyArray<FailedDomain>;
+  /** Whether there are more domains than one request reaches: repeat the request for the rest. */
+  more: boolean;
+}>;
+
+export type DomainsOfLiftedBan = Readonly<{
+  /** The domains that lifted their bans. */
+  lifted: ReadonlyArray<string>;
+  /** The domains that failed, and the error of each. Repeat the request. */
+  failed: ReadonlyArray<FailedDomain>;
+  /** Whether there are more domains than one request reaches: repeat the request for the rest. */
+  more: boolean;
+}>;
+
 export type Eviction = Readonly<{
   /** The name of a domain; case matters. */
   domain: string;
   evicted: true;
   /** Whether the database has the change, and lists across domains show it; else it follows. */
   copied: boolean;
+}>;
+
+export type FailedDomain = Readonly<{
+  /** The name of a domain; case matters. */
+  domain: string;
+  error: "DOM_AUTHENTICATION_REQUIRED" | "DOM_LIMIT_REACHED" | "DEVICE_KEY_REQUIRED" | "DEVICE_PROOF_INVALID" | "DEVICE_BANNED" | "IDEMPOTENCY_KEY_REUSED" | "DEREG_DENIED" | "INVALID_REQUEST" | "DOMAIN_NOT_FOUND" | "NOT_FOUND" | "ADMIN_AUTHENTICATION_REQUIRED" | "ADMIN_SCOPE_REQUIRED" | "RATE_LIMITED" | "OVERLOADED" | "TEMPORARILY_UNAVAILABLE" | "INTERNAL_ERROR";
 }>;
 
 /** An entry of the log that this server did not write: its MAC is not the domain's. */
@@ -447,6 +501,15 @@ export type LiftedBan = Readonly<{
   copied: boolean;
 }>;
 
+export type LiftedServerWideBan = Readonly<{
+  /** Names the device in requests of operators, about any domain or all; opaque, and another each time. */
+  handle: string;
+  /** The beginning of the machine GUID: the whole of it is the device's secret. */
+  machineGuid: string;
+  banned: false;
+  domains: DomainsOfLiftedBan;
+}>;
+
 export type LogChange = DomainCreatedChange | DeviceJoinedChange | DeviceKeyBoundChange | DeviceLeftChange | RequestUsedChange | DeviceEvictedChange | DeviceBannedChange | DeviceUnbannedChange | RolloverRequiredChange | KeyMadeChange | KeysRetiredChange | KeysRewrappedChange | DomainTakenOverChange | SettingsChangedChange;
 
 /** Where the log was cut. */
@@ -534,6 +597,21 @@ export type NewBan = Readonly<{
   copied: boolean;
 }>;
 
+export type NewServerWideBan = Readonly<{
+  /** Names the device in requests of operators, about any domain or all; opaque, and another each time. */
+  handle: string;
+  /** The beginning of the machine GUID: the whole of it is the device's secret. */
+  machineGuid: string;
+  /** Whether a device key is banned with it. */
+  hasDeviceKey: boolean;
+  reason: string;
+  /** A moment: ISO 8601, in UTC. */
+  bannedAt: string;
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  bannedBy: string;
+  domains: DomainsOfBan;
+}>;
+
 /** The public half of a domain's key: encrypt to it. */
 export type PublicDomainKey = Readonly<{
   kty: "EC";
@@ -589,6 +667,35 @@ export type RolloverRequiredChange = Readonly<{
   requestId: string;
   /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
   by: string;
+}>;
+
+export type ServerWideBan = Readonly<{
+  /** Names the device in requests of operators, about any domain or all; opaque, and another each time. */
+  handle: string;
+  /** The beginning of the machine GUID: the whole of it is the device's secret. */
+  machineGuid: string;
+  /** Whether a device key is banned with it. */
+  hasDeviceKey: boolean;
+  reason: string;
+  /** A moment: ISO 8601, in UTC. */
+  bannedAt: string;
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  bannedBy: string;
+}>;
+
+export type ServerWideBanPage = Readonly<{
+  bans: ReadonlyArray<ServerWideBan>;
+  /** The `cursor` of the next page; null after the last. */
+  nextCursor: string | null;
+}>;
+
+export type ServerWideEviction = Readonly<{
+  /** The domains that it is no member of any more. */
+  evicted: ReadonlyArray<string>;
+  /** The domains that failed, and the error of each. Repeat the request. */
+  failed: ReadonlyArray<FailedDomain>;
+  /** Whether there are more domains than one request reaches: repeat the request for the rest. */
+  more: boolean;
 }>;
 
 export type Settings = Readonly<{
