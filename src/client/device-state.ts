@@ -16,8 +16,11 @@ export type StoredCredential = Readonly<{
   privateKey: StoredKey;
 }>;
 
-/** Where a device stands; `leaving` says that it is not known yet whether the server let it go. */
-export type DeviceStatus = "new" | "member" | "leaving" | "left";
+/**
+ * Where a device stands. `leaving`: a leave was begun and is not finished. `removed`: somebody else ended its membership;
+ * it still holds its keys.
+ */
+export type DeviceStatus = "new" | "member" | "leaving" | "left" | "removed";
 
 /** Everything a device remembers of itself in one domain; never changed, only replaced. */
 export type DeviceState = Readonly<{
@@ -32,8 +35,10 @@ export type DeviceState = Readonly<{
   credentials: readonly StoredCredential[];
   /** The RFC 7638 thumbprints of the authority's keys that the device trusts; none before it joined. */
   authority: readonly string[];
-  /** The leave to finish: the key it is repeated under, and when its latest try was signed. */
+  /** The leave that was sent and is to be finished: the key it is repeated under, and when its latest try was signed. */
   leave: Readonly<{ idempotencyKey: string; signedAt: number }> | null;
+  /** The status before a leave that was not sent yet: `beforeLeaving` is owed first. */
+  preparing?: DeviceStatus;
   /** When the last join or leave that took effect was signed, in milliseconds since the epoch: what was signed before it,
    * the server takes for a replay. */
   effectiveAt: number | null;
@@ -56,7 +61,7 @@ export interface DeviceStore {
   exclusively?<T>(domainUrl: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T>;
 }
 
-const STATUSES: readonly unknown[] = ["new", "member", "leaving", "left"] satisfies DeviceStatus[];
+const STATUSES: readonly unknown[] = ["new", "member", "leaving", "left", "removed"] satisfies DeviceStatus[];
 
 /** Whether something that was kept as text is a device's state, whole and of this version. */
 export function isDeviceState(value: unknown): value is DeviceState {
@@ -74,10 +79,17 @@ export function isDeviceState(value: unknown): value is DeviceState {
     Array.isArray(state.authority) &&
     state.authority.every(isText) &&
     (state.leave === null || (isText(state.leave?.idempotencyKey) && Number.isFinite(state.leave.signedAt))) &&
-    (state.status === "leaving") === (state.leave !== null) &&
+    isLeaveAsItsStatus(state) &&
     (state.effectiveAt === null || Number.isFinite(state.effectiveAt)) &&
     (state.unanswered === undefined || Number.isFinite(state.unanswered))
   );
+}
+
+/** Whether a device that is leaving, and no other, has a leave that was sent or one that is prepared. */
+function isLeaveAsItsStatus({ status, leave, preparing }: DeviceState): boolean {
+  if (status !== "leaving") return leave === null && preparing === undefined;
+  if (preparing === undefined) return leave !== null;
+  return leave === null && preparing !== "leaving" && STATUSES.includes(preparing);
 }
 
 function isCredential(credential: StoredCredential | null): boolean {

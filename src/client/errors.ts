@@ -6,8 +6,10 @@ export type DeviceErrorName =
   | "MACHINE_GUID_CONFLICT"
   /** The device has not joined, or has left. */
   | "NOT_A_MEMBER"
-  /** A leave was begun whose outcome is not known: finish it with `leave()`. */
+  /** A leave was begun and is not finished: finish it with `leave()`, and with `beforeLeaving` if it was begun so. */
   | "LEAVE_UNFINISHED"
+  /** The device to be removed is this one: it leaves, with `leave()`. */
+  | "THIS_DEVICE"
   /** The secret is for another domain, or for a key that the device does not hold yet: renew. */
   | "KEY_NOT_HELD"
   /** The secret is for a key that was retired before the device got it: nobody hands that key out any more. */

@@ -3,7 +3,7 @@ import { orAborted } from "./retries.ts";
 
 /** A request, as far as this client makes any. */
 export type ClientRequest = Readonly<{
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PATCH" | "DELETE";
   url: string;
   headers?: Readonly<Record<string, string>>;
   body?: string;

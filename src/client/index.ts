@@ -1,10 +1,11 @@
 export type { Authority } from "./authority.ts";
+export type { ChangeListener, DeviceChange } from "./change-listeners.ts";
 export {
   type CallOptions,
   DeviceDomain,
   type DeviceDomainOptions,
   type DomainOverview,
-  type Membership,
+  type LeaveOptions,
 } from "./device-domain.ts";
 export type {
   DeviceState,
@@ -16,5 +17,7 @@ export type {
 } from "./device-state.ts";
 export { DeviceDomainError, type DeviceErrorName, DomainServerError } from "./errors.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
+export type { BeforeLeaving, Membership } from "./membership-requests.ts";
 export { MemoryStore } from "./memory-store.ts";
+export type { NamedDevice, OwnedDevice } from "./owned-devices.ts";
 export type { Pause } from "./retries.ts";

@@ -5,7 +5,7 @@ import { signDeviceRequest } from "./device-requests.ts";
 import type { StoredKeyPair } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
 import { DomainServerError } from "./errors.ts";
-import { exchange } from "./exchange.ts";
+import { type ClientRequest, exchange } from "./exchange.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
 import type { CredentialContext } from "./sealed-credentials.ts";
 import { readServerTime } from "./server-time.ts";
@@ -72,6 +72,12 @@ export class ServerConnection {
     return withRetries(this.#policy, signal, () => exchange(this.#fetch, { method: "GET", url }, signal));
   }
 
+  /** Sends one request with the auth token alone, as the domain's owner does. */
+  async authorized({ headers, ...request }: ClientRequest, signal: AbortSignal | undefined): Promise<unknown> {
+    const authorization = await this.#authorization(signal);
+    return exchange(this.#fetch, { ...request, headers: { ...headers, ...authorization } }, signal);
+  }
+
   /** Sends one signed request of a device. */
   async send(
     action: "register" | "deregister",
@@ -107,8 +113,8 @@ export class ServerConnection {
     });
   }
 
-  /** Checks something, again as long as the authority's keys cannot be had. */
-  check<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  /** Does something that is safe to repeat, again as long as it fails in a way that may pass. */
+  retried<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     return withRetries(this.#policy, signal, () => orAborted(work(), signal));
   }
 

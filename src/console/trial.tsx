@@ -16,6 +16,7 @@ const STANDINGS: Readonly<Record<DeviceStatus, string>> = {
   member: "a member",
   leaving: "about to leave",
   left: "no member any more",
+  removed: "removed from the domain",
 };
 
 /** The steps a device can take in a domain, and a licence server for it, with what came of each. */

@@ -32,7 +32,7 @@ async function commandLine(home: string, args: string, { input = "", terminal = 
 }
 
 /** Changes a domain as its operator. */
-async function operate(method: string, path: string, body: object): Promise<void> {
+async function operate(method: string, path: string, body: object = {}): Promise<void> {
   const response = await fetch(`${server.url}/admin/domains/${path}`, {
     method,
     headers: { authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" },
@@ -97,6 +97,20 @@ describe("a device's life at the command line", () => {
     expect(refused).toMatchObject({ code: 5, out: "" });
     expect(refused.err).toContain("Ask for a new licence: the key of this one is retired.");
     expect((await commandLine("late", "decrypt -", { input })).out).toBe("an old licence");
+  });
+
+  it("tells a device that it was removed, and whether it is back", async () => {
+    const url = domainUrl("evictions");
+    const { machineGuid } = JSON.parse((await commandLine("lost", `--json join ${url}`)).out);
+    await operate("DELETE", `evictions/members/${machineGuid}`);
+    const back = await commandLine("lost", "renew");
+    expect(back.out).toBe(`Had been removed from ${url}, and joined again: the newest key is now version 2.\n`);
+    expect(JSON.parse((await commandLine("lost", "renew --json")).out)).toMatchObject({ newMember: false });
+
+    await operate("PUT", `evictions/bans/${machineGuid}`, { reason: "lost" });
+    expect(await commandLine("lost", "renew")).toMatchObject({ code: 3, out: "" });
+    const { out } = await commandLine("lost", "status");
+    expect(out).toContain(`was removed from ${url}; try again with: device-domain join ${url}.`);
   });
 
   it("says the same as JSON", async () => {

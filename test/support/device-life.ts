@@ -14,6 +14,7 @@ const ACTS: Readonly<Record<DeviceStatus, readonly Act[]>> = {
   member: ["renew", "renew", "join", "previewLeave", "leave", "leave", "leave", "leave", "reopen"],
   leaving: ["leave", "leave", "leave", "join", "renew", "previewLeave", "reopen"],
   left: ["join", "join", "join", "join", "renew", "previewLeave", "leave", "reopen"],
+  removed: ["join", "leave"],
 };
 
 /** A call may come to this many moments at which it can be struck; most need fewer. */

@@ -17,7 +17,7 @@ import type { DeviceState } from "../../../src/client/device-state.ts";
 import { FileStore } from "../../../src/client/file-store.ts";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { FAKE_DOMAIN_URL, FakeServer, lost } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, lost, refuse } from "../../support/fake-server.ts";
 
 let server: FakeServer;
 let parent: string;
@@ -89,6 +89,30 @@ describe("a device in files", () => {
     expect(first?.proof.idempotencyKey).toBe(second?.proof.idempotencyKey);
   });
 
+  it("is found again as one that was removed, with its keys", async () => {
+    await (await open()).join();
+    server.fates.push(refuse(403, "DEVICE_BANNED"));
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "DEVICE_BANNED" });
+    expect(await open()).toMatchObject({ status: "removed", currentKeyVersion: 1 });
+  });
+
+  it("owes what is done before a leave to the next program", async () => {
+    const device = await open();
+    await device.join();
+    await new Promise<void>((resolve) => {
+      const beforeLeaving = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+      void device.leave({ beforeLeaving });
+    });
+    const next = await open();
+    expect(next).toMatchObject({ status: "leaving", currentKeyVersion: 1 });
+    await expect(next.leave()).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
+    await next.leave({ beforeLeaving: () => {} });
+    expect(await open()).toMatchObject({ status: "left" });
+  });
+
   it("has one file for each domain, and nothing else lies about", async () => {
     await open();
     await open(`${new URL(FAKE_DOMAIN_URL).origin}/domains/attic`);
@@ -128,6 +152,14 @@ describe("a device in files", () => {
     ["with a key twice", (text) => text.replace(/"credentials": \[([^\]]*)\]/, '"credentials": [$1,$1]')],
     ["without a domain's key", (text) => text.replace('"privateKey": {\n        "kty"', '"private": {\n        "kty"')],
     ["in a leave that it does not know", (text) => text.replace('"member"', '"leaving"')],
+    ["in a leave that it prepares for nothing", (text) => leavingFrom(text, '"nothing"')],
+    ["in a leave out of a leave", (text) => leavingFrom(text, '"leaving"')],
+    [
+      "in a leave that it prepares, and sent",
+      (text) =>
+        leavingFrom(text, '"member"').replace('"leave": null', '"leave": { "idempotencyKey": "k", "signedAt": 1 }'),
+    ],
+    ["a member in a leave", (text) => text.replace("{", '{ "preparing": "member",')],
     ["at no time", (text) => text.replace(/"effectiveAt": [\d.]+/, '"effectiveAt": "now"')],
     ["waiting since no time", (text) => text.replace("{", '{ "unanswered": "now",')],
   ])("is not touched if its file is %s; the error names the file", async (_, spoil) => {
@@ -139,6 +171,11 @@ describe("a device in files", () => {
     expect(await readFile(path, "utf8")).toBe(text);
     expect(await readdir(directory)).toHaveLength(1);
   });
+
+  /** The file of a member, as that of a device that prepares to leave. */
+  function leavingFrom(text: string, preparing: string): string {
+    return text.replace('"member"', '"leaving"').replace("{", `{ "preparing": ${preparing},`);
+  }
 
   describe("after a program that was killed in mid-writing", () => {
     const attic = `${new URL(FAKE_DOMAIN_URL).origin}/domains/attic`;
