@@ -1,5 +1,7 @@
 import type { Command } from "commander";
-import { DomainOperator } from "../operator/index.ts";
+import { DomainOperator, type FailedDomain } from "../operator/index.ts";
+import { wholeNumber } from "./arguments.ts";
+import { PartlyDoneError } from "./failures.ts";
 import type { Surroundings } from "./program.ts";
 import { shown } from "./shown.ts";
 import { type Cell, factLines, tableLines } from "./table.ts";
@@ -8,7 +10,7 @@ import { type Cell, factLines, tableLines } from "./table.ts";
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
 /** What a command has to say: the response for programs, and a sentence for people, who else read the response. */
-type Said = Readonly<{ json: object; sentence?: string }>;
+type Said = Readonly<{ json: object; sentence?: string; failed?: readonly FailedDomain[] }>;
 
 type AdminOptions = Readonly<{ json?: boolean; server?: string; adminToken?: string; limit?: number }>;
 
@@ -37,9 +39,11 @@ export function adminActions({ environment, output, signal }: Surroundings) {
     /** Does something, and says what came of it. */
     tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<Said>) =>
       action<Args>(async (operator, { json: asJson = false }, ...args) => {
-        const { json, sentence } = await act(operator, ...args);
-        if (asJson) return print([JSON.stringify(json)]);
-        await print(sentence === undefined ? factLines(json) : [sentence]);
+        const { json, sentence, failed = [] } = await act(operator, ...args);
+        const text = sentence === undefined ? factLines(json) : [sentence];
+        await print(asJson ? [JSON.stringify(json)] : text);
+        const names = failed.map(({ domain, error }) => `${domain} (${error})`);
+        if (names.length > 0) throw new PartlyDoneError(`Not done in ${names.join(", ")}. Try again later.`);
       }),
 
     /** Prints a list while it comes: as a table, or as JSON Lines. */
@@ -58,6 +62,16 @@ export function adminActions({ environment, output, signal }: Surroundings) {
     exports: <Args extends unknown[]>(list: (operator: DomainOperator, ...args: Args) => AsyncIterable<object>) =>
       action<Args>((operator, _, ...args) => print(mapped(list(operator, ...args), (line) => JSON.stringify(line)))),
   };
+}
+
+/** Adds a command. */
+export function command(parent: Command, usage: string, description: string): Command {
+  return parent.command(usage).description(description);
+}
+
+/** Adds a command that lists rows. */
+export function listCommand(parent: Command, usage: string, description: string): Command {
+  return command(parent, usage, description).option("--limit <rows>", "stop after so many rows", wholeNumber);
 }
 
 async function* firstOf<Row>(rows: AsyncIterable<Row>, limit: number): AsyncGenerator<Row> {

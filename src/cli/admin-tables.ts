@@ -1,4 +1,14 @@
-import type { Activity, Ban, DeletedDomain, DomainRow, KeyVersionRow, LogEntry, Member } from "../operator/index.ts";
+import type {
+  Activity,
+  Ban,
+  DeletedDomain,
+  DomainOfDevice,
+  DomainRow,
+  KeyVersionRow,
+  LogEntry,
+  Member,
+  ServerWideBan,
+} from "../operator/index.ts";
 import type { Columns } from "./admin-actions.ts";
 import { entryText } from "./log-text.ts";
 
@@ -24,6 +34,7 @@ export const MEMBERS: Columns<Member> = {
   DEVICE: (row) => row.machineGuid,
   JOINED: (row) => row.joinedAt,
   RENEWED: (row) => row.lastRenewedOn,
+  NAME: (row) => row.name,
   SIGNS: (row) => row.hasDeviceKey,
   "DEVICE ID": (row) => row.deviceId,
   HANDLE: (row) => row.handle,
@@ -61,4 +72,20 @@ export const REFUSALS: Columns<Activity["refusals"][number]> = {
   HOUR: (row) => row.hour,
   ERROR: (row) => row.error,
   COUNT: (row) => row.count,
+};
+
+/** The domains of a device. */
+export const DOMAINS_OF_DEVICE: Columns<DomainOfDevice> = {
+  DOMAIN: (row) => row.domain,
+  JOINED: (row) => row.joinedAt,
+  SIGNS: (row) => row.hasDeviceKey,
+};
+
+/** Server-wide bans. */
+export const SERVER_WIDE_BANS: Columns<ServerWideBan> = {
+  DEVICE: (row) => row.machineGuid,
+  BANNED: (row) => row.bannedAt,
+  BY: (row) => row.bannedBy,
+  REASON: (row) => row.reason,
+  HANDLE: (row) => row.handle,
 };

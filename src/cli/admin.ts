@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Settings } from "../operator/index.ts";
-import { type AdminActions, adminActions } from "./admin-actions.ts";
+import { type AdminActions, adminActions, command, listCommand } from "./admin-actions.ts";
+import { addDevicesAcrossDomains } from "./admin-devices.ts";
 import { ACTIVITY, BANS, DELETIONS, DOMAINS, KEYS, LOG, MEMBERS, REFUSALS } from "./admin-tables.ts";
 import { settingsWith, wholeNumber } from "./arguments.ts";
 import type { Surroundings } from "./program.ts";
@@ -17,6 +18,7 @@ export function addAdminCommands(program: Command, surroundings: Surroundings): 
   const actions = adminActions(surroundings);
   addDomains(admin, actions);
   addDevices(admin, actions);
+  addDevicesAcrossDomains(admin, actions);
   addKeys(admin, actions);
   addRecords(admin, actions);
 }
@@ -176,14 +178,6 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
   command(admin, "health", "show how the server is, and how far the database is behind").action(
     tells(async (operator) => ({ json: await operator.health() })),
   );
-}
-
-function command(parent: Command, usage: string, description: string): Command {
-  return parent.command(usage).description(description);
-}
-
-function listCommand(parent: Command, usage: string, description: string): Command {
-  return command(parent, usage, description).option("--limit <rows>", "stop after so many rows", wholeNumber);
 }
 
 function daysCommand(parent: Command, usage: string, description: string): Command {

@@ -58,6 +58,11 @@ export class AuditError extends Error {
   }
 }
 
+/** Something was done in part: what is left may succeed later. */
+export class PartlyDoneError extends Error {
+  override readonly name = "PartlyDoneError";
+}
+
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UnreadableFileError) {
@@ -65,6 +70,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof AuditError) {
     return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.failed };
+  }
+  if (error instanceof PartlyDoneError) {
+    return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof OperatorError) {
     return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };

@@ -15,6 +15,7 @@ const SENTENCES: { readonly [Type in LogChange["type"]]: Sentence<ChangeOf<Type>
   "domain-created": { tone: "plain", say: () => "The domain came into being" },
   "device-joined": { tone: "good", say: ({ deviceId }) => <>{device(deviceId)} joined</> },
   "device-key-bound": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} signs from now on</> },
+  "device-named": { tone: "plain", say: ({ deviceId }) => <>{device(deviceId)} was named</> },
   "device-left": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} left</> },
   "device-evicted": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} was evicted</> },
   "device-banned": { tone: "bad", say: ({ deviceId }) => <>{device(deviceId)} was banned</> },
@@ -24,6 +25,7 @@ const SENTENCES: { readonly [Type in LogChange["type"]]: Sentence<ChangeOf<Type>
   "key-made": { tone: "key", say: ({ keyVersion }) => <>Key {keyVersion} was made</> },
   "keys-retired": { tone: "key", say: retirementSentence },
   "keys-rewrapped": { tone: "key", say: rewrappingSentence },
+  "names-resealed": { tone: "key", say: resealingSentence },
   "domain-taken-over": { tone: "plain", say: takeOverSentence },
   "settings-changed": { tone: "plain", say: settingsSentence },
 };
@@ -61,6 +63,14 @@ function rewrappingSentence({ keys, keyEncryptionKid }: ChangeOf<"keys-rewrapped
   return (
     <>
       {keys === 1 ? "1 key was" : `${keys} keys were`} wrapped with <code>{keyEncryptionKid}</code>
+    </>
+  );
+}
+
+function resealingSentence({ names, keyEncryptionKid }: ChangeOf<"names-resealed">): ComponentChildren {
+  return (
+    <>
+      {names === 1 ? "1 device name was" : `${names} device names were`} encrypted with <code>{keyEncryptionKid}</code>
     </>
   );
 }

@@ -1,3 +1,4 @@
+import { OperatedDevice } from "./operated-device.ts";
 import { OperatedDomain } from "./operated-domain.ts";
 import { type CallOptions, OperatorConnection, type OperatorOptions } from "./operator-connection.ts";
 import { PagedList } from "./paged-list.ts";
@@ -11,6 +12,8 @@ import type {
   IdleDomains,
   KeyEncryption,
   RewrapRun,
+  ServerWideBan,
+  ServerWideBanPage,
 } from "./responses.ts";
 
 /** The most domains that one request deletes. */
@@ -36,6 +39,20 @@ export class DomainOperator {
   /** One domain, whether or not it exists. */
   domain(name: string): OperatedDomain {
     return new OperatedDomain(this.#connection, name);
+  }
+
+  /** One device in all its domains. @param device a `handle` from any list, or a whole machine GUID */
+  device(device: string): OperatedDevice {
+    return new OperatedDevice(this.#connection, device);
+  }
+
+  /** The devices that are kept out of all domains. */
+  deviceBans(call: CallOptions = {}): PagedList<ServerWideBan> {
+    return new PagedList(async (query, options) => {
+      const request = { path: ["admin", "device-bans"], query };
+      const { bans: items, nextCursor } = await this.#connection.ask<ServerWideBanPage>(request, options);
+      return { items, nextCursor };
+    }, call);
   }
 
   /** The domains whose names begin with a prefix, by name, as the database has them. */

@@ -57,7 +57,7 @@ export type Ban = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   bannedBy: string;
 }>;
 
@@ -101,7 +101,7 @@ export type DeletedDomain = Readonly<{
   memberCount: number;
   /** A moment: ISO 8601, in UTC. */
   deletedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   deletedBy: string;
 }>;
 
@@ -131,7 +131,7 @@ export type Device = Readonly<{
     reason: string;
     /** A moment: ISO 8601, in UTC. */
     bannedAt: string;
-    /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+    /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
     bannedBy: string;
   }> | null;
   /** A page of the domains it is a member of, by name, as the database has them. */
@@ -143,7 +143,7 @@ export type Device = Readonly<{
 export type DeviceBannedChange = Readonly<{
   type: "device-banned";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -155,7 +155,7 @@ export type DeviceBannedChange = Readonly<{
 export type DeviceEvictedChange = Readonly<{
   type: "device-evicted";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -186,10 +186,19 @@ export type DeviceLeftChange = Readonly<{
   deviceId: string;
 }>;
 
+export type DeviceNamedChange = Readonly<{
+  type: "device-named";
+  requestId: string;
+  /** Names a device in a domain's log; the machine GUID cannot be had from it. */
+  deviceId: string;
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  by?: string;
+}>;
+
 export type DeviceUnbannedChange = Readonly<{
   type: "device-unbanned";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -387,6 +396,8 @@ export type FoundMember = Readonly<{
   hasDeviceKey: boolean;
   /** The day it last joined or renewed. */
   lastRenewedOn: string;
+  /** What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone. */
+  name: string | null;
 }>;
 
 export type Health = Readonly<{
@@ -449,7 +460,7 @@ export type KeyMadeChange = Readonly<{
   keyVersion: number;
   kid: string;
   requestId?: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by?: string;
 }>;
 
@@ -479,7 +490,7 @@ export type KeyVersionRow = Readonly<{
 export type KeysRetiredChange = Readonly<{
   type: "keys-retired";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
   /** The domain's highest key version; 0 before its first key. */
   upTo: number;
@@ -510,7 +521,7 @@ export type LiftedServerWideBan = Readonly<{
   domains: DomainsOfLiftedBan;
 }>;
 
-export type LogChange = DomainCreatedChange | DeviceJoinedChange | DeviceKeyBoundChange | DeviceLeftChange | RequestUsedChange | DeviceEvictedChange | DeviceBannedChange | DeviceUnbannedChange | RolloverRequiredChange | KeyMadeChange | KeysRetiredChange | KeysRewrappedChange | DomainTakenOverChange | SettingsChangedChange;
+export type LogChange = DomainCreatedChange | DeviceJoinedChange | DeviceKeyBoundChange | DeviceNamedChange | DeviceLeftChange | RequestUsedChange | DeviceEvictedChange | DeviceBannedChange | DeviceUnbannedChange | RolloverRequiredChange | KeyMadeChange | KeysRetiredChange | KeysRewrappedChange | NamesResealedChange | DomainTakenOverChange | SettingsChangedChange;
 
 /** Where the log was cut. */
 export type LogCheckpoint = Readonly<{
@@ -571,12 +582,20 @@ export type Member = Readonly<{
   hasDeviceKey: boolean;
   /** The day it last joined or renewed. */
   lastRenewedOn: string;
+  /** What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone. */
+  name: string | null;
 }>;
 
 export type MemberPage = Readonly<{
   members: ReadonlyArray<Member>;
   /** The `cursor` of the next page; null after the last. */
   nextCursor: string | null;
+}>;
+
+export type NamesResealedChange = Readonly<{
+  type: "names-resealed";
+  keyEncryptionKid: string;
+  names: number;
 }>;
 
 export type NewBan = Readonly<{
@@ -591,7 +610,7 @@ export type NewBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   bannedBy: string;
   /** Whether the database has the change, and lists across domains show it; else it follows. */
   copied: boolean;
@@ -607,7 +626,7 @@ export type NewServerWideBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   bannedBy: string;
   domains: DomainsOfBan;
 }>;
@@ -665,7 +684,7 @@ export type Rollover = Readonly<{
 export type RolloverRequiredChange = Readonly<{
   type: "rollover-required";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
 }>;
 
@@ -679,7 +698,7 @@ export type ServerWideBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   bannedBy: string;
 }>;
 
@@ -728,7 +747,7 @@ export type Settings = Readonly<{
 export type SettingsChangedChange = Readonly<{
   type: "settings-changed";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
   by: string;
   settings: SettingsInForce;
   previous: SettingsInForce;

@@ -48,8 +48,7 @@ async function jsonLines(...args: readonly string[]): Promise<Record<string, unk
   return printed.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 }
 
-async function joined(domain: string): Promise<string> {
-  const machineGuid = randomUUID();
+async function joined(domain: string, machineGuid: string = randomUUID()): Promise<string> {
   const response = await fetch(`${server.url}/domains/${domain}/register`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -115,7 +114,7 @@ describe("devices", () => {
     const members = await jsonLines("members", "fleet");
     expect(members.map((row) => row.machineGuid).sort()).toEqual([one, two, three].map(short).sort());
     const [headings, ...rows] = cellsOf(await admin("members", "fleet"));
-    expect(headings).toEqual(["DEVICE", "JOINED", "RENEWED", "SIGNS", "DEVICE ID", "HANDLE"]);
+    expect(headings).toEqual(["DEVICE", "JOINED", "RENEWED", "NAME", "SIGNS", "DEVICE ID", "HANDLE"]);
     expect(rows).toHaveLength(3);
 
     // By the handle of a table's row.
@@ -131,6 +130,39 @@ describe("devices", () => {
     const gone = await commandLine(["admin", "evict", "fleet", one]);
     expect(gone).toMatchObject({ code: 3, out: "" });
     expect(gone.err).toContain("Check which device is meant.");
+  });
+});
+
+describe("a device in all its domains", () => {
+  it("is found, evicted, banned and let in again", async () => {
+    const guid = await joined("across-1");
+    await joined("across-2", guid);
+    await joined("across-3", guid);
+    const untilListed = async (count: number) => {
+      for (;;) {
+        const domains = await jsonLines("devices", "domains", guid);
+        if (domains.length === count) return domains.map(({ domain }) => domain);
+      }
+    };
+    // The database has a join a moment after it.
+    expect(await untilListed(3)).toEqual(["across-1", "across-2", "across-3"]);
+    expect(cellsOf(await admin("devices", "domains", guid)).map(([name]) => name)).toEqual([
+      ...["DOMAIN", "across-1", "across-2", "across-3"],
+    ]);
+    expect(await json("devices", "show", guid)).toEqual({
+      ...{ machineGuid: short(guid), handle: expect.any(String), ban: null },
+    });
+
+    expect(await admin("devices", "evict", guid)).toBe("The device is evicted from 3 domains.\n");
+    await joined("across-1", guid);
+    await untilListed(1);
+    const banned = await admin("devices", "ban", guid, "--reason", "was stolen");
+    expect(banned).toBe("The device is banned, and evicted from 1 domain.\n");
+    expect(await admin("devices", "show", guid)).toContain("was stolen");
+    expect(await jsonLines("devices", "bans")).toMatchObject([{ machineGuid: short(guid), reason: "was stolen" }]);
+    const handle = cellsOf(await admin("devices", "bans"))[1]?.at(-1) as string;
+    expect(await admin("devices", "unban", handle)).toBe("The device may join again.\n");
+    expect(await jsonLines("devices", "bans")).toEqual([]);
   });
 });
 

@@ -110,6 +110,19 @@ describe("a request", () => {
   });
 });
 
+describe("a device in all its domains", () => {
+  it.each([
+    ["is shown", () => operator().device("a/b").overview(), "GET", "/a%2Fb"],
+    ["is evicted", () => operator().device("guid").evict(), "DELETE", "/guid/domains"],
+    ["is banned", () => operator().device("guid").ban("sold"), "PUT", "/guid/ban"],
+    ["is let in again", () => operator().device("guid").unban(), "DELETE", "/guid/ban"],
+  ])("%s", async (_, ask, method, path) => {
+    fates = [() => answer({})];
+    await ask();
+    expect(seen).toMatchObject([{ method, path: `/admin/devices${path}` }]);
+  });
+});
+
 describe("a list", () => {
   const page = (names: readonly string[], nextCursor: string | null) => () =>
     answer({ domains: names.map((domain) => ({ domain })), nextCursor });
@@ -144,6 +157,8 @@ describe("a list", () => {
     ["keys", () => operator().domain("den").keys(), "/admin/domains/den/key-versions"],
     ["entries", () => operator().domain("den").log(), "/admin/domains/den/log"],
     ["deletions", () => operator().deletions(), "/admin/deletions"],
+    ["domains", () => operator().device("guid").domains(), "/admin/devices/guid"],
+    ["bans", () => operator().deviceBans(), "/admin/device-bans"],
   ])("has the %s of its page", async (name, list, path) => {
     fates = [() => answer({ [name]: [1, 2], nextCursor: null })];
     expect(await all<unknown>(list())).toEqual([1, 2]);
@@ -272,6 +287,9 @@ describe("a failure that may pass", () => {
     ["an eviction", () => den().evict("guid")],
     ["the end of a ban", () => den().unban("guid")],
     ["a deletion", () => den().delete("den")],
+    ["an eviction from all domains", () => operator().device("guid").evict()],
+    ["a ban from all domains", () => operator().device("guid").ban("sold")],
+    ["the end of a ban from all domains", () => operator().device("guid").unban()],
     ["a deletion of idle domains", () => all(operator().deleteIdleDomains({ ...idle, dryRun: false }))],
   ];
   const done = () => answer({ domains: [], nextCursor: null });

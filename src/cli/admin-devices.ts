@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import type { FailedDomain, OperatedDevice } from "../operator/index.ts";
+import { type AdminActions, command, listCommand } from "./admin-actions.ts";
+import { DOMAINS_OF_DEVICE, SERVER_WIDE_BANS } from "./admin-tables.ts";
+
+/** Adds what operators do with a device in all its domains. */
+export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminActions): void {
+  const devices = admin.command("devices").description("find, evict and ban a device in all its domains");
+  command(devices, "show <device>", "show a device's server-wide ban").action(
+    tells(async (operator, device: string) => {
+      const { domains: _, nextCursor: __, ...json } = await operator.device(device).overview();
+      return { json };
+    }),
+  );
+  listCommand(devices, "domains <device>", "list the domains that a device is a member of").action(
+    lists(DOMAINS_OF_DEVICE, (operator, device: string) => operator.device(device).domains()),
+  );
+  command(devices, "evict <device>", "remove a device from all its domains; it may join again").action(
+    tells(async (operator, device: string) => {
+      const { evicted, failed } = await evictedFromAll(operator.device(device));
+      const sentence = `The device is evicted from ${counted(evicted)}.`;
+      return { json: { evicted, failed }, failed, sentence };
+    }),
+  );
+  command(devices, "ban <device>", "keep a device out of all domains")
+    .requiredOption("--reason <text>", "why, for operators to read")
+    .action(
+      tells(async (operator, device: string, { reason }: { reason: string }) => {
+        const json = await operator.device(device).ban(reason);
+        const { banned, failed, more } = json.domains;
+        const rest = more ? " It is a member of more: ban it again." : "";
+        return { json, failed, sentence: `The device is banned, and evicted from ${counted(banned)}.${rest}` };
+      }),
+    );
+  command(devices, "unban <device>", "let a device come back that was banned from all domains").action(
+    tells(async (operator, device: string) => {
+      const json = await operator.device(device).unban();
+      const { failed, more } = json.domains;
+      const rest = more ? " Some of its domains still keep it out: lift the ban again." : "";
+      return { json, failed, sentence: `The device may join again.${rest}` };
+    }),
+  );
+  listCommand(devices, "bans", "list the devices that are kept out of all domains").action(
+    lists(SERVER_WIDE_BANS, (operator) => operator.deviceBans()),
+  );
+}
+
+/** Asks again as long as a request reaches further domains. */
+async function evictedFromAll(
+  device: OperatedDevice,
+): Promise<Readonly<{ evicted: readonly string[]; failed: readonly FailedDomain[] }>> {
+  const evicted: string[] = [];
+  for (;;) {
+    const run = await device.evict();
+    evicted.push(...run.evicted);
+    if (!run.more || run.evicted.length === 0) return { evicted, failed: run.failed };
+  }
+}
+
+function counted(domains: readonly string[]): string {
+  return domains.length === 1 ? "1 domain" : `${domains.length} domains`;
+}

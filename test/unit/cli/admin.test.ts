@@ -1,0 +1,119 @@
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { run } from "../../../src/cli/program.ts";
+
+/** Runs `device-domain admin` against a server that has these responses. */
+async function admin(args: string, ...responses: readonly object[]) {
+  const seen: string[] = [];
+  vi.stubGlobal("fetch", async (input: string, { method }: RequestInit) => {
+    seen.push(`${method} ${new URL(input).pathname}`);
+    return Response.json(responses[seen.length - 1]);
+  });
+  const [output, errors] = [new PassThrough(), new PassThrough()];
+  const environment = { DEVICE_DOMAIN_SERVER: "https://domains.example" };
+  const code = await run({
+    arguments: ["admin", ...args.split(" ")],
+    environment,
+    input: Readable.from([]),
+    output,
+    errors,
+  });
+  output.end();
+  errors.end();
+  return { code, seen, out: await text(output), err: await text(errors) };
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+const failed = [{ domain: "c", error: "OVERLOADED" }];
+
+describe("an eviction from all domains", () => {
+  it("goes on as long as a request reaches further domains", async () => {
+    const runs = [
+      { evicted: ["a"], failed: [], more: true },
+      { evicted: ["b"], failed: [], more: false },
+    ];
+    expect(await admin("devices evict guid", ...runs)).toEqual({
+      ...{ code: 0, out: "The device is evicted from 2 domains.\n", err: "" },
+      seen: ["DELETE /admin/devices/guid/domains", "DELETE /admin/devices/guid/domains"],
+    });
+  });
+
+  it("ends where none is reached, and says what failed, for people and for programs", async () => {
+    const runs = [
+      { evicted: ["a"], failed, more: true },
+      { evicted: [], failed, more: true },
+    ];
+    expect(await admin("devices evict guid", ...runs)).toMatchObject({
+      ...{ code: 4, out: "The device is evicted from 1 domain.\n" },
+      err: "Not done in c (OVERLOADED). Try again later.\n",
+    });
+    const { code, out, err } = await admin("--json devices evict guid", ...runs);
+    expect(code).toBe(4);
+    expect(JSON.parse(out)).toEqual({ evicted: ["a"], failed });
+    expect(JSON.parse(err)).toMatchObject({ error: "PARTLY_DONE" });
+  });
+});
+
+it.each([
+  ["devices ban guid --reason sold", { domains: { banned: ["a"], failed, more: true } }, "ban it again"],
+  ["devices unban guid", { domains: { lifted: [], failed, more: true } }, "lift the ban again"],
+])("%s says what is left to do", async (args, response, rest) => {
+  const { code, out, err } = await admin(args, response);
+  expect(code).toBe(4);
+  expect(out).toContain(rest);
+  expect(err).toContain("c (OVERLOADED)");
+});
+
+it("says that lists do not show a change yet", async () => {
+  expect((await admin("evict den guid", { evicted: true, copied: false })).out).toContain("The database follows");
+  expect((await admin("evict den guid", { evicted: true, copied: true })).out).not.toContain("The database follows");
+});
+
+it("wraps keys anew until all are, or none is any more", async () => {
+  const round = (rewrapped: number, done: boolean) => ({ rewrapped, done, currentKid: "new", locked: 0, kids: [] });
+  expect((await admin("rewrap", round(200, false), round(5, true))).out).toBe(
+    "205 keys were wrapped anew; all are wrapped with new.\n",
+  );
+  const stuck = await admin("rewrap", round(3, false), round(0, false));
+  expect(stuck.out).toBe("3 keys were wrapped anew; some are not wrapped with new.\n");
+  expect(stuck.seen).toHaveLength(2);
+});
+
+it("says a log entry of every kind in one line, with nothing that a terminal obeys", async () => {
+  const settings = { maxMembership: 1, authNamespace: "a\u001b[2J" };
+  const entry = {
+    revision: 4,
+    committedAt: "2026-11-23T00:00:00.000Z",
+    changes: [
+      {
+        type: "device-banned",
+        by: "admin",
+        deviceId: "d",
+        reason: "line\nbreak",
+        requestId: "r",
+        deviceKeyThumbprint: "t",
+      },
+      {
+        type: "settings-changed",
+        by: "admin",
+        requestId: "r",
+        settings,
+        previous: { ...settings, maxMembership: null },
+      },
+    ],
+  };
+  const { out } = await admin("log den", { entries: [entry], nextCursor: null });
+  expect(out.split("\n")[1]).toBe(
+    "4         2026-11-23T00:00:00.000Z  device-banned by=admin deviceId=d reason=line\\u000abreak; settings-changed by=admin maxMembership=null->1",
+  );
+});
+
+it("reads no further page than it shows", async () => {
+  const page = { domains: [{ domain: "a" }, { domain: "b" }], nextCursor: "next" };
+  expect(await admin("domains list --limit 2 --json", page)).toMatchObject({
+    ...{ code: 0, out: '{"domain":"a"}\n{"domain":"b"}\n', seen: ["GET /admin/domains"] },
+  });
+  expect(await admin("domains list --limit 0 --json", page)).toMatchObject({ code: 0, out: "", seen: [] });
+});
