@@ -1,6 +1,7 @@
 import type { BanGrant, BanRequest, UnbanGrant, UnbanRequest } from "./ban.ts";
 import type { Deregistration, DeregistrationGrant } from "./deregistration.ts";
 import type { Eviction, EvictionGrant } from "./eviction.ts";
+import type { DeviceRemoval, DeviceRenaming, RemovalGrant, RenamingGrant } from "./owner-commands.ts";
 import type { Registration, RegistrationGrant } from "./registration.ts";
 import type { Retirement, RetirementGrant } from "./retirement.ts";
 import type { DueRollover, Rollover, RolloverGrant } from "./rollover.ts";
@@ -17,7 +18,9 @@ export type Command =
   | Retirement
   | Eviction
   | BanRequest
-  | UnbanRequest;
+  | UnbanRequest
+  | DeviceRenaming
+  | DeviceRemoval;
 
 /** The grant of each command. */
 export type GrantOf = {
@@ -30,6 +33,8 @@ export type GrantOf = {
   evict: EvictionGrant;
   ban: BanGrant;
   unban: UnbanGrant;
+  rename: RenamingGrant;
+  remove: RemovalGrant;
 };
 
 /** The grant of a command, whichever it was. */
@@ -37,3 +42,9 @@ export type AnyGrant = GrantOf[Command["type"]];
 
 /** The outcome of a command, whichever it was. */
 export type AnyOutcome = Outcome<AnyGrant>;
+
+/** The machine GUIDs of the devices that a command is about. */
+export function machineGuidsOf(command: Command): readonly string[] {
+  if ("machineGuids" in command) return command.machineGuids;
+  return "machineGuid" in command ? [command.machineGuid] : [];
+}

@@ -3,6 +3,7 @@ import type { AnyGrant, AnyOutcome, Command } from "./commands.ts";
 import { decideDeregistration } from "./deregistration.ts";
 import { decideEviction } from "./eviction.ts";
 import { draftOf, evolve } from "./evolve.ts";
+import { decideRemoval, decideRenaming } from "./owner-commands.ts";
 import { decideRegistration, repeatedRegistration } from "./registration.ts";
 import { type RequestRecord, recordIds } from "./request-records.ts";
 import { decideRetirement } from "./retirement.ts";
@@ -89,5 +90,9 @@ export function decide(state: DomainState, command: Command, now: number): Decis
       return decideBan(state, command);
     case "unban":
       return decideUnban(state, command);
+    case "rename":
+      return decideRenaming(state, command);
+    case "remove":
+      return decideRemoval(state, command);
   }
 }

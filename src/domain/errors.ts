@@ -21,5 +21,13 @@ export type DomainError =
 /** A member of a request that is wrong, and the rule it breaks. */
 export type FieldError = Readonly<{ field: string; detail: string }>;
 
-/** A refusal: the error to answer with, why (for the log), and, for `INVALID_REQUEST`, the fields at fault. */
-export type Refusal = Readonly<{ error: DomainError; reason: string; fields?: readonly FieldError[] }>;
+/**
+ * A refusal: the error to answer with, why (for the log), and, for `INVALID_REQUEST`, the fields at fault. `detail` says why
+ * to the caller, where the rule knows that the caller may be told.
+ */
+export type Refusal = Readonly<{
+  error: DomainError;
+  reason: string;
+  detail?: string;
+  fields?: readonly FieldError[];
+}>;

@@ -55,8 +55,10 @@ type ByOperator = Readonly<{ requestId: string; by: string }>;
 export type DomainEvent =
   /** `keyVersion`: the highest of a domain of that name that was deleted; absent if there was none. */
   | Readonly<{ type: "domain-created"; keyVersion?: number }>
-  | Readonly<{ type: "device-joined"; subjectHash?: string } & ByDevice & DeviceKeyBinding>
+  | Readonly<{ type: "device-joined"; subjectHash?: string; sealedName?: string } & ByDevice & DeviceKeyBinding>
   | Readonly<{ type: "device-key-bound" } & ByDevice & DeviceKeyBinding>
+  /** Without `by`, the device gave its own name. */
+  | Readonly<{ type: "device-named"; sealedName: string | null; by?: string } & ByDevice>
   | Readonly<{ type: "device-left"; signedAt: number | null } & ByDevice>
   /** A signed request was answered in the clear, which happens once for each. */
   | Readonly<{ type: "request-used" } & ByDevice>
@@ -71,6 +73,8 @@ export type DomainEvent =
   | Readonly<{ type: "settings-changed"; settings: DomainSettings; previous: DomainSettings } & ByOperator>
   /** Private keys were wrapped with the present key-encryption key. */
   | Readonly<{ type: "keys-rewrapped"; keyEncryptionKid: string; keys: number }>
+  /** Device names were sealed with the present key-encryption key. */
+  | Readonly<{ type: "names-resealed"; keyEncryptionKid: string; names: number }>
   /** The object was empty and took the domain over from the database: the log begins here. */
   | Readonly<{
       type: "domain-taken-over";

@@ -32,9 +32,8 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     case "domain-created":
       return { ...state, revision: 1 };
     case "device-joined": {
-      const { machineGuid, deviceKeyThumbprint, signedAt, subjectHash = null } = event;
+      const { machineGuid, deviceKeyThumbprint, signedAt, subjectHash = null, sealedName = null } = event;
       const lastRenewedOn = dayOf(now);
-      const sealedName = null;
       draft.members.set(machineGuid, {
         deviceKeyThumbprint,
         joinedAt: now,
@@ -58,6 +57,12 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
         subjectHash,
         sealedName,
       });
+      return state;
+    }
+    case "device-named": {
+      const { machineGuid, sealedName } = event;
+      const member = draft.members.get(machineGuid);
+      if (member) draft.members.set(machineGuid, { ...member, sealedName });
       return state;
     }
     case "device-left": {
@@ -95,6 +100,7 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     }
     case "request-used":
     case "keys-rewrapped":
+    case "names-resealed":
       return state;
   }
 }

@@ -15,7 +15,7 @@ export type LogEntry = Readonly<{
 }>;
 
 /**
- * Events as the log keeps them: without machine GUIDs, and without what has a table of its own.
+ * Events as the log keeps them: without machine GUIDs and names, and without what has a table of its own.
  *
  * @param kids the names of the keys that were made, by their versions
  */
@@ -28,7 +28,7 @@ export function changesOf(
     if (event.type === "key-made") return { ...event, kid: kids.get(event.keyVersion) };
     if (!("machineGuid" in event)) return event;
     const { machineGuid, ...rest } = event;
-    const { signedAt, subjectHash, ...change } = rest as LogChange;
+    const { signedAt, subjectHash, sealedName, ...change } = rest as LogChange;
     return { ...change, deviceId: deviceIdOf(machineGuid) };
   });
 }

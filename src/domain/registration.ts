@@ -31,6 +31,8 @@ export type Registration = Readonly<{
   proof: DeviceProof | null;
   /** Whether its machine GUID or its key is banned server-wide, as far as the caller knows. */
   bannedEverywhere?: boolean;
+  /** What it calls itself, sealed; absent if it does not say. It names a member that has no name yet. */
+  sealedName?: string;
   /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
   creationRefusal?: DomainError | null;
   /** Whether the private keys will leave this server sealed to the device alone. */
@@ -130,17 +132,27 @@ function subjectOf({ authenticationRequired }: DomainSettings, auth: AuthEvidenc
   return authenticationRequired && auth.kind === "verified" ? (auth.subjectHash ?? null) : null;
 }
 
-/** The device becomes a member, with its key if it shows one; a member without a key is bound to the first it shows. */
+/**
+ * The device becomes a member, with its key and its name if it has them. A member without a key is bound to the first it
+ * shows, and one without a name gets the first it gives: later ones do not undo what its owner calls it.
+ */
 function membershipEvents(
   { settings }: DomainState,
-  { machineGuid, requestId, proof, auth }: Registration,
+  { machineGuid, requestId, proof, auth, sealedName }: Registration,
   member: Membership | undefined,
 ): readonly DomainEvent[] {
   const binding = { deviceKeyThumbprint: proof?.thumbprint ?? null, signedAt: proof?.signedAt ?? null };
   if (!member) {
     const subjectHash = subjectOf(settings, auth);
-    return [{ type: "device-joined", machineGuid, requestId, ...binding, ...(subjectHash ? { subjectHash } : {}) }];
+    const known = { ...(subjectHash ? { subjectHash } : {}), ...(sealedName ? { sealedName } : {}) };
+    return [{ type: "device-joined", machineGuid, requestId, ...binding, ...known }];
   }
-  if (member.deviceKeyThumbprint !== null || !proof) return [];
-  return [{ type: "device-key-bound", machineGuid, requestId, ...binding }];
+  const events: DomainEvent[] = [];
+  if (member.deviceKeyThumbprint === null && proof) {
+    events.push({ type: "device-key-bound", machineGuid, requestId, ...binding });
+  }
+  if (member.sealedName === null && sealedName) {
+    events.push({ type: "device-named", machineGuid, requestId, sealedName });
+  }
+  return events;
 }

@@ -18,23 +18,26 @@ import {
   time,
 } from "./values.ts";
 
-const day = z.iso.date().meta({ id: "Day", description: "A day in UTC.", examples: ["2026-11-23"] });
+/** A day. */
+export const day = z.iso.date().meta({ id: "Day", description: "A day in UTC.", examples: ["2026-11-23"] });
 const hash = sha256.meta({
   id: "EntryHash",
   description: "The SHA-256 hash of an entry's canonical JSON (RFC 8785), in base64url.",
 });
-const deviceId = sha256.meta({
+/** How the log calls a device. */
+export const deviceId = sha256.meta({
   id: "DeviceId",
   description: "Names a device in a domain's log; the machine GUID cannot be had from it.",
 });
 const operator = z.string().meta({
   id: "OperatorIdentity",
   description:
-    "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`.",
+    "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum.",
   examples: ["admin-token"],
 });
 const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });
-const nextCursor = z
+/** Where a list goes on. */
+export const nextCursor = z
   .string()
   .nullable()
   .meta({ id: "NextCursor", description: "The `cursor` of the next page; null after the last." });
@@ -104,7 +107,8 @@ export const rewrapAnswer = z
   })
   .meta({ id: "RewrapRun" });
 
-const handle = z.string().min(1).meta({
+/** How requests name a device. */
+export const handle = z.string().min(1).meta({
   id: "DeviceHandle",
   description: "Names the device in requests to this domain's lists; opaque, and another each time.",
 });
@@ -112,6 +116,12 @@ const shortGuid = z
   .string()
   .regex(/^[0-9a-f]{8}…$/)
   .meta({ description: "The beginning of the machine GUID: the whole of it is the device's secret." });
+
+/** The name of a device. */
+export const nameOfDevice = z.string().nullable().meta({
+  description:
+    "What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone.",
+});
 
 /** A member as operators see it. */
 const member = z
@@ -122,6 +132,7 @@ const member = z
     joinedAt: time,
     hasDeviceKey: z.boolean().meta({ description: "Whether the membership is bound to a key of the device's own." }),
     lastRenewedOn: day.meta({ description: "The day it last joined or renewed." }),
+    name: nameOfDevice,
   })
   .meta({ id: "Member" });
 
@@ -242,6 +253,7 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   },
   "device-joined": { ...byDevice, deviceKeyThumbprint: thumbprint },
   "device-key-bound": { ...byDevice, deviceKeyThumbprint: thumbprint },
+  "device-named": { ...byDevice, by: operator.optional() },
   "device-left": byDevice,
   "request-used": byDevice,
   "device-evicted": { ...byOperator, deviceId },
@@ -251,6 +263,7 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "key-made": { keyVersion, kid: sha256, requestId: z.string().optional(), by: operator.optional() },
   "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
   "keys-rewrapped": { keyEncryptionKid: z.string(), keys: z.int().min(1) },
+  "names-resealed": { keyEncryptionKid: z.string(), names: z.int().min(1) },
   "domain-taken-over": {
     settings,
     keyVersion: z.int().min(0),

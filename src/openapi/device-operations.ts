@@ -39,6 +39,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
       requestParams: { path },
       requestBody: body(registration, "SignedRegistration", `/domains/${EXAMPLE.domain}/register`, {
         join: REQUEST.join,
+        named: REQUEST.namedJoin,
         sealed: REQUEST.sealedJoin,
         renewal: REQUEST.renewal,
         newest: REQUEST.newestJoin,

@@ -3,6 +3,7 @@ import { SCOPES } from "../server/auth/scopes.ts";
 import { adminOperations } from "./admin-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { keyOperations } from "./key-operations.ts";
+import { ownerOperations } from "./owner-operations.ts";
 import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
@@ -25,6 +26,13 @@ const SECURITY_SCHEMES = {
     scheme: "bearer",
     bearerFormat: "JWT",
     description: "A token of a trusted issuer, for domains that require authentication.",
+  },
+  ownerToken: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description:
+      "A token of the domain's owner: of its `authNamespace`, with `ownerSubject` as its `sub`. Not one that is bound to a key (`cnf`).",
   },
   deviceSignature: {
     type: "http",
@@ -66,13 +74,21 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
       tags: [
         { name: "Devices", description: "What devices ask for: to join or renew, and to leave." },
         { name: "Reads", description: "What anyone may read. None of it creates a domain." },
+        { name: "Owners", description: "For the owner of a domain, who shows a token: its devices." },
         { name: "Keys", description: "Keys of a domain and of this server, for anyone. None of it creates a domain." },
         { name: "Domains", description: "For operators: domains, their settings and their keys." },
         { name: "Members", description: "For operators: who is in a domain, and who is kept out." },
         { name: "Log", description: "For operators: what happened in a domain." },
         { name: "Service", description: "For operators: what concerns all domains." },
       ],
-      paths: { ...deviceOperations, ...readOperations, ...keyOperations, ...adminOperations, ...serverWideOperations },
+      paths: {
+        ...deviceOperations,
+        ...ownerOperations,
+        ...readOperations,
+        ...keyOperations,
+        ...adminOperations,
+        ...serverWideOperations,
+      },
       components: {
         schemas: { SignedRegistration: signedRegistration, SignedDeregistration: signedDeregistration },
         examples: PROBLEM_EXAMPLES,

@@ -32,9 +32,12 @@ const KEYS = {
 /** Requests, by what they ask for. */
 export const REQUEST = {
   join: { machineGuid },
+  namedJoin: { machineGuid, deviceName: "TV" },
   sealedJoin: { machineGuid, encryptionKey: SEALING_KEY },
   newestJoin: { machineGuid, credentials: "newest" },
   renewal: { machineGuid, afterKeyVersion: 1 },
+  renaming: { name: "Kitchen TV" },
+  unnaming: { name: null },
   preview: { machineGuid, preview: true },
   leave: { machineGuid },
   settings: {
@@ -136,7 +139,15 @@ const DEVICE = {
   deviceId: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
   machineGuid: "6f1c7a52…",
 };
-const MEMBER = { ...DEVICE, joinedAt: EXAMPLE.time, hasDeviceKey: true, lastRenewedOn: "2026-11-23" };
+const MEMBER = { ...DEVICE, joinedAt: EXAMPLE.time, hasDeviceKey: true, lastRenewedOn: "2026-11-23", name: "TV" };
+const OWNED_DEVICE = {
+  handle: DEVICE.handle,
+  deviceId: DEVICE.deviceId,
+  name: "Kitchen TV",
+  joinedAt: EXAMPLE.time,
+  lastRenewedOn: "2026-11-23",
+  thisDevice: true,
+};
 const BAN = { ...DEVICE, ...REQUEST.ban, hasDeviceKey: true, bannedAt: EXAMPLE.time, bannedBy: "admin-token" };
 const CURSOR = "eyJhbGciOiJkaXIifQ..iv.ciphertext.tag";
 const HASH = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
@@ -164,6 +175,15 @@ const KEY_ENCRYPTION = {
     { kid: "kek-2", domainKeys: 34 },
   ],
 };
+
+/** Responses to owners, by what they tell. */
+export const OWNER_ANSWER = {
+  devices: { domain, memberCount: 1, maxMembership: 5, devices: [OWNED_DEVICE], nextCursor: null },
+  device: OWNED_DEVICE,
+  unnamed: { ...OWNED_DEVICE, name: null },
+  removed: { domain, removed: 1 },
+  removedAll: { domain, removed: 4 },
+} as const;
 
 /** Responses to operators, by what they tell. */
 export const ADMIN_ANSWER = {

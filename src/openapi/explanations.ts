@@ -47,7 +47,8 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
     todo: "Check the name; case matters.",
   },
   NOT_FOUND: {
-    happened: "The address does not exist, or it names a device or a key version that does not exist.",
+    happened:
+      "The address does not exist, or it names a device or a key version that does not exist, or the owner of a domain that has none.",
     todo: "Check the address against the API's description at /docs. A device that is gone from a list needs nothing more.",
   },
   ADMIN_AUTHENTICATION_REQUIRED: {

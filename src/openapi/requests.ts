@@ -11,8 +11,11 @@ import {
   idleDomainsBody,
   keysQuery,
   logQuery,
+  machineGuidHeader,
   pageQuery,
   registerBody,
+  removalQuery,
+  renamingBody,
   retiredKeysBody,
   rolloverBody,
   rolloverQuery,
@@ -52,7 +55,24 @@ export const registration = described(registerBody, {
   afterKeyVersion: "Leaves out the credentials that the device holds already: those up to this key version.",
   credentials: "`newest` for the newest credential only, `all` for the newest 100.",
   encryptionKey: "A public key of the device. The response has the private keys encrypted to it, and none readable.",
+  deviceName:
+    "What the domain's owner and operators see the device as. It counts if the device has no name yet: it does not undo a renaming.",
 }).meta({ id: "Registration" });
+
+/** The body that renames a device. */
+export const renaming = described(renamingBody, {
+  name: "The name, 1 to 64 characters, or null for none. A renewal of the device does not change it.",
+}).meta({ id: "Renaming" });
+
+/** The query of a removal of devices. */
+export const removalParameters = described(removalQuery, {
+  except: "The `handle` of the one device that stays. Without it, all are removed.",
+});
+
+/** The header by which a device says which one it is. */
+export const askingDevice = described(machineGuidHeader, {
+  "machine-guid": "The machine GUID of the device that asks: the response marks it as `thisDevice`.",
+});
 
 /** The body of a de-registration. */
 export const deregistration = described(deregisterBody, {

@@ -13,6 +13,7 @@ import { domain } from "./routes/domain.ts";
 import { health } from "./routes/health.ts";
 import { jwks } from "./routes/jwks.ts";
 import { keys } from "./routes/keys.ts";
+import { ownerDevices } from "./routes/owner-devices.ts";
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {
@@ -26,7 +27,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
-  for (const routes of [admin, devices, domain, keys, jwks, health]) app.route("/", routes);
+  for (const routes of [admin, devices, ownerDevices, domain, keys, jwks, health]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;

@@ -36,6 +36,7 @@ describe("the members of a domain", () => {
           joinedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
           hasDeviceKey: guid === device.machineGuid,
           lastRenewedOn: expect.stringMatching(new RegExp(days.join("|"))),
+          name: null,
         })),
       ),
     );

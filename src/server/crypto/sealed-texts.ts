@@ -10,8 +10,18 @@ import { base64url, CompactEncrypt, compactDecrypt, type JWK } from "jose";
 export async function sealText(text: string, purpose: string, keys: readonly JWK[]): Promise<string> {
   const [key] = keys as readonly [JWK, ...JWK[]];
   return new CompactEncrypt(new TextEncoder().encode(text))
-    .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: key.kid as string, typ: purpose })
+    .setProtectedHeader(headerFor(purpose, key))
     .encrypt(await keyFor(purpose, key));
+}
+
+/** Whether a text was sealed for a purpose with the first of the keys. */
+export function isSealedWithFirst(sealed: string, purpose: string, keys: readonly [JWK, ...JWK[]]): boolean {
+  // The header of a compact JWE is its first part, and this one is always written alike.
+  return sealed.startsWith(`${base64url.encode(JSON.stringify(headerFor(purpose, keys[0])))}.`);
+}
+
+function headerFor(purpose: string, key: JWK) {
+  return { alg: "dir", enc: "A256GCM", kid: key.kid as string, typ: purpose };
 }
 
 /** Opens a sealed text; null if it is none, or was sealed for another purpose. */

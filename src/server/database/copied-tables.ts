@@ -9,7 +9,7 @@ export const COPIED_TABLES = {
   members: {
     name: "domain_membership",
     columns: ["machine_guid", "device_key_thumbprint", "joined_at", "signed_at", "subject_hash", "sealed_name"],
-    pageRows: 5_000,
+    pageRows: 1_000,
   },
   keys: {
     name: "domain_keys",

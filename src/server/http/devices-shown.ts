@@ -1,4 +1,5 @@
 import type { JWK } from "jose";
+import { openDeviceName } from "../crypto/device-names.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import type { BanRow, MemberRow } from "../object/storage/statements.ts";
 import { isoTime } from "./context.ts";
@@ -14,8 +15,35 @@ export async function memberShown(domain: string, row: Identified<MemberRow>, ke
     ...(await identity(domain, row, keys)),
     joinedAt: isoTime(row.joinedAt),
     hasDeviceKey: row.deviceKeyThumbprint !== null,
-    lastRenewedOn: isoTime(row.lastRenewedOn * 86_400_000).slice(0, 10),
+    lastRenewedOn: dayShown(row.lastRenewedOn),
+    name: await openDeviceName(row.sealedName, { domain, machineGuid: row.machineGuid }, keys),
   };
+}
+
+/**
+ * A device as the owner of its domain sees it: nothing of its machine GUID, which is a secret.
+ *
+ * @param asking the machine GUID of the device that asks; null if it is not known
+ */
+export async function ownedDeviceShown(
+  domain: string,
+  { machineGuid, deviceId, sealedName, joinedAt, lastRenewedOn }: Identified<MemberRow>,
+  asking: string | null,
+  keys: readonly JWK[],
+) {
+  return {
+    handle: (await deviceShown(domain, machineGuid, keys)).handle,
+    deviceId,
+    name: await openDeviceName(sealedName, { domain, machineGuid }, keys),
+    joinedAt: isoTime(joinedAt),
+    lastRenewedOn: dayShown(lastRenewedOn),
+    thisDevice: machineGuid === asking,
+  };
+}
+
+/** A day since the Unix epoch as the contract writes days. */
+function dayShown(day: number): string {
+  return isoTime(day * 86_400_000).slice(0, 10);
 }
 
 /** A ban as operators see it. */
@@ -66,4 +94,11 @@ export async function namedDevice(domain: string | null, name: string, keys: rea
   if (typeof found === "string" && (domain === null || home === null || home === domain)) return found;
   const lists = domain === null ? "a list" : "a list of this domain";
   throw invalidRequest({ field: "machineGuid", detail: `must be a UUID, or a handle from ${lists}` });
+}
+
+/** The machine GUID that a handle from a list of a domain stands for; null if it is none. */
+export async function deviceOfHandle(domain: string, handle: string, keys: readonly JWK[]): Promise<string | null> {
+  const opened = await openText(handle, PURPOSE, keys);
+  const [home, machineGuid] = opened === null ? [] : (JSON.parse(opened) as (string | null)[]);
+  return home === domain && typeof machineGuid === "string" ? machineGuid : null;
 }

@@ -1,10 +1,11 @@
 import type { Context } from "hono";
 import type { Command } from "../../domain/commands.ts";
-import type { Outcome } from "../../domain/types.ts";
+import type { AuthEvidence, Outcome } from "../../domain/types.ts";
 import { errorFields, log } from "../log.ts";
 import type { DeletionGrant, DeletionRequest, IdleRule } from "../object/deletion.ts";
 import type { CallContext, DomainObject, GrantFrom, KeySet, Reading } from "../object/domain-object.ts";
 import type { HistoryPage, HistoryPlace } from "../object/key-history.ts";
+import type { DeviceSelection, OwnedDevices } from "../object/owned-devices.ts";
 import type { KeySelection, ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { Problem, refusalProblem } from "./problems.ts";
@@ -19,7 +20,7 @@ type Stub = {
     name: Name,
     ...args: ReadArguments<Name>
   ): Promise<Outcome<Reading<Name>>>;
-} & Pick<DomainObject, "copy" | "delete" | "rewrapKeys" | "keySet" | "history" | "differingTables">;
+} & Pick<DomainObject, "copy" | "delete" | "rewrapKeys" | "keySet" | "history" | "differingTables" | "ownedDevices">;
 
 /** An operator's command without what the request says anyway. */
 type OperatorCommand = Extract<Command, { by: string }>;
@@ -60,6 +61,17 @@ export async function read<Name extends ReadName>(
 ): Promise<ReadResult<Name>> {
   const requestId = c.get("requestId");
   return existing(granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args))));
+}
+
+/** Devices of a domain that exists, for its owner. @throws Problem if there is no such domain, or another one asks */
+export async function ownedDevices(
+  c: Context<AppEnv>,
+  domain: string,
+  auth: AuthEvidence,
+  selection: DeviceSelection,
+): Promise<OwnedDevices> {
+  const ask = (object: Stub) => object.ownedDevices(c.get("requestId"), auth, selection);
+  return granted(existing(granted(await callObject(c.env, domain, ask))));
 }
 
 /** Public keys of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */

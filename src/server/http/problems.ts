@@ -116,16 +116,24 @@ export function invalidRequest(...errors: readonly FieldError[]): Problem {
   return new Problem("INVALID_REQUEST", { errors });
 }
 
-/** The answer to a refusal. A device that signs is told what is wrong with its proof: only it can mend it. */
+/**
+ * The answer to a refusal, with the detail that its rule has for the caller. A device that signs is told what is wrong with
+ * its proof: only it can mend it.
+ */
 export function refusalProblem(
-  { error, reason, fields }: Omit<Refusal, "error"> & { error: ErrorName },
+  {
+    error,
+    reason,
+    detail = error === "DEVICE_PROOF_INVALID" ? reason : undefined,
+    fields,
+  }: Omit<Refusal, "error"> & { error: ErrorName },
   members: Record<string, unknown> = {},
 ): Problem {
   return new Problem(error, {
     reason,
     members,
     ...(fields ? { errors: fields } : {}),
-    ...(error === "DEVICE_PROOF_INVALID" ? { detail: reason } : {}),
+    ...(detail === undefined ? {} : { detail }),
   });
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DEVICE_NAME } from "../../domain/device-names.ts";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
 import { MAX_PAGE_ROWS, MAX_ROLLOVER_INTERVAL_SECONDS } from "../../protocol/limits.ts";
 
@@ -29,13 +30,28 @@ const encryptionKey = z.discriminatedUnion("crv", [
   z.strictObject({ kty: z.literal("OKP"), crv: z.literal("X25519"), x: coordinate }).extend(metadata),
 ]);
 
+/** The name of a device. Its length is counted in code points, which the pattern does. */
+const deviceName = z.string().regex(DEVICE_NAME, {
+  error: "must be 1 to 64 characters, one of them visible, and no control characters",
+});
+
 /** The body of a registration. */
 export const registerBody = z.strictObject({
   machineGuid,
   afterKeyVersion: z.int().min(0).default(0),
   credentials: z.enum(["all", "newest"]).default("all"),
   encryptionKey: encryptionKey.optional(),
+  deviceName: deviceName.optional(),
 });
+
+/** The header by which a device says which one it is. */
+export const machineGuidHeader = z.strictObject({ "machine-guid": machineGuid.optional() });
+
+/** The body that renames a device. */
+export const renamingBody = z.strictObject({ name: deviceName.nullable() });
+
+/** The query of a removal of devices: the handle of one that stays. */
+export const removalQuery = z.strictObject({ except: z.string().min(1).max(4_096).optional() });
 
 /** The body of a de-registration. */
 export const deregisterBody = z.strictObject({

@@ -6,8 +6,8 @@ import type { AppEnv } from "../http/context.ts";
 
 /** What scripts of other origins may ask for, where the configuration lets their pages be devices. */
 const ALLOWED = {
-  allowMethods: ["GET", "POST"],
-  allowHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match"],
+  allowMethods: ["GET", "POST", "PATCH", "DELETE"],
+  allowHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match", "machine-guid"],
   exposeHeaders: ["date", "etag", "retry-after", "www-authenticate", "x-request-id"],
   maxAge: 600,
 };

@@ -25,6 +25,17 @@ export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
+/**
+ * Counts a request of an owner, by the token's subject: nobody else can spend what an owner may ask.
+ *
+ * @throws Problem `RATE_LIMITED` if it is one too many
+ */
+export async function limitOwner(c: Context<AppEnv>, subjectHash: string): Promise<void> {
+  const { DOMAIN_LIMIT } = c.env as Partial<Env>;
+  if (!(await within(DOMAIN_LIMIT, `owner ${subjectHash}`)))
+    throw new Problem("RATE_LIMITED", { reason: "by token subject" });
+}
+
 /** Counts a request against its client address. @returns the refusal if it is one too many */
 export async function addressExcess(c: Context<AppEnv>): Promise<Problem | null> {
   const { ADDRESS_LIMIT, NETWORK_LIMIT } = c.env as Partial<Env>;

@@ -1,4 +1,4 @@
-import type { AnyGrant, AnyOutcome, Command } from "../../domain/commands.ts";
+import { type AnyGrant, type AnyOutcome, type Command, machineGuidsOf } from "../../domain/commands.ts";
 import { decide, decideBatch } from "../../domain/decide.ts";
 import type { Refusal } from "../../domain/errors.ts";
 import { dayOf } from "../../domain/evolve.ts";
@@ -30,7 +30,7 @@ type Surroundings = Readonly<{
 
 /** How often a command is set aside before its device is asked to come again. */
 const MAX_TRIES = 10;
-/** About the memory a command takes besides its texts, in bytes. */
+/** About the memory a command takes besides its texts, for each device it is about, in bytes. */
 const BYTES_BESIDES_TEXTS = 1_000;
 
 /**
@@ -179,7 +179,7 @@ function madeBy(events: readonly DomainEvent[]): readonly number[] {
 
 /** About the memory a command takes, in bytes: callers may have made its texts long. */
 function sizeOf(command: Command): number {
-  return BYTES_BESIDES_TEXTS + 2 * textLength(command);
+  return BYTES_BESIDES_TEXTS * Math.max(1, machineGuidsOf(command).length) + 2 * textLength(command);
 }
 
 function textLength(value: unknown): number {

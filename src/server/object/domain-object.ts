@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Command, GrantOf } from "../../domain/commands.ts";
 import { currentKeyVersion, type RolloverGrant } from "../../domain/rollover.ts";
-import { type Outcome, refused } from "../../domain/types.ts";
+import { type AuthEvidence, type Outcome, refused } from "../../domain/types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { type Config, configOf } from "../config.ts";
 import { KeyWrappingError } from "../crypto/key-wrapping.ts";
@@ -16,6 +16,7 @@ import { type HistoryPage, type HistoryPlace, KeyHistory } from "./key-history.t
 import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
 import { KeyStatement } from "./key-statement.ts";
 import { Keyring } from "./keyring.ts";
+import { type DeviceSelection, type OwnedDevices, ownedDevices } from "./owned-devices.ts";
 import { DomainStorage } from "./storage/domain-storage.ts";
 import { type KeySelection, READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
 import { TakeOver } from "./take-over.ts";
@@ -149,6 +150,17 @@ export class DomainObject extends DurableObject<Env> {
   ): Promise<Outcome<Reading<Name>>> {
     const read = READS[name] as (storage: DomainStorage, ...args: unknown[]) => ReadResult<Name>;
     return this.#whenPresent(requestId, ({ storage }) => read(storage, ...args));
+  }
+
+  /** Devices of the domain, if it is the owner who asks. */
+  ownedDevices(
+    requestId: string,
+    auth: AuthEvidence,
+    selection: DeviceSelection,
+  ): Promise<Outcome<Value<Outcome<OwnedDevices>> | null>> {
+    return this.#whenPresent(requestId, ({ storage, statistics }) =>
+      ownedDevices(storage, statistics, auth, selection),
+    );
   }
 
   /** The newest public keys of a selection, and the signed statement of the one to encrypt to. */

@@ -1,11 +1,14 @@
 import type { JWK } from "jose";
 import { KeyWrappingError, unwrapPrivateKey, wrapPrivateKey } from "../crypto/key-wrapping.ts";
 import { log } from "../log.ts";
+import { resealNames } from "./name-resealing.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import type { StoredKey } from "./storage/statements.ts";
 
 /** How many keys are wrapped in one commit. */
 const KEYS_AT_A_TIME = 250;
+/** Noted while a run is under way. A commit that needs another run, and a deletion, take it back. */
+const UNDER_WAY = "";
 /** How many log entries are read at a time. */
 const ENTRIES_AT_A_TIME = 1_000;
 /** How many keys that do not open a run logs one by one. */
@@ -20,8 +23,8 @@ type Rewrapped = Readonly<{ key: WrappedKey; wrapped: string }>;
 type WrappedKey = Pick<StoredKey, "keyVersion" | "wrappedPrivateJwk">;
 
 /**
- * Wraps the private keys of a domain with the first of the key-encryption keys that rest under another one. A key that
- * does not open stays as it is.
+ * Wraps the private keys of a domain with the first of the key-encryption keys that rest under another one, and seals the
+ * names of its devices with it. What does not open stays as it is.
  *
  * @param keyEncryptionKeys symmetric 256-bit JWKs with `kid`
  * @param committed called in the transaction of each commit
@@ -32,8 +35,10 @@ export async function rewrapKeys(
   committed: (now: number) => void,
 ): Promise<RewrapRun> {
   const kid = keyEncryptionKeys[0].kid as string;
+  storage.note({ rewrappedKid: UNDER_WAY });
   // First, so that the key before may go once the database says that all keys are wrapped.
   await renewMacs(storage);
+  await resealNames(storage, keyEncryptionKeys, committed);
   let [after, rewrapped, locked] = [0, 0, 0];
   for (;;) {
     const keys = storage.sql
@@ -55,7 +60,7 @@ export async function rewrapKeys(
     after = keys.at(-1)?.keyVersion ?? after;
     if (keys.length < KEYS_AT_A_TIME) break;
   }
-  if (storage.row) storage.note({ rewrappedKid: kid });
+  if (storage.progress.rewrappedKid === UNDER_WAY) storage.note({ rewrappedKid: kid });
   return { rewrapped, locked };
 }
 

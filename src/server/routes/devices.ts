@@ -5,10 +5,11 @@ import type { DomainError } from "../../domain/errors.ts";
 import type { Registration } from "../../domain/registration.ts";
 import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
-import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
 import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
+import { sealDeviceName } from "../crypto/device-names.ts";
 import { importSealingKey, type SealingKey, sealPrivateKeys } from "../crypto/sealed-keys.ts";
+import { authEvidence } from "../http/auth-evidence.ts";
 import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceBody } from "../http/device-bodies.ts";
 import { execute } from "../http/domain-objects.ts";
@@ -28,7 +29,7 @@ export const devices = new Hono<AppEnv>()
       authEvidence(c),
       knownBans(c.env).names(),
     ]);
-    const { machineGuid, afterKeyVersion, encryptionKey } = body;
+    const { machineGuid, afterKeyVersion, encryptionKey, deviceName } = body;
     const sealTo = encryptionKey ? await sealingKey(encryptionKey) : null;
     const sealed = sealTo !== null;
     const command: Registration = {
@@ -40,6 +41,7 @@ export const devices = new Hono<AppEnv>()
       maxCredentials: body.credentials === "newest" ? 1 : MAX_CREDENTIALS,
       proof,
       bannedEverywhere: isBanned(banned, machineGuid, proof),
+      ...(deviceName === undefined ? {} : { sealedName: await sealedName(c, domain, machineGuid, deviceName) }),
       sealed,
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
@@ -76,6 +78,11 @@ async function deregister(c: Context<AppEnv>, isOverLimit: boolean): Promise<Res
   };
   const { deregistered } = await execute(c, domain, command, { isOverLimit });
   return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
+}
+
+/** What a device calls itself, as it is stored. */
+function sealedName(c: Context<AppEnv>, domain: string, machineGuid: string, name: string): Promise<string> {
+  return sealDeviceName(name, { domain, machineGuid }, configOf(c.env).keyEncryptionKeys);
 }
 
 /** A key to seal to. @throws Problem `INVALID_REQUEST` if nothing can be sealed to it */
@@ -119,14 +126,4 @@ function idempotencyKey(c: Context<AppEnv>, proof: DeviceProof | null): string |
   if (!isIdempotencyKey(header)) throw invalidRequest({ field, detail: "must be 1 to 128 visible ASCII characters" });
   if (proof && proof.idempotencyKey !== header) throw invalidRequest({ field, detail: "must equal the jti" });
   return header;
-}
-
-const verifiers = new WeakMap<object, AuthTokenVerifier>();
-
-/** What the request's auth token proves. The issuers' keys are kept across the requests of an isolate. */
-function authEvidence(c: Context<AppEnv>): Promise<AuthEvidence> {
-  const config = configOf(c.env);
-  const verifier = verifiers.get(config) ?? new AuthTokenVerifier(config.trustedIssuers);
-  verifiers.set(config, verifier);
-  return verifier.verify(c.req.header("authorization"));
 }

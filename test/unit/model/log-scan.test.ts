@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LogScan, secretIn } from "../../model/log-scan.ts";
+import { DEVICE_NAME_SIGN, LogScan, secretIn } from "../../model/log-scan.ts";
 
 const ADMIN_TOKEN = "an-admin-token-for-tests";
 const GUID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
@@ -14,6 +14,7 @@ describe("a search for secrets in a log", () => {
     ["a member of a private JWK", line({ key: { kty: "oct", k: KEY } })],
     ["a compact JWS or JWE", line({ reason: "the token eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl" })],
     ["a compact JWS or JWE", line({ reason: "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn" })],
+    ["the name of a device", line({ reason: `no device ${DEVICE_NAME_SIGN} TV` })],
     ["a whole GUID", line({ machineGuid: GUID })],
     ["a whole GUID", line({ reason: GUID.toUpperCase() })],
   ])("finds %s", (what, text) => {

@@ -2,7 +2,7 @@ import { drizzle } from "drizzle-orm/durable-sqlite";
 import { migrate } from "drizzle-orm/durable-sqlite/migrator";
 import { base64url } from "jose";
 import migrations from "../../../../migrations/object/migrations.js";
-import type { Command } from "../../../domain/commands.ts";
+import { type Command, machineGuidsOf } from "../../../domain/commands.ts";
 import type { BatchDecision } from "../../../domain/decide.ts";
 import { canonicalJson, changesOf, type LogChange, type LogEntry } from "../../../domain/log-entry.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
@@ -14,6 +14,7 @@ import {
   NEWBORN,
 } from "../../../domain/types.ts";
 import type { Config } from "../../config.ts";
+import { isSealedAnew } from "../../crypto/device-names.ts";
 import { deviceId, logHash } from "../../crypto/log-hashes.ts";
 import { LogMacs } from "../../crypto/log-macs.ts";
 import {
@@ -226,25 +227,15 @@ export class DomainStorage {
     const proofs: DeviceProof[] = [];
     for (const command of commands) {
       ids.push(...recordIds(command));
-      if ("machineGuid" in command) guids.add(command.machineGuid);
+      for (const machineGuid of machineGuidsOf(command)) guids.add(machineGuid);
       if (command.type === "register" && command.proof) proofs.push(command.proof);
     }
     const machineGuids = JSON.stringify([...guids]);
     const cursor =
-      commands.length === 1
+      commands.length === 1 && guids.size <= 1
         ? this.sql.exec(READ_KNOWN_OF_ONE, [...guids][0] ?? "", ids[0] ?? "", ids[1] ?? "")
         : this.sql.exec(READ_KNOWN, machineGuids, JSON.stringify(ids));
-    const members = new Map<string, Membership>();
-    const records = new Map<string, RequestRecord>();
-    for (const known of cursor.raw<KnownRow>()) {
-      if (known[0] === "member") {
-        const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName] = known;
-        members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName });
-      } else {
-        const [, id, command, machineGuid, outcome] = known;
-        records.set(id, { command: command as Command["type"], machineGuid, grant: JSON.parse(outcome) });
-      }
-    }
+    const { members, records } = known(cursor.raw<KnownRow>());
     const signedLeaves = proofs.length === 0 ? [] : this.sql.exec<SignedLeave>(READ_SIGNED_LEAVES, machineGuids);
     const thumbprints = JSON.stringify(proofs.map(({ thumbprint }) => thumbprint));
     const bans = this.#hasBans ? this.sql.exec<BanRow>(READ_BANS, machineGuids, thumbprints) : [];
@@ -256,6 +247,12 @@ export class DomainStorage {
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
       bans: new Map([...bans].map(({ machineGuid, bannedBy: by, ...ban }) => [machineGuid, { ...ban, by }])),
     };
+  }
+
+  /** The state of the domain with the members among some machine GUIDs. */
+  stateWith(machineGuids: readonly string[]): DomainState {
+    const rows = this.sql.exec(READ_KNOWN, JSON.stringify(machineGuids), "[]").raw<KnownRow>();
+    return { ...this.domainState, members: known(rows).members };
   }
 
   /** How many members there are by the subjects whose tokens these commands show. */
@@ -313,6 +310,9 @@ export class DomainStorage {
         return [guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName];
       }),
     );
+    const names = members.written.flatMap(([, { sealedName }]) => sealedName ?? []);
+    // By a Worker that has not been told of the present key yet.
+    if (names.some((name) => !isSealedAnew(name, this.#config().keyEncryptionKeys))) this.note({ rewrappedKid: null });
     apply(REMOVE_BANS, bans.removed);
     apply(
       WRITE_BANS,
@@ -392,6 +392,22 @@ export class DomainStorage {
     this.sql.exec(APPEND_TO_LOG, revision, now, changes, hash, this.logMacs.of(hash));
     return hash;
   }
+}
+
+/** The members and the request records among rows. */
+function known(rows: Iterable<KnownRow>) {
+  const members = new Map<string, Membership>();
+  const records = new Map<string, RequestRecord>();
+  for (const row of rows) {
+    if (row[0] === "member") {
+      const [, guid, deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName] = row;
+      members.set(guid, { deviceKeyThumbprint, joinedAt, signedAt, lastRenewedOn, subjectHash, sealedName });
+    } else {
+      const [, id, command, machineGuid, outcome] = row;
+      records.set(id, { command: command as Command["type"], machineGuid, grant: JSON.parse(outcome) });
+    }
+  }
+  return { members, records };
 }
 
 /** Whether a quota for each subject holds for one of the commands: a batch may set it, and go on with joins. */

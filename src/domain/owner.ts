@@ -1,0 +1,40 @@
+import type { Refusal } from "./errors.ts";
+import type { AuthEvidence, DomainSettings } from "./types.ts";
+
+/**
+ * Why a domain turns away who asks for what is its owner's; null for the owner.
+ *
+ * A domain says that it has no owner only to those whose tokens it takes, or would if it asked for any. A stranger learns
+ * nothing: the refusal is the same whoever the owner is, and whether there is one.
+ */
+export function ownerRefusal({ authNamespace, ownerSubject }: DomainSettings, auth: AuthEvidence): Refusal | null {
+  const refusal = ownerTokenRefusal(auth);
+  if (refusal || auth.kind !== "verified") return refusal;
+  if (authNamespace !== null && auth.namespace !== authNamespace) {
+    return unauthenticated("the token is of another auth namespace");
+  }
+  if (ownerSubject === null) return { error: "NOT_FOUND", reason: "no owner", detail: "The domain has no owner." };
+  return auth.subject === ownerSubject ? null : unauthenticated("the token is not the owner's");
+}
+
+/** Why evidence is that of no owner, whichever the domain; null if it may be. */
+export function ownerTokenRefusal(auth: AuthEvidence): Refusal | null {
+  switch (auth.kind) {
+    case "none":
+      return unauthenticated("no auth token");
+    case "invalid": {
+      const { kind, ...why } = auth;
+      return { error: "DOM_AUTHENTICATION_REQUIRED", ...why };
+    }
+    case "unavailable":
+      return { error: "TEMPORARILY_UNAVAILABLE", reason: auth.reason };
+    case "verified":
+      if (auth.subject === undefined) return unauthenticated("the token names no subject");
+      // Nothing here proves that who shows it holds the key.
+      return auth.keyThumbprint === null ? null : unauthenticated("the token is bound to a key");
+  }
+}
+
+function unauthenticated(reason: string): Refusal {
+  return { error: "DOM_AUTHENTICATION_REQUIRED", reason };
+}

@@ -1,0 +1,36 @@
+import * as z from "zod";
+import type {} from "zod-openapi";
+import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
+import { day, deviceId, handle, nameOfDevice, nextCursor } from "./admin-answers.ts";
+import { domainName, maxMembership, time } from "./values.ts";
+
+/** A device as the owner of its domain sees it. */
+export const ownedDevice = z
+  .object({
+    handle,
+    deviceId,
+    name: nameOfDevice,
+    joinedAt: time,
+    lastRenewedOn: day.meta({ description: "The day it last joined or renewed." }),
+    thisDevice: z.boolean().meta({ description: "Whether its machine GUID is that of the header `Machine-Guid`." }),
+  })
+  .meta({ id: "OwnedDevice" });
+
+/** The devices of a domain. */
+export const ownedDevicesAnswer = z
+  .object({
+    domain: domainName,
+    memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
+    maxMembership,
+    devices: z.array(ownedDevice).max(MAX_PAGE_ROWS),
+    nextCursor,
+  })
+  .meta({ id: "OwnedDevicePage" });
+
+/** Devices are removed. */
+export const removalAnswer = z
+  .object({
+    domain: domainName,
+    removed: z.int().min(0).meta({ description: "How many devices are members no more." }),
+  })
+  .meta({ id: "Removal" });

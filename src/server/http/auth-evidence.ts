@@ -1,0 +1,15 @@
+import type { Context } from "hono";
+import type { AuthEvidence } from "../../domain/types.ts";
+import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
+import { configOf } from "../config.ts";
+import type { AppEnv } from "./context.ts";
+
+const verifiers = new WeakMap<object, AuthTokenVerifier>();
+
+/** What the request's auth token proves. The issuers' keys are kept across the requests of an isolate. */
+export function authEvidence(c: Context<AppEnv>): Promise<AuthEvidence> {
+  const config = configOf(c.env);
+  const verifier = verifiers.get(config) ?? new AuthTokenVerifier(config.trustedIssuers);
+  verifiers.set(config, verifier);
+  return verifier.verify(c.req.header("authorization"));
+}

@@ -1,0 +1,34 @@
+import { ownerRefusal } from "../../domain/owner.ts";
+import { type AuthEvidence, type Outcome, refused } from "../../domain/types.ts";
+import type { DomainStorage } from "./storage/domain-storage.ts";
+import { type Page, READS, type ReadResult } from "./storage/reads.ts";
+import type { UsageStatistics } from "./usage-statistics.ts";
+
+/** Some devices of a domain, or the one with a machine GUID; empty if there is no such device. */
+export type DeviceSelection = Page<string> | Readonly<{ machineGuid: string }>;
+
+/** Devices of a domain, for its owner. */
+export type OwnedDevices = Readonly<{
+  memberCount: number;
+  maxMembership: number | null;
+  rows: ReadResult<"members">;
+}>;
+
+/** Devices of a domain, if it is the owner who asks. */
+export function ownedDevices(
+  storage: DomainStorage,
+  statistics: UsageStatistics,
+  auth: AuthEvidence,
+  selection: DeviceSelection,
+): Outcome<OwnedDevices> {
+  const { settings, memberCount } = storage.domainState;
+  const refusal = ownerRefusal(settings, auth);
+  if (refusal) return refused(refusal).outcome;
+  // The newest renewals are in memory.
+  statistics.write();
+  const rows =
+    "machineGuid" in selection
+      ? [READS.member(storage, selection.machineGuid) ?? []].flat()
+      : READS.members(storage, selection);
+  return { granted: true, grant: { memberCount, maxMembership: settings.maxMembership, rows } };
+}
