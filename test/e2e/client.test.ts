@@ -123,6 +123,29 @@ describe.each<[string, () => DeviceStore]>([
 });
 
 describe("a program that is killed in mid-leave", () => {
+  it("while it deletes its licences is followed by one that has to do that again", async () => {
+    const store = mkdtempSync(join(directory, "store-"));
+    await (await open({ store: new FileStore(store) })).join();
+    const { signal, stderr } = spawnSync(process.execPath, ["test/support/dying-device.ts", url, store, "preparing"], {
+      encoding: "utf8",
+    });
+    expect(signal, stderr).toBe("SIGKILL");
+
+    const next = await open({ store: new FileStore(store) });
+    expect(next).toMatchObject({ status: "leaving", currentKeyVersion: 1 });
+    await expect(next.leave()).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
+    expect(await next.previewLeave()).toBe(true);
+    let deleted = false;
+    await next.leave({
+      beforeLeaving: () => {
+        deleted = true;
+      },
+    });
+    expect(deleted).toBe(true);
+    expect(next.status).toBe("left");
+    expect(await next.previewLeave()).toBe(false);
+  });
+
   it.each(["before", "after"])("%s the server acted is followed by one that finishes it", async (moment) => {
     const store = mkdtempSync(join(directory, "store-"));
     await (await open({ store: new FileStore(store) })).join();

@@ -101,6 +101,21 @@ describe("a leave", () => {
     });
   });
 
+  it.each(["killed", "aborted"] as const)(
+    "before which licences are deleted, %s at any moment, is not sent before that, and finished by the next call",
+    async (how) => {
+      await atEveryMoment(how, newMember, leaveWithoutLicences, async (device, home) => {
+        const { size } = home.licences;
+        if (size > 0) expect(sent(home, "deregister")).toEqual([]);
+        if (how === "killed" && size < LICENCES.length) expect(["leaving", "left"]).toContain(device.status);
+        if (how === "aborted" && size > 0) expect(device.status).toBe("member");
+        await device.leave({ beforeLeaving: () => home.licences.clear() });
+        expect(home.licences.size).toBe(0);
+        await expectLeft(home);
+      });
+    },
+  );
+
   it("is not repeated more often, nor sooner, than it should", async () => {
     const home = await newMember();
     const pauses: number[] = [];
@@ -286,13 +301,16 @@ describe("a device that left before it was let in", () => {
   });
 });
 
+/** The licences that a device has in the beginning. */
+const LICENCES = ["film", "book"];
+
 /** Where a device is at home: what outlives its programs. */
-type Home = { domain: string; directory: string; line: Line };
+type Home = { domain: string; directory: string; line: Line; licences: Set<string> };
 
 let homes = 0;
 
 function newHome(domain = `den-${++homes}`): Home {
-  return { domain, directory: mkdtempSync(join(folder, "device-")), line: server.line() };
+  return { domain, directory: mkdtempSync(join(folder, "device-")), line: server.line(), licences: new Set(LICENCES) };
 }
 
 async function newMember(): Promise<Home> {
@@ -318,10 +336,21 @@ async function start({ domain, directory, line }: Home, retries?: number) {
   return { program, device };
 }
 
-type Call = (device: DeviceDomain, signal?: AbortSignal) => Promise<unknown>;
+type Call = (device: DeviceDomain, signal?: AbortSignal, home?: Home, program?: DeviceProgram) => Promise<unknown>;
 const joining: Call = (device, signal) => device.join({ signal });
 const renewing: Call = (device, signal) => device.renew({ signal });
 const leave: Call = (device, signal) => device.leave({ signal });
+const leaveWithoutLicences: Call = (device, signal, home, program) =>
+  device.leave({
+    signal,
+    beforeLeaving: async () => {
+      for (const licence of LICENCES) {
+        await program?.pause(0, signal);
+        signal?.throwIfAborted();
+        home?.licences.delete(licence);
+      }
+    },
+  });
 
 /** Interrupts a call at each of its moments, every time with another device, and has it finished from there. */
 async function atEveryMoment(
@@ -338,7 +367,7 @@ async function atEveryMoment(
     const reason = new Error("interrupted");
     program.strikeAt(moment + 1, how === "killed" ? program.end : () => abort.abort(reason));
     const outcome = await Promise.race([
-      call(device, abort.signal).then(
+      call(device, abort.signal, home, program).then(
         () => "done",
         (error) => error,
       ),

@@ -41,6 +41,10 @@ export class DeviceLife {
   readonly trace: string[] = [];
   readonly #options: LifeOptions;
   readonly #random: Random;
+  /** Whether it deletes its licences before it leaves. */
+  readonly #prepares: boolean;
+  /** Whether it has licences. */
+  #hasLicences = false;
   #program!: DeviceProgram;
   #device!: DeviceDomain;
   /** How many deliveries the trace tells of. */
@@ -49,6 +53,7 @@ export class DeviceLife {
   constructor(options: LifeOptions) {
     this.#options = options;
     this.#random = options.random;
+    this.#prepares = options.random.below(2) === 0;
   }
 
   get line(): Line {
@@ -91,13 +96,13 @@ export class DeviceLife {
     this.#tell(`finally ${this.intention}, from ${device.status}`);
     this.#demandKeys();
     if (this.intention === "member") {
-      if (device.status === "leaving") await device.leave();
+      if (device.status === "leaving") await this.#leave().catch((error) => this.#demandDenial("leaving", error));
       if (device.status === "member") this.#demand(!(await device.renew()).newMember, "was a member all along");
       else await device.join();
     } else if (device.status !== "left") {
       const { status } = device;
-      // One that never came to be a member is told so, and has left by then, too.
-      await device.leave().catch((error) => this.#demand(status === "new" && isDenied(error), "may leave", error));
+      await this.#leave().catch((error) => this.#demandDenial(status, error));
+      this.#demand(!this.#hasLicences, "has deleted its licences");
     }
   }
 
@@ -109,7 +114,7 @@ export class DeviceLife {
     const abort = new AbortController();
     const strike = this.#planStrike(() => abort.abort(new Error("interrupted")));
     const done = await this.#orEnded(
-      device[act]({ signal: abort.signal } satisfies CallOptions).then(
+      (act === "leave" ? this.#leave(abort.signal) : device[act]({ signal: abort.signal } satisfies CallOptions)).then(
         (result) => ({ result: result as unknown }),
         (error: unknown) => ({ error }),
       ),
@@ -123,6 +128,16 @@ export class DeviceLife {
     this.#demandKeys();
     if ("error" in done) this.#demandExcusable(act, before, done.error, abort.signal);
     else await this.#demandGood(act, before, done.result);
+  }
+
+  /** Leaves, in its own way. */
+  #leave(signal?: AbortSignal): Promise<void> {
+    const program = this.#program;
+    const deleteLicences = async () => {
+      await program.pause(0, signal);
+      this.#hasLicences = false;
+    };
+    return this.#device.leave({ signal, beforeLeaving: this.#prepares ? deleteLicences : undefined });
   }
 
   /** Plans an interruption, or none. @returns a word on it for the trace */
@@ -163,9 +178,11 @@ export class DeviceLife {
     } else if (act === "leave") {
       this.#demand(status === "left" && currentKeyVersion === null, "has left and forgotten its keys");
       this.#demand(await this.#isShutOut(), "opens nothing from now on");
+      this.#demand(!this.#hasLicences, "has deleted its licences");
     } else {
       const { keyVersion } = result as { keyVersion: number };
       this.#demand(status === "member" && currentKeyVersion === keyVersion, "is a member with every key");
+      this.#hasLicences = this.#prepares;
     }
   }
 
@@ -188,8 +205,17 @@ export class DeviceLife {
       (error instanceof DeviceDomainError && error.error === "UNREACHABLE") ||
       (error instanceof DeviceDomainError && error.error === "LEAVE_UNFINISHED" && before === "leaving") ||
       (error instanceof DeviceDomainError && error.error === "NOT_A_MEMBER" && before !== "member") ||
-      (isDenied(error) && act === "leave" && before === "new");
+      (act === "leave" && this.#mayBeDenied(before, error));
     this.#demand(excusable, `may fail to ${act} while ${before}`, error);
+  }
+
+  /** One that never came to be a member is told so when it leaves, also if it had to delete its licences first. */
+  #mayBeDenied(before: string, error: unknown): boolean {
+    return isDenied(error) && (before === "new" || (before === "leaving" && this.#prepares));
+  }
+
+  #demandDenial(before: string, error: unknown): void {
+    this.#demand(this.#mayBeDenied(before, error), "may leave", error);
   }
 
   /** Adds to the trace, together with what the server was sent meanwhile. */
