@@ -104,10 +104,26 @@ it("says a log entry of every kind in one line, with nothing that a terminal obe
       },
     ],
   };
-  const { out } = await admin("log den", { entries: [entry], nextCursor: null });
+  const page = { entries: [entry], nextCursor: null };
+  const { out } = await admin("log den", page);
   expect(out.split("\n")[1]).toBe(
     "4         2026-11-23T00:00:00.000Z  device-banned by=admin deviceId=d reason=line\\u000abreak; settings-changed by=admin maxMembership=null->1",
   );
+});
+
+it.each([
+  [
+    "a list",
+    "bans den --json",
+    { bans: [{ reason: "\u009b1m\u202e" }], nextCursor: null },
+    { reason: "\u009b1m\u202e" },
+  ],
+  ["an export", "export den", { reason: "\u009b1m\u202e" }, { reason: "\u009b1m\u202e" }],
+  ["a response", "health --json", { status: "\u009b1m\u202e" }, { status: "\u009b1m\u202e" }],
+])("prints %s as JSON that means the same, with nothing that a terminal obeys", async (_, args, response, meant) => {
+  const { out } = await admin(args, response);
+  expect(out.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  expect(JSON.parse(out)).toEqual(meant);
 });
 
 it("reads no further page than it shows", async () => {
