@@ -68,9 +68,12 @@ export class OwnedDevices {
       try {
         await this.#server.authorized({ method: "DELETE", url: this.#urlOf(device) }, signal);
       } catch (error) {
-        if (mayBeDone && error instanceof DomainServerError && error.error === "NOT_FOUND") return;
-        mayBeDone = true;
-        throw error;
+        if (!mayBeDone || !isNotFound(error)) {
+          mayBeDone = true;
+          throw error;
+        }
+        // It is gone, unless what is not there is an owner of the domain: then the list is refused, too.
+        await this.#server.authorized({ method: "GET", url: this.#url }, signal);
       }
     });
   }
@@ -99,6 +102,10 @@ export class OwnedDevices {
     const [oldest] = this.#ownHandles;
     if (oldest !== undefined && this.#ownHandles.size > MAX_OWN_HANDLES) this.#ownHandles.delete(oldest);
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof DomainServerError && error.error === "NOT_FOUND";
 }
 
 type Page = Readonly<{ devices: readonly unknown[]; nextCursor: string | null }>;

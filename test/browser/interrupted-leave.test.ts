@@ -95,6 +95,37 @@ describe("a leave whose tab is closed is finished by the next page", () => {
     expect(await domain.overview()).toEqual(after);
   });
 
+  test("while it deleted its licences: the next one deletes them first", async ({ domain, openDeviceTab }) => {
+    const tab = await openDeviceTab();
+    await tab.evaluate(() => device.join());
+    await tab.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const beforeLeaving = () => {
+            resolve();
+            return new Promise(() => {});
+          };
+          void device.leave({ beforeLeaving });
+        }),
+    );
+    // Another tab waits for this one.
+    const next = await openDeviceTab();
+    const waiting = next.evaluate(() => outcome(device.leave()));
+    await tab.close();
+
+    expect(await waiting).toMatchObject({ thrown: "DeviceDomainError", error: "LEAVE_UNFINISHED" });
+    expect(await standing(next)).toMatchObject({ status: "leaving", version: 1 });
+    expect(await domain.overview()).toMatchObject({ memberCount: 1 });
+    const done = await next.evaluate(async () => {
+      const held: unknown[] = [];
+      await device.leave({ beforeLeaving: () => held.push(device.currentKeyVersion) });
+      return held;
+    });
+    expect(done).toEqual([1]);
+    expect(await standing(next)).toMatchObject({ status: "left", version: null });
+    expect(await domain.overview()).toMatchObject({ memberCount: 0 });
+  });
+
   test("and until then it does nothing else", async ({ domain, openDeviceTab }) => {
     const tab = await openDeviceTab();
     await tab.evaluate(() => device.join());

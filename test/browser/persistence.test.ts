@@ -22,6 +22,20 @@ describe("a device in IndexedDB", () => {
     expect(await tab.evaluate(() => device.renew())).toEqual({ newMember: false, keyVersion: 1 });
   });
 
+  test("knows after a reload that it was removed, and opens what it could", async ({ domain, openDeviceTab }) => {
+    const tab = await openDeviceTab();
+    await tab.evaluate(() => device.join());
+    const { guid } = await standing(tab);
+    const secret = await domain.encrypt("a film");
+    await domain.ban(guid, "sold");
+    expect(await tab.evaluate(() => outcome(device.renew()))).toMatchObject({ error: "DEVICE_BANNED" });
+
+    await tab.reload();
+    await openDevice(tab, domain);
+    expect(await standing(tab)).toEqual({ guid, status: "removed", version: 1 });
+    expect(await decrypted(tab, secret)).toBe("a film");
+  });
+
   test.for([
     ["was closed", (browser: BrowserContext) => browser.close()],
     ["crashed", crash],

@@ -252,8 +252,8 @@ describe("a program that ends while it deletes the licences", () => {
   it("is followed by one that does nothing else meanwhile, and never leaves without", async () => {
     const next = await interrupted();
     const before = await saved();
-    for (const call of [next.join(), next.renew(), next.leave()]) {
-      await expect(call).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
+    for (const call of ["join", "renew", "leave"] as const) {
+      await expect(next[call]()).rejects.toMatchObject({ error: "LEAVE_UNFINISHED" });
     }
     expect(happened).toEqual([]);
     expect(await saved()).toBe(before);

@@ -61,6 +61,14 @@ describe("a listener hears", () => {
     expect(heard).toEqual([{ status: "member", keyVersion: rolls ? 2 : 1, removed: true }]);
   });
 
+  it("of no change before it was added, also if another listener adds it", async () => {
+    device.onChange(() => device.onChange(hear));
+    await device.join();
+    expect(heard).toEqual([]);
+    await device.leave();
+    expect(heard[0]).toEqual(change("leaving", 1));
+  });
+
   it("of what another program did, at the next call", async () => {
     await device.join();
     const other = await open();

@@ -109,12 +109,12 @@ describe("the devices of a domain", () => {
     });
     await expect(device.devices({ signal: controller.signal })).rejects.toBe(reason);
     for (const call of [
-      device.devices({ signal: controller.signal }),
-      device.rename("tv#1", null, { signal: controller.signal }),
-      device.removeOther("tv#1", { signal: controller.signal }),
-      device.removeAllOthers({ signal: controller.signal }),
+      () => device.devices({ signal: controller.signal }),
+      () => device.rename("tv#1", null, { signal: controller.signal }),
+      () => device.removeOther("tv#1", { signal: controller.signal }),
+      () => device.removeAllOthers({ signal: controller.signal }),
     ]) {
-      await expect(call).rejects.toBe(reason);
+      await expect(call()).rejects.toBe(reason);
     }
     expect(server.seen).toHaveLength(1);
   });
@@ -145,6 +145,17 @@ describe("a device of a domain", () => {
     expect(changes()).toEqual([]);
   });
 
+  it("is known to be this one by its latest 100 handles", async () => {
+    server.devices = server.devices.filter(({ thisDevice }) => thisDevice);
+    const handles: string[] = [];
+    for (let count = 0; count < 101; count++) handles.push((await listedNow("phone")).handle);
+    for (const handle of handles.slice(1)) {
+      await expect(device.removeOther(handle)).rejects.toMatchObject({ error: "THIS_DEVICE" });
+    }
+    await device.removeOther(handles[0] as string);
+    expect(ids()).toEqual([]);
+  });
+
   it("may be named like a path, and is then no other", async () => {
     await expect(device.removeOther("../den")).rejects.toMatchObject({ error: "NOT_FOUND" });
     expect(changes()[0]?.path).toBe("/domains/den/devices/..%2Fden");
@@ -156,7 +167,15 @@ describe("a device of a domain", () => {
     server.fates.push(lost);
     await device.removeOther("tv#1");
     expect(changes()).toHaveLength(2);
-    expect(ids()).not.toContain("tv");
+    expect(ids()).toEqual(["phone", "tablet", "car", "lost"]);
+  });
+
+  it("is not said to be removed by a repeat that finds no owner of the domain", async () => {
+    device = await open({ retries: 1 });
+    const noOwner = () => Response.json({ error: "NOT_FOUND" }, { status: 404 });
+    server.fates.push(() => Promise.reject(new TypeError("fetch failed")), noOwner, noOwner);
+    await expect(device.removeOther("tv#1")).rejects.toMatchObject({ error: "NOT_FOUND" });
+    expect(ids()).toContain("tv");
   });
 
   it("that was not there at first is an error", async () => {
