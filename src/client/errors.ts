@@ -8,6 +8,8 @@ export type DeviceErrorName =
   | "NOT_A_MEMBER"
   /** A leave was begun and is not finished: finish it with `leave()`, and with `beforeLeaving` if it was begun so. */
   | "LEAVE_UNFINISHED"
+  /** The handle is none that a device can have. */
+  | "INVALID_HANDLE"
   /** The device to be removed is this one: it leaves, with `leave()`. */
   | "THIS_DEVICE"
   /** The secret is for another domain, or for a key that the device does not hold yet: renew. */

@@ -90,7 +90,10 @@ export class OwnedDevices {
   }
 
   #urlOf(device: NamedDevice): string {
-    return `${this.#url}/${encodeURIComponent(typeof device === "string" ? device : device.handle)}`;
+    const handle = typeof device === "string" ? device : device.handle;
+    // A URL with such a segment is that of another resource, such as all devices.
+    if (["", ".", ".."].includes(handle)) throw new DeviceDomainError("INVALID_HANDLE", "The handle names no device");
+    return `${this.#url}/${encodeURIComponent(handle)}`;
   }
 
   #isThisDevice(device: NamedDevice): boolean {

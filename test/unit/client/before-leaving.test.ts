@@ -134,6 +134,20 @@ describe("if what is done before a leave fails", () => {
     expect(await device.renew()).toEqual({ newMember: false, keyVersion: 1 });
   });
 
+  it.each(["new", "removed"] as const)("a device that was %s is that again", async (status) => {
+    if (status === "new") {
+      store = new MemoryStore();
+      device = await open();
+    } else {
+      server.fates.push(refuse(403, "DEVICE_BANNED"));
+      await expect(device.renew()).rejects.toThrow();
+    }
+    const before = await saved();
+    expect(before.status).toBe(status);
+    await expect(device.leave({ beforeLeaving: fail })).rejects.toBe(bug);
+    expect(await saved()).toEqual(before);
+  });
+
   it("because the caller ends the call, the device is the member it was", async () => {
     const before = await saved();
     const controller = new AbortController();

@@ -162,6 +162,16 @@ describe("a device of a domain", () => {
     expect(ids()).toHaveLength(5);
   });
 
+  it.each(["", ".", ".."])("is not named %j, which would lead out of its path", async (handle) => {
+    const invalid = { error: "INVALID_HANDLE", retryable: false };
+    for (const named of [handle, { ...(await listedNow("tv")), handle }]) {
+      await expect(device.removeOther(named)).rejects.toMatchObject(invalid);
+      await expect(device.rename(named, "Mine")).rejects.toMatchObject(invalid);
+    }
+    expect(changes()).toEqual([]);
+    expect(ids()).toHaveLength(5);
+  });
+
   it("that was removed, and whose removal is repeated because its answer was lost, has been removed", async () => {
     device = await open({ retries: 1 });
     server.fates.push(lost);
