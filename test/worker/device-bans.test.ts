@@ -404,6 +404,19 @@ describe("the object of the bans", () => {
     });
   });
 
+  it("forgets no domain of a device that was banned again while its ban was being lifted", async () => {
+    const guid = newGuid();
+    const ban = (requestId: string) =>
+      bans().ban({ machineGuid: guid, reason: "x", bannedBy: "x", deviceKeys: [], domains: ["den"], requestId });
+    await ban("first");
+    expect(await bans().lift(guid, "second", 9)).toEqual({ lifted: true, domains: ["den"] });
+    await ban("third");
+    await bans().forgetDomains(guid, ["den"]);
+    expect(await bans().lift(guid, "fourth", 9)).toEqual({ lifted: true, domains: ["den"] });
+    await bans().forgetDomains(guid, ["den"]);
+    expect(await bans().lift(guid, "fifth", 9)).toEqual({ lifted: false, domains: [] });
+  });
+
   /** What a request comes to whose first call of a method is lost after it was carried out. */
   async function lostAfter<T>(method: "ban" | "lift", request: () => Promise<T>): Promise<T> {
     const original = DeviceBans.prototype[method] as (...args: unknown[]) => unknown;
