@@ -3,7 +3,7 @@ import { expect, vi } from "vitest";
 import { rows, stored } from "./client.ts";
 
 const TABLES = {
-  domain_membership: "machine_guid, device_key_thumbprint, joined_at, signed_at",
+  domain_membership: "machine_guid, device_key_thumbprint, joined_at, signed_at, subject_hash, sealed_name",
   domain_keys: "key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at",
   domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
   domain_server_info: `authentication_required, auth_namespace, max_membership, device_key_required,
