@@ -217,10 +217,10 @@ export class DeviceDomain {
    */
   async decrypt(jwe: string, { signal }: CallOptions = {}): Promise<Uint8Array> {
     signal?.throwIfAborted();
-    const named = keyNamedBy(jwe);
     // As the store has them by now: another tab may have got a key since, or left.
     const { credentials } = await this.#record.latest();
     if (credentials.length === 0) throw notAMember();
+    const named = keyNamedBy(jwe);
     const older = () => olderCredential(this.#address, this.#record, this.#server, named, signal);
     const credential = credentials.find(({ kid }) => kid === named.kid) ?? (await this.#record.inTurn(signal, older));
     return openSecret(jwe, credential.privateKey);

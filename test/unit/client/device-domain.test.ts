@@ -138,7 +138,9 @@ describe("a secret", () => {
   it("does not open before the device joined", async () => {
     const stranger = await DeviceDomain.open(FAKE_DOMAIN_URL, { fetch: server.fetch });
     const secret = await encryptToDomain(FAKE_DOMAIN_URL, "secret", { fetch: server.fetch });
-    await expect(stranger.decrypt(secret)).rejects.toMatchObject({ error: "NOT_A_MEMBER" });
+    for (const each of [secret, "no secret"]) {
+      await expect(stranger.decrypt(each)).rejects.toMatchObject({ error: "NOT_A_MEMBER" });
+    }
   });
 });
 
