@@ -28,6 +28,7 @@ export async function tour(tab: ConsoleTab, token: string, domain: string, at: (
 }
 
 const QUESTIONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  Settings: ["Delete the domain…"],
   Members: [/^Evict/, /^Ban/],
   Bans: ["Ban a device…", /^Lift the ban/],
   Keys: ["Roll over…", "Retire old keys…"],
