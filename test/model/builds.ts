@@ -21,8 +21,12 @@ export const SERVERS = {
   historyOfWrongKeys: "test/model/broken/history-of-wrong-keys.ts",
   evictionsWait: "test/model/broken/evictions-wait.ts",
   repeatsDone: "test/model/broken/repeats-done.ts",
+  quotaByBatch: "test/model/broken/quota-by-batch.ts",
+  versionsFromOne: "test/model/broken/versions-from-one.ts",
+  deletesAgain: "test/model/broken/deletes-again.ts",
   latePartsApplied: "test/model/broken/late-parts.ts",
   copyMissesLeaves: "test/model/broken/copy-misses-leaves.ts",
+  copyKeepsDeleted: "test/model/broken/copy-keeps-deleted.ts",
 } as const;
 
 /** The servers that are broken on purpose, each in the words of a sentence. */
@@ -37,12 +41,20 @@ export const BROKEN = {
   historyOfWrongKeys: "whose history has private keys that open nothing",
   evictionsWait: "whose evictions wait for the interval like leaves",
   rolloverForgotten: "that forgets the rollover",
+  versionsFromOne: "that begins again with key version 1 after a deletion",
+  deletesAgain: "that carries out a repeated deletion once more",
+} as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
+
+/** Those whose quota for each token subject is broken. */
+export const BROKEN_QUOTAS = {
+  quotaByBatch: "that counts no members of a subject for a batch",
 } as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
 
 /** Those of which only the copy is broken. */
 export const BROKEN_COPIES = {
   latePartsApplied: "whose copy takes late parts",
   copyMissesLeaves: "whose copy keeps devices that left",
+  copyKeepsDeleted: "whose copy keeps domains that were deleted",
 } as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
 
 /** One of the servers. */

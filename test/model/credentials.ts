@@ -37,7 +37,9 @@ export async function tryCredentials({ origin, objects }: ModelServer, client: D
   const { domain, credentials, statements, pages } = client;
   if (credentials.size + statements.size + pages.size === 0) return { opened: 0, found: [] };
   const published = await publishedBy(origin, domain);
-  const { log } = objects.domain(domain);
+  const { log, deletion } = objects.domain(domain);
+  // Of a domain that was deleted no public key is left: what it gave out is held to its own tokens alone.
+  const lost = Number(deletion?.key_version ?? 0);
   const verify = async (jws: string, typ: string): Promise<JWTPayload> => {
     const options = { issuer: origin, subject: domain, typ };
     return (await jwtVerify(jws, createLocalJWKSet(published.authority), options)).payload;
@@ -51,8 +53,9 @@ export async function tryCredentials({ origin, objects }: ModelServer, client: D
   const take = async (keyVersion: number, token: string, privateKey: JWK) => {
     const { key_version, cnf } = await verify(token, "domain-token+jwt");
     if (key_version !== keyVersion) throw new Error(`the token is for version ${key_version}`);
-    const publicKey = publishedKey(published, keyVersion);
-    if ((cnf as { jwk: JWK }).jwk.x !== publicKey.x) throw new Error("the token is for another key");
+    const stated = (cnf as { jwk: JWK }).jwk;
+    const publicKey = keyVersion <= lost ? stated : publishedKey(published, keyVersion);
+    if (stated.x !== publicKey.x) throw new Error("the token is for another key");
     if (held.get(keyVersion)?.d === privateKey.d) return;
     await open(publicKey, privateKey);
     held.set(keyVersion, privateKey);
@@ -63,6 +66,7 @@ export async function tryCredentials({ origin, objects }: ModelServer, client: D
   for (const [statement, current] of statements) {
     await attempt(`the statement of version ${current}`, async () => {
       const { key_version, revision, cnf } = await verify(statement, "domain-key-statement+jwt");
+      if (Number(revision) <= Number(deletion?.revision ?? 0)) return;
       const right = currentVersions(log, Number(revision));
       if (!right.has(current)) throw new Error(`at revision ${revision} there was version ${[...right]}`);
       if (key_version !== current) throw new Error(`it states version ${key_version}`);
@@ -71,7 +75,8 @@ export async function tryCredentials({ origin, objects }: ModelServer, client: D
       if (stated !== kid) throw new Error("it states another key");
     });
   }
-  const newest = [...held.keys()].sort((a, b) => b - a).slice(0, HISTORIES_ASKED);
+  const present = [...held.keys()].filter((version) => version > lost);
+  const newest = present.sort((a, b) => b - a).slice(0, HISTORIES_ASKED);
   const asked = await Promise.all(
     newest.map((version) => json<SealedPage>(`${origin}/domains/${domain}/keys/${version}/history`)),
   );

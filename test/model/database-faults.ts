@@ -7,7 +7,7 @@ import type { DatabaseMode } from "./door-requests.ts";
 import { inexplicable, record } from "./history.ts";
 import { broken } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";
-import { CLIENTS, plans } from "./plans.ts";
+import { CLIENTS, lastingPlans } from "./plans.ts";
 import type { ModelServer } from "./server.ts";
 
 /** What is wrong with D1 for the time of a run. */
@@ -39,7 +39,7 @@ export async function tryDatabaseFault(
     await allThere.promise;
   };
   const newborn = await Promise.all([
-    ...fc.sample(plans, { numRuns: histories, seed }).map(async (plan, index) => {
+    ...fc.sample(lastingPlans, { numRuns: histories, seed }).map(async (plan, index) => {
       const connections = connect(server, CLIENTS);
       const client = new DomainClient(`${fault}-${index}-${seed}`, server, tokens);
       const history = await record(client, plan, connections, {

@@ -6,6 +6,8 @@ export type CopiedRows = Readonly<{
   members: readonly Row[];
   keys: readonly Row[];
   bans: readonly Row[];
+  /** What is left of the last domain of that name that was deleted. */
+  deletion: Row | null;
 }>;
 
 /** The columns that D1 and an object have alike, but for the domain's name. */
@@ -18,6 +20,9 @@ export const COPIED_COLUMNS = {
   domain_keys: "key_version, public_jwk, wrapped_private_jwk, key_encryption_kid, created_at",
   domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
 } as const;
+
+/** What D1 and an object have alike of a deletion. */
+export const DELETION_COLUMNS = "deleted_at, key_version, revision, member_count, deleted_by";
 
 /** D1, the copy of all domains, read from its file. */
 export class DatabaseFile {
@@ -36,6 +41,7 @@ export class DatabaseFile {
       members: of("domain_membership"),
       keys: of("domain_keys"),
       bans: of("domain_bans"),
+      deletion: this.#file.all(`select ${DELETION_COLUMNS} from deleted_domains where domain = ?`, domain)[0] ?? null,
     }));
   }
 

@@ -1,12 +1,13 @@
 import type { JWK } from "jose";
-import { mintToken, TEST_NAMESPACES } from "../support/issuers.ts";
+import { mintToken } from "../support/issuers.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { type Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
-import { type DoorOutcome, doorAnswer, doorCommand } from "./door-commands.ts";
+import { type DoorOutcome, doorAnswer, doorCommand, doorDeletion } from "./door-commands.ts";
 import type { DoorRequest } from "./door-requests.ts";
 import { DEVICES } from "./plans.ts";
 import { type Answer, type Ask, type Overview, older, type Repeat, type TokenKind } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
+import { type GoodToken, TOKEN_SUBJECTS } from "./subjects.ts";
 
 /** How often a request that is repeated is sent at once. */
 const TIMES_AT_ONCE = 2;
@@ -18,11 +19,14 @@ export type Tokens = Readonly<Record<Exclude<TokenKind, "none">, string>>;
 
 /** Tokens that a server takes, and one that it does not. */
 export async function newTokens({ issuers }: ModelServer): Promise<Tokens> {
-  const [studio, arcade] = await Promise.all(
-    TEST_NAMESPACES.map((name) => mintToken(name, issuers.keys[name], { expires: TOKEN_SECONDS })),
+  const good = await Promise.all(
+    Object.entries(TOKEN_SUBJECTS).map(async ([kind, { namespace, sub }]) => {
+      const twist = { expires: TOKEN_SECONDS, claims: { sub } };
+      return [kind, await mintToken(namespace, issuers.keys[namespace], twist)] as const;
+    }),
   );
   const forged = await mintToken("studio", { ...issuers.keys.arcade, kid: "studio-1" });
-  return { studio: studio as string, arcade: arcade as string, forged };
+  return { ...(Object.fromEntries(good) as Record<GoodToken, string>), forged };
 }
 
 /** What came back: the id that the server gave the request, and the answer; no answer says that nobody knows. */
@@ -89,7 +93,9 @@ export class DomainClient {
       statement: (statement: string, keyVersion: number) => this.statements.set(statement, keyVersion),
     };
     const context = { issuer: this.#server.origin };
-    const asked = { domain: this.domain, command: doorCommand(of, names), context, times: TIMES_AT_ONCE };
+    const called =
+      of.ask === "delete" ? { deletion: doorDeletion(requestId) } : { command: doorCommand(of, names), context };
+    const asked = { domain: this.domain, ...called, times: TIMES_AT_ONCE };
     const raw = await orLost(this.#throughDoor(door, asked));
     const outcomes: readonly DoorOutcome[] = raw === null ? Array(TIMES_AT_ONCE).fill(null) : JSON.parse(raw.body);
     return outcomes.map((outcome) => {
@@ -138,6 +144,8 @@ export class DomainClient {
         return connection.ask("POST", `${device}/rollover?statement=true`, { "content-length": "0" });
       case "retire":
         return body("PUT", `${admin}/retired-keys`, this.#operator, { upTo: ask.upTo });
+      case "delete":
+        return connection.ask("DELETE", `${admin}?confirm=${this.domain}`, this.#operator);
       case "evict":
         return connection.ask("DELETE", `${admin}/members/${this.machineGuids[ask.device]}`, this.#operator);
       case "ban":
@@ -180,6 +188,8 @@ export class DomainClient {
         return { status, keyVersion: content.keyVersion };
       case "deregister":
         return { status, deregistered: content.deregistered };
+      case "delete":
+        return { status, deleted: content.deleted };
       case "evict":
         return { status, evicted: content.evicted };
       case "ban":
@@ -232,7 +242,7 @@ function newRequestId(): string {
 
 function overviewOf(content: Overview): Overview {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = content;
-  const { rolloverIntervalSeconds, retireAfterDays } = content;
+  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject } = content;
   const { keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = content;
   return {
     authenticationRequired,
@@ -241,6 +251,7 @@ function overviewOf(content: Overview): Overview {
     deviceKeyRequired,
     rolloverIntervalSeconds,
     retireAfterDays,
+    maxMembershipPerSubject,
     keyVersion,
     retiredUpTo,
     keyRolloverRequired,

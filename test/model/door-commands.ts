@@ -2,10 +2,12 @@ import type { Command } from "../../src/domain/commands.ts";
 import type { DomainError } from "../../src/domain/errors.ts";
 import type { AuthEvidence, Outcome } from "../../src/domain/types.ts";
 import type { Credential } from "./domain-client.ts";
+import type { DoorDeletion } from "./door-requests.ts";
 import { type Answer, type Change, older, type SettingsSent, type TokenKind, type Versions } from "./requests.ts";
+import { subjectHashOf, TOKEN_SUBJECTS } from "./subjects.ts";
 
 /** What came of a command; null if nobody knows. */
-export type DoorOutcome = Outcome<Readonly<Record<string, unknown>>> | null;
+export type DoorOutcome = Outcome<Readonly<Record<string, unknown>> | null> | null;
 
 /** What a change goes by in a domain. */
 type Names = Readonly<{ requestId: string; machineGuid: string; idempotencyKey: (key: number) => string }>;
@@ -29,8 +31,16 @@ const STATUSES: Partial<Record<DomainError, number>> = {
   TEMPORARILY_UNAVAILABLE: 503,
 };
 
+/** The deletion of a domain as the Worker asks its object for it. */
+export function doorDeletion(requestId: string): DoorDeletion {
+  return { requestId, by: BY };
+}
+
 /** A change as the Worker hands it to the domain's object. */
-export function doorCommand(change: Change, { requestId, machineGuid, idempotencyKey }: Names): Command {
+export function doorCommand(
+  change: Exclude<Change, { ask: "delete" }>,
+  { requestId, machineGuid, idempotencyKey }: Names,
+): Command {
   switch (change.ask) {
     case "register": {
       const { afterKeyVersion, newest, token } = change;
@@ -78,6 +88,8 @@ export function doorAnswer({ ask }: Change, outcome: DoorOutcome, keep: Keep): A
     const { error } = outcome.refusal;
     return { status: STATUSES[error] ?? 500, error };
   }
+  // Of a deletion that found no domain.
+  if (outcome.grant === null) return { status: 404, error: "DOMAIN_NOT_FOUND" };
   const { created, newMember, keyVersion, credentials, olderKeyVersions, ...rest } = outcome.grant as Grant;
   const { statement, deregistered, evicted, banned } = rest;
   switch (ask) {
@@ -94,6 +106,8 @@ export function doorAnswer({ ask }: Change, outcome: DoorOutcome, keep: Keep): A
       return { status: 200, evicted };
     case "unban":
       return { status: 200, banned };
+    case "delete":
+      return { status: 200, deleted: rest.value.deleted };
     default:
       return { status: created ? 201 : 200 };
   }
@@ -109,12 +123,14 @@ type Grant = Readonly<{
   deregistered: boolean;
   evicted: boolean;
   banned: boolean;
+  value: Readonly<{ deleted: boolean }>;
 }>;
 
 function evidence(token: TokenKind): AuthEvidence {
   if (token === "none") return { kind: "none" };
   if (token === "forged") return { kind: "invalid", reason: "forged" };
-  return { kind: "verified", namespace: token, keyThumbprint: null };
+  const { namespace } = TOKEN_SUBJECTS[token];
+  return { kind: "verified", namespace, keyThumbprint: null, subjectHash: subjectHashOf(token) };
 }
 
 /** Settings without those that are not given, and with the default for each null that a setting cannot be. */

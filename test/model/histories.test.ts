@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { BROKEN, BROKEN_COPIES, type ServerName } from "./builds.ts";
-import { HISTORY_KINDS, tryHistories } from "./histories.ts";
+import { BROKEN, BROKEN_COPIES, BROKEN_QUOTAS, type ServerName } from "./builds.ts";
+import { HISTORY_KINDS, type HistoryKind, tryHistories } from "./histories.ts";
 import { ModelServer } from "./server.ts";
 
 /** Both halves of a machine's two processors are kept busy by a server of its own. */
 const SERVERS = 2;
-const HISTORIES = 1_600;
+const HISTORIES = 1_400;
 const HISTORIES_WITH_LOSSES = 400;
+const HISTORIES_OF_SUBJECTS = 200;
 const HISTORIES_OF_OLD = 64;
 /** Far more than any of the broken servers needs. */
 const HISTORIES_OF_BROKEN = 320;
@@ -19,6 +20,7 @@ const SEED = Number(process.env.SEED ?? 1);
 describe.each([
   ["", HISTORIES, HISTORY_KINDS.plain],
   [", its objects lost now and then", HISTORIES_WITH_LOSSES, HISTORY_KINDS.withLosses],
+  [" with a quota for each token subject", HISTORIES_OF_SUBJECTS, HISTORY_KINDS.ofSubjects],
   [" with about as many keys as a response lists", HISTORIES_OF_OLD, HISTORY_KINDS.old],
 ] as const)("the server, asked at random by 8 clients for each of many domains%s", (_, histories, kind) => {
   let servers: readonly ModelServer[];
@@ -56,15 +58,22 @@ describe("a server that is broken on purpose", () => {
     },
   );
 
+  it.each(Object.entries(BROKEN_QUOTAS).map(([name, what]) => [what, name as ServerName] as const))(
+    "is caught: one %s",
+    async (_, name) => {
+      expect((await outcomeOf(name, HISTORIES_OF_BROKEN, HISTORY_KINDS.ofSubjects)).broke).not.toEqual([]);
+    },
+  );
+
   it("is not one whose parts of the copy come late and several times", async () => {
     expect((await outcomeOf("lateParts", HISTORIES_OF_BROKEN_COPY)).broke).toEqual([]);
   });
 });
 
-async function outcomeOf(name: ServerName, histories: number) {
+async function outcomeOf(name: ServerName, histories: number, kind: HistoryKind = HISTORY_KINDS.plain) {
   const server = await ModelServer.start(inject("code")[name]);
   try {
-    return await tryHistories(server, histories, SEED);
+    return await tryHistories(server, histories, SEED, kind);
   } finally {
     await server.stop();
   }

@@ -6,7 +6,16 @@ import { DomainClient, newTokens } from "./domain-client.ts";
 import { inexplicable, record } from "./history.ts";
 import { broken } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";
-import { CLIENTS, GROWING_OLD, type Plan, plans, plansOfOld, plansWithLosses } from "./plans.ts";
+import {
+  CLIENTS,
+  GROWING_OLD,
+  type Plan,
+  plans,
+  plansOfOld,
+  plansOfSubjects,
+  plansWithLosses,
+  SETTING_QUOTA,
+} from "./plans.ts";
 import type { Ask } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
 
@@ -16,15 +25,17 @@ const DOMAINS_AT_ONCE = 16;
 const DOMAINS_PER_TRIAL = 8;
 
 /** What is asked in a history: before all else, and then at random. */
-type Kind = Readonly<{ plans: fc.Arbitrary<Plan>; first?: readonly Ask[] }>;
+export type HistoryKind = Readonly<{ plans: fc.Arbitrary<Plan>; first?: readonly Ask[] }>;
 
 /** The kinds of histories. */
 export const HISTORY_KINDS = {
   plain: { plans },
   withLosses: { plans: plansWithLosses },
+  /** With a quota for each token subject. */
+  ofSubjects: { plans: plansOfSubjects, first: SETTING_QUOTA },
   /** With about as many keys as a response lists at most. */
   old: { plans: plansOfOld, first: GROWING_OLD },
-} as const satisfies Record<string, Kind>;
+} as const satisfies Record<string, HistoryKind>;
 
 /**
  * Sends random requests for many domains, those of each from 8 clients at once, and holds what was answered and what the
@@ -37,7 +48,7 @@ export async function tryHistories(
   server: ModelServer,
   histories: number,
   seed: number,
-  { plans, first = [] }: Kind = HISTORY_KINDS.plain,
+  { plans, first = [] }: HistoryKind = HISTORY_KINDS.plain,
 ): Promise<Outcome> {
   const tokens = await newTokens(server);
   const broke: string[] = [];

@@ -9,25 +9,43 @@ import type { Row } from "./sqlite-file.ts";
 
 /** What of a domain's rows contradicts itself. It must hold of every domain, whatever was asked of it. */
 export function contradictions(rows: DomainRows): readonly string[] {
-  const { info, members, keys, log } = rows;
+  const { info, members, keys, log, deletion } = rows;
   if (!info) {
     const left = members.length + keys.length + log.length + rows.bans.length;
     return left === 0 ? [] : ["rows of a domain that is not there"];
   }
   const found: string[] = [];
   const demand = (holds: boolean, otherwise: string) => holds || found.push(otherwise);
-  demand(isDense(keys.map((key) => Number(key.key_version))), "key versions are not 1, 2, 3 …");
-  demand(isDense(log.map(({ revision }) => revision)), "revisions are not 1, 2, 3 …");
-  demand(info.revision === log.length, `revision ${info.revision}, and ${log.length} entries of the log`);
+  // A domain goes on above the key versions and revisions of one of its name that was deleted.
+  const lost = Number(deletion?.key_version ?? 0);
+  const before = Number(deletion?.revision ?? 0);
+  demand(
+    isDense(
+      keys.map((key) => Number(key.key_version)),
+      lost,
+    ),
+    `key versions are not those above ${lost}`,
+  );
+  demand(
+    isDense(
+      log.map(({ revision }) => revision),
+      before,
+    ),
+    `revisions are not those above ${before}`,
+  );
+  demand(info.lost_up_to === lost, `keys are lost up to ${info.lost_up_to}, and deleted up to ${lost}`);
+  demand(Number(info.created_at) > Number(deletion?.deleted_at ?? 0), "created before the domain was that was deleted");
+  const entries = Number(info.revision) - before;
+  demand(entries === log.length, `revision ${info.revision}, and ${log.length} entries of the log above ${before}`);
   demand(info.head === log.at(-1)?.hash, `the head ${info.head}, and ${log.at(-1)?.hash} at the end of the log`);
-  demand(info.key_version === keys.length, `key version ${info.key_version}, and ${keys.length} keys`);
+  demand(info.key_version === lost + keys.length, `key version ${info.key_version}, and ${keys.length} keys`);
   const misnamed = keys.filter((key) => !isNamedRightly(key)).map((key) => key.key_version);
   demand(misnamed.length === 0, `the public keys ${misnamed} have another version or thumbprint than they say`);
   demand(info.member_count === members.length, `${info.member_count} members counted, and ${members.length} rows`);
 
   const present = {
     settings: settingsOf(info),
-    keyVersion: keys.length,
+    keyVersion: lost + keys.length,
     retiredUpTo: info.retired_up_to,
     keyRolloverRequired: info.key_rollover_required === 1,
     memberCount: members.length,
@@ -58,6 +76,9 @@ function misdeeds(log: readonly LogRow[], rollover: RolloverRules): readonly str
     if (owed && type !== "key-made" && type !== "request-used") found.push(`a join without its key, then ${type}`);
     owed = owed && type === "request-used";
     switch (type) {
+      case "domain-created":
+        keyVersion = Number(change.keyVersion ?? 0);
+        break;
       case "device-joined":
         if (members.has(deviceId)) found.push("a member joined once more");
         if (banned.has(deviceId)) found.push("a banned device joined");
@@ -114,10 +135,12 @@ function unasked(calls: readonly Call[], { log }: DomainRows): readonly string[]
   for (const call of calls) {
     if (call.requestId) known.set(call.requestId, [...(known.get(call.requestId) ?? []), call]);
   }
+  const erasedAt = lastDeletion(calls);
   const found: string[] = [];
   for (const [requestId, same] of known) {
     const did = typesOf.get(requestId)?.join() ?? "";
-    const might = same.flatMap(({ ask, answer }) => rightfulChanges(ask, answer));
+    const isErased = same.some(({ calledAt }) => calledAt < erasedAt);
+    const might = [...(isErased ? [""] : []), ...same.flatMap(({ ask, answer }) => rightfulChanges(ask, answer))];
     const told = same.map(({ ask, answer }) => `${JSON.stringify(ask)} -> ${JSON.stringify(answer)}`);
     if (!might.includes(did)) found.push(`${told} did "${did}"`);
   }
@@ -134,6 +157,14 @@ function unasked(calls: readonly Call[], { log }: DomainRows): readonly string[]
   }
   for (const [scope, { size }] of leaves) if (size > 1) found.push(`${size} leaves under the idempotency key ${scope}`);
   return found;
+}
+
+/** Until when the domain may have been deleted, with what the log says of the requests before; -1 if it was not. */
+function lastDeletion(calls: readonly Call[]): number {
+  const deletions = calls.filter(({ ask, answer }) => {
+    return changeOf(ask)?.ask === "delete" && (answer === null || answer.deleted);
+  });
+  return Math.max(-1, ...deletions.map(({ answeredAt }) => answeredAt ?? Number.POSITIVE_INFINITY));
 }
 
 /** What a call may ask to be changed; null for one that changes nothing. */
@@ -175,6 +206,8 @@ function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly stri
       return change.when === "now" ? ["key-made"] : ["rollover-required", ""];
     // Its key names no request: any other might have brought it about.
     case "due-rollover":
+    // The log goes with the domain.
+    case "delete":
       return [""];
     case "retire":
       return ["keys-retired", ""];
@@ -234,8 +267,9 @@ function settingsOf(info: Row) {
   };
 }
 
-function isDense(numbers: readonly number[]): boolean {
-  return numbers.every((number, index) => number === index + 1);
+/** Whether numbers are those that follow on one, without a gap. */
+function isDense(numbers: readonly number[], after: number): boolean {
+  return numbers.every((number, index) => number === after + index + 1);
 }
 
 /** A text that is the same for the same state, whatever order it is in. */

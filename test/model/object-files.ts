@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LogChange } from "../../src/domain/log-entry.ts";
-import { COPIED_COLUMNS, type CopiedRows } from "./database-file.ts";
+import { COPIED_COLUMNS, type CopiedRows, DELETION_COLUMNS } from "./database-file.ts";
 import { type Row, SqliteFile } from "./sqlite-file.ts";
 
 /** What the log says of one commit. */
@@ -22,7 +22,11 @@ export type DomainRows = Readonly<{
   keys: readonly Row[];
   bans: readonly Row[];
   log: readonly LogRow[];
+  /** What is left of the last domain of that name that was deleted. */
+  deletion: Row | null;
 }>;
+
+const NO_ROWS = { info: null, members: [], keys: [], bans: [], deletion: null };
 
 /**
  * The tables that requests change, but for what is counted of those that change nothing, and for the records of request
@@ -36,6 +40,7 @@ const CHANGED_BY_REQUESTS = [
   "select * from domain_requests where length(id) > 36",
   "select * from domain_signed_leaves",
   "select * from domain_log",
+  `select ${DELETION_COLUMNS}, request_id from domain_deletion`,
 ];
 
 /** The files of the domains' objects: the truth. */
@@ -54,15 +59,15 @@ export class ObjectFiles {
   /** What the object of a domain holds; nothing if there is no such domain. */
   domain(domain: string): DomainRows {
     const rows = this.#read(domain, (file) => ({ ...rowsOf(file, "*"), log: logOf(file, domain) }));
-    return rows ?? { info: null, members: [], keys: [], bans: [], log: [] };
+    return rows ?? { ...NO_ROWS, log: [] };
   }
 
   /** What of it D1 has to have. */
   copied(domain: string): CopiedRows {
-    return this.#read(domain, (file) => rowsOf(file)) ?? { info: null, members: [], keys: [], bans: [] };
+    return this.#read(domain, (file) => rowsOf(file)) ?? NO_ROWS;
   }
 
-  /** The names of all domains. */
+  /** The names of all domains, also of those that were deleted. */
   domains(): readonly string[] {
     this.#find();
     return [...this.#paths.keys()].sort();
@@ -128,7 +133,7 @@ function opened<T>(path: string, read: (file: SqliteFile) => T): T {
 
 function domainIn(file: SqliteFile): string | null {
   const [table] = file.all("select 1 from sqlite_master where name = 'domain_server_info'");
-  const [row] = table ? file.all("select domain from domain_server_info") : [];
+  const [row] = table ? file.all("select domain from domain_server_info union select domain from domain_deletion") : [];
   return row ? String(row.domain) : null;
 }
 
@@ -141,6 +146,7 @@ function rowsOf(file: SqliteFile, columns?: "*"): CopiedRows {
     members: of("domain_membership", "machine_guid"),
     keys: of("domain_keys", "key_version"),
     bans: of("domain_bans", "machine_guid"),
+    deletion: file.all(`select ${DELETION_COLUMNS} from domain_deletion`)[0] ?? null,
   };
 }
 

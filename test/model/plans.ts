@@ -24,8 +24,15 @@ export const GROWING_OLD: readonly Ask[] = [
   ...Array.from({ length: OLD_KEYS }, (): Ask => ({ ask: "rollover", when: "now" })),
 ];
 
+/** What is asked of a domain before anything else, so that it has a quota for each token subject. */
+export const SETTING_QUOTA: readonly Ask[] = [
+  { ask: "replace-settings", settings: { authenticationRequired: true, maxMembershipPerSubject: 1 } },
+];
+
 const device = fc.nat(DEVICES - 1);
 const token = fc.constantFrom<TokenKind>("none", "none", "none", "none", "studio", "arcade", "forged");
+/** Tokens where domains ask for them: mostly of two subjects. */
+const subjectToken = fc.constantFrom<TokenKind>("studio", "studio", "studio-guest", "studio-guest", "arcade", "none");
 const maxMembership = fc.option(fc.integer({ min: 0, max: DEVICES - 1 }));
 const authenticated = fc.constantFrom<SettingsSent>(
   { authenticationRequired: true },
@@ -46,6 +53,16 @@ const back = fc.constantFrom<SettingsSent>(
   { authenticationRequired: null, authNamespace: null },
   { deviceKeyRequired: null, maxMembership: null },
 );
+const quota = fc.option(fc.integer({ min: 1, max: 2 }), { freq: 4 });
+/** Settings of a domain that asks for tokens, with a quota for each of their subjects. */
+const subjectSettings: fc.Arbitrary<SettingsSent> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: quota.map((maximum) => ({ authenticationRequired: true, maxMembershipPerSubject: maximum })),
+  },
+  { weight: 3, arbitrary: quota.map((maximum) => ({ maxMembershipPerSubject: maximum })) },
+  { weight: 1, arbitrary: fc.constantFrom<SettingsSent>({ authenticationRequired: false }, { maxMembership: 3 }) },
+);
 const settings = (more: readonly fc.Arbitrary<SettingsSent>[]): fc.Arbitrary<SettingsSent> =>
   fc.oneof(
     { weight: 6, arbitrary: maxMembership.map((maximum) => ({ maxMembership: maximum })) },
@@ -64,8 +81,13 @@ const versions = (more: number, most: number): fc.Arbitrary<number> =>
 
 const version = (more: number): fc.Arbitrary<number> => versions(more, 4).map((number) => number + 1);
 
-/** A change of a domain. @param more how many keys it has more than a young one */
-const changeOf = (more: number): fc.Arbitrary<Change> =>
+/** What is asked of a domain: how many keys it has more than a young one, by which tokens, and under which rules. */
+type Asked = Readonly<{ more: number; tokens: fc.Arbitrary<TokenKind>; rules: fc.Arbitrary<SettingsSent> | null }>;
+
+const YOUNG: Asked = { more: 0, tokens: token, rules: null };
+
+/** A change of a domain. */
+const changeOf = ({ more, tokens, rules }: Asked): fc.Arbitrary<Change> =>
   fc.oneof(
     {
       weight: 30,
@@ -74,7 +96,7 @@ const changeOf = (more: number): fc.Arbitrary<Change> =>
         device,
         afterKeyVersion: fc.option(versions(more, 4)),
         newest: fc.constantFrom(false, false, true),
-        token,
+        token: tokens,
       }),
     },
     {
@@ -84,11 +106,17 @@ const changeOf = (more: number): fc.Arbitrary<Change> =>
         device,
         preview: fc.constantFrom(false, false, true),
         key: fc.option(fc.nat(KEYS - 1)),
-        token,
+        token: tokens,
       }),
     },
-    { weight: 5, arbitrary: settings([]).map((sent): Change => ({ ask: "replace-settings", settings: sent })) },
-    { weight: 6, arbitrary: settings([back]).map((sent): Change => ({ ask: "merge-settings", settings: sent })) },
+    {
+      weight: 5,
+      arbitrary: (rules ?? settings([])).map((sent): Change => ({ ask: "replace-settings", settings: sent })),
+    },
+    {
+      weight: 6,
+      arbitrary: (rules ?? settings([back])).map((sent): Change => ({ ask: "merge-settings", settings: sent })),
+    },
     {
       weight: 6,
       arbitrary: fc.record({
@@ -104,6 +132,13 @@ const changeOf = (more: number): fc.Arbitrary<Change> =>
       arbitrary: fc.record({ ask: fc.constant("ban" as const), device, reason: fc.constantFrom("lost", "sold") }),
     },
     { weight: 5, arbitrary: device.map((number): Change => ({ ask: "unban", device: number })) },
+  );
+
+/** A change, or now and then the deletion of the domain. */
+const changeOrEnd = (asked: Asked): fc.Arbitrary<Change> =>
+  fc.oneof(
+    { weight: 30, arbitrary: changeOf(asked) },
+    { weight: 1, arbitrary: fc.constant<Change>({ ask: "delete" }) },
   );
 
 /** The repeat of a request, which one is told later. */
@@ -125,20 +160,30 @@ const lookAt = (more: number): fc.Arbitrary<Look> =>
     },
   );
 
-const asksOf = (more: number, others: readonly fc.WeightedArbitrary<Ask>[]): fc.Arbitrary<Ask | Again> =>
+type Changes = fc.Arbitrary<Change>;
+
+const asksOf = (
+  more: number,
+  changes: Changes,
+  others: readonly fc.WeightedArbitrary<Ask>[],
+): fc.Arbitrary<Ask | Again> =>
   fc.oneof(
-    { weight: 86, arbitrary: changeOf(more) },
+    { weight: 86, arbitrary: changes },
     { weight: 12, arbitrary: fc.nat(REQUESTS - 1).map((request): Again => ({ ask: "repeat", request })) },
     { weight: 36, arbitrary: lookAt(more) },
     ...others,
   );
 
-const plansOf = (more: number, others: readonly fc.WeightedArbitrary<Ask>[] = []): fc.Arbitrary<Plan> => {
-  const asks = asksOf(more, others);
+const plansOf = (
+  more: number,
+  changes: Changes,
+  others: readonly fc.WeightedArbitrary<Ask>[] = [],
+): fc.Arbitrary<Plan> => {
+  const asks = asksOf(more, changes, others);
   return fc
     .tuple(
       fc.tuple(...ASKS.map((length) => fc.array(asks, { minLength: length, maxLength: length }))),
-      fc.array(changeOf(more), { minLength: REQUESTS, maxLength: REQUESTS }),
+      fc.array(changes, { minLength: REQUESTS, maxLength: REQUESTS }),
     )
     .map(([clients, repeated]) =>
       clients.map((all) =>
@@ -150,13 +195,19 @@ const plansOf = (more: number, others: readonly fc.WeightedArbitrary<Ask>[] = []
     );
 };
 
-/** Plans of 28 requests, each repeat among them sent twice. */
-export const plans = plansOf(0);
+/** Plans of 28 requests, each repeat among them sent twice, for domains that are not deleted meanwhile. */
+export const lastingPlans = plansOf(0, changeOf(YOUNG));
+
+/** The same, with the domain deleted now and then. */
+export const plans = plansOf(0, changeOrEnd(YOUNG));
+
+/** The same for domains with a quota for each token subject. */
+export const plansOfSubjects = plansOf(0, changeOrEnd({ more: 0, tokens: subjectToken, rules: subjectSettings }));
 
 /** The same for domains that have grown old. */
-export const plansOfOld = plansOf(OLD_KEYS);
+export const plansOfOld = plansOf(OLD_KEYS, changeOrEnd({ ...YOUNG, more: OLD_KEYS }));
 
 /** The same as `plans`, with the domain's object lost now and then. */
-export const plansWithLosses = plansOf(0, [
+export const plansWithLosses = plansOf(0, changeOrEnd(YOUNG), [
   { weight: 8, arbitrary: fc.constantFrom<Ask>({ ask: "lose", how: "abort" }, { ask: "lose", how: "evict" }) },
 ]);

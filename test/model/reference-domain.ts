@@ -14,13 +14,20 @@ export type ReferenceDomain = Readonly<{
   /** Null for the server's default, which is 0. Any other is longer than a history takes. */
   rolloverIntervalSeconds: number | null;
   retireAfterDays: number | null;
+  maxMembershipPerSubject: number | null;
   rolloverRequired: boolean;
   /** Whether the rollover that is required is postponed by the interval. */
   rolloverWaits: boolean;
   keyVersion: number;
   retiredUpTo: number;
+  /** Keys up to this version are those of a domain of this name that was deleted. */
+  lostUpTo: number;
+  /** The number of the request that deleted that domain, if it has one. */
+  deletedBy: number | null;
   /** Device numbers, in rising order. */
   members: readonly number[];
+  /** The tokens by which members joined, where tokens count; in rising order of the devices. */
+  subjects: readonly (readonly [number, TokenKind])[];
   /** Device numbers with the reasons, in rising order. */
   bans: readonly (readonly [number, string])[];
   /** Which device left under which idempotency key: each device has keys of its own. In rising order. */
@@ -40,11 +47,15 @@ const UNKNOWN: ReferenceDomain = {
   deviceKeyRequired: false,
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
+  maxMembershipPerSubject: null,
   rolloverRequired: true,
   rolloverWaits: false,
   keyVersion: 0,
   retiredUpTo: 0,
+  lostUpTo: 0,
+  deletedBy: null,
   members: [],
+  subjects: [],
   bans: [],
   leaves: [],
   records: [],
@@ -79,8 +90,10 @@ export function stepsOf(ask: Ask, answer: Answer | null, hasLosses = false): rea
     case "merge-settings":
     case "rollover":
     case "retire":
+      if (answer.error === "DOMAIN_NOT_FOUND") return carriedOutThenDeleted(ask);
       return succeeded ? [carriedOut, looked({ status: 200, overview: overview as Overview })] : [carriedOut];
     case "ban": {
+      if (answer.error === "DOMAIN_NOT_FOUND") return carriedOutThenDeleted(ask);
       // Lifted again before the server looked: the ban was carried out all the same.
       const lifted = answer.error === "NOT_FOUND";
       if (!succeeded && !lifted) return [carriedOut];
@@ -97,6 +110,11 @@ export function stepsOf(ask: Ask, answer: Answer | null, hasLosses = false): rea
     default:
       return [carriedOut];
   }
+}
+
+/** Carried out or not: when the server looked, there was no domain. */
+function carriedOutThenDeleted(ask: Change): readonly Step<ReferenceDomain>[] {
+  return [(domain) => carryOut(domain, ask).after, (domain) => (domain.exists ? null : domain)];
 }
 
 function looked(answer: Answer): Step<ReferenceDomain> {
@@ -139,6 +157,7 @@ function newestOf(versions: readonly number[], most: number) {
 function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome {
   // It speaks of the present each time: there is nothing to be done twice.
   if (of.ask === "due-rollover") return carryOut(domain, of);
+  if (of.ask === "delete") return deleteOnce(domain, request);
   const record = new Map(domain.records).get(request);
   if (record === undefined) {
     const { after, answer } = carryOut(domain, of);
@@ -151,6 +170,13 @@ function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome
   if (!domain.members.includes(of.device)) return { after: domain, answer: { status: 503 } };
   const { status, newMember = false, keyVersion = 0 } = record;
   return { after: domain, answer: { status, newMember, keyVersion, ...handedOut(domain, of, record) } };
+}
+
+/** What becomes of a deletion with an id: once it was carried out, it leaves a domain alone that came after it. */
+function deleteOnce(domain: ReferenceDomain, request: number): Outcome {
+  if (domain.deletedBy === request) return { after: domain, answer: { status: 200, deleted: true } };
+  const { after, answer } = carryOut(domain, { ask: "delete" });
+  return { after: domain.exists ? { ...after, deletedBy: request } : after, answer };
 }
 
 /** What the reference logic makes of a request. */
@@ -167,13 +193,16 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       if (isBanned(domain, ask.device)) return refuse(403, "DEVICE_BANNED");
       const newMember = !domain.members.includes(ask.device);
       const isFull = domain.maxMembership !== null && domain.members.length >= domain.maxMembership;
-      if (newMember && isFull) return refuse(409, "DOM_LIMIT_REACHED");
+      const subject = domain.authenticationRequired ? ask.token : null;
+      if (newMember && (isFull || isOverQuota(domain, subject))) return refuse(409, "DOM_LIMIT_REACHED");
       const rolledOver = isRolloverDue(domain) ? withNextKey(domain) : domain;
       const { keyVersion } = rolledOver;
       const members = newMember ? inOrder([...domain.members, ask.device]) : domain.members;
+      const joined: ReferenceDomain["subjects"] = newMember && subject !== null ? [[ask.device, subject]] : [];
+      const subjects = pairsInOrder([...domain.subjects, ...joined]);
       return answer(
         { status: newMember ? 201 : 200, newMember, keyVersion, ...handedOut(domain, ask, { keyVersion }) },
-        { ...rolledOver, exists: true, members },
+        { ...rolledOver, exists: true, members, subjects },
       );
     }
     case "deregister": {
@@ -204,13 +233,15 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       const after = isRolloverDue(domain) ? withNextKey(domain) : domain;
       return answer({ status: 200, keyVersion: after.keyVersion }, after);
     }
-    case "retire":
+    case "retire": {
       if (!domain.exists) return noDomain;
+      const retiredUpTo = Math.max(ask.upTo, domain.lostUpTo);
       // Not the newest, which every registration must bring; to bring all back is always possible.
-      if (ask.upTo !== domain.retiredUpTo && ask.upTo > 0 && ask.upTo >= domain.keyVersion) {
+      if (retiredUpTo !== domain.retiredUpTo && retiredUpTo > 0 && retiredUpTo >= domain.keyVersion) {
         return refuse(400, "INVALID_REQUEST");
       }
-      return answer({ status: 200 }, { ...domain, retiredUpTo: ask.upTo });
+      return answer({ status: 200 }, { ...domain, retiredUpTo });
+    }
     case "evict":
       if (!domain.exists) return noDomain;
       if (!domain.members.includes(ask.device)) return refuse(404, "NOT_FOUND");
@@ -229,6 +260,12 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
         { status: 200, banned: false },
         { ...domain, bans: domain.bans.filter(([device]) => device !== ask.device) },
       );
+    case "delete": {
+      if (!domain.exists) return noDomain;
+      const { keyVersion } = domain;
+      const after = { ...UNKNOWN, keyVersion, retiredUpTo: keyVersion, lostUpTo: keyVersion };
+      return answer({ status: 200, deleted: true }, after);
+    }
     case "overview":
       if (!domain.exists) return noDomain;
       return answer({
@@ -246,23 +283,36 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       return domain.exists ? answer({ status: 200, members: domain.members }) : noDomain;
     case "keys": {
       if (!domain.exists) return noDomain;
-      const all = versionsBetween(0, Math.min(ask.before ?? Number.POSITIVE_INFINITY, domain.keyVersion + 1));
+      const all = versionsBetween(
+        domain.lostUpTo,
+        Math.min(ask.before ?? Number.POSITIVE_INFINITY, domain.keyVersion + 1),
+      );
       const { listed, rest } = newestOf(all, MOST_LISTED);
       return answer({ status: 200, keys: { versions: listed, current: currentVersion(domain) }, ...rest });
     }
     case "key":
       if (!domain.exists) return noDomain;
-      if (ask.version > domain.keyVersion) return refuse(404, "NOT_FOUND");
+      if (!hasKey(domain, ask.version)) return refuse(404, "NOT_FOUND");
       return answer({ status: 200, keys: { versions: [ask.version], current: currentVersion(domain) } });
     case "history": {
       const { keyVersion, before } = ask;
       if (before !== null && before > keyVersion) return refuse(400, "INVALID_REQUEST");
       if (!domain.exists) return noDomain;
-      if (keyVersion > domain.keyVersion) return refuse(404, "NOT_FOUND");
+      if (!hasKey(domain, keyVersion)) return refuse(404, "NOT_FOUND");
       const { listed, rest } = newestOf(versionsBetween(domain.retiredUpTo, before ?? keyVersion), MOST_LISTED);
       return answer({ status: 200, keyVersion, credentials: listed, ...rest });
     }
   }
+}
+
+function hasKey({ keyVersion, lostUpTo }: ReferenceDomain, version: number): boolean {
+  return version > lostUpTo && version <= keyVersion;
+}
+
+/** Whether the devices that joined by a token are as many as one may have. */
+function isOverQuota({ maxMembershipPerSubject, subjects }: ReferenceDomain, subject: TokenKind | null): boolean {
+  const present = subjects.filter(([, other]) => other === subject).length;
+  return maxMembershipPerSubject !== null && present >= maxMembershipPerSubject;
 }
 
 /** Whether the next registration makes a key. */
@@ -285,11 +335,14 @@ function withNextKey(domain: ReferenceDomain): ReferenceDomain {
 
 function authenticated({ authenticationRequired, authNamespace }: ReferenceDomain, token: TokenKind): boolean {
   if (!authenticationRequired) return true;
-  return token !== "none" && token !== "forged" && (authNamespace === null || authNamespace === token);
+  if (token === "none" || token === "forged") return false;
+  const namespace = token === "studio-guest" ? "studio" : token;
+  return authNamespace === null || authNamespace === namespace;
 }
 
 function settle(before: ReferenceDomain, after: ReferenceDomain, refuse: (status: number, error: string) => Outcome) {
-  if (after.authNamespace !== null && !after.authenticationRequired) return refuse(400, "INVALID_REQUEST");
+  const needsTokens = after.authNamespace !== null || after.maxMembershipPerSubject !== null;
+  if (needsTokens && !after.authenticationRequired) return refuse(400, "INVALID_REQUEST");
   // Without the interval that postponed it, a rollover is due; with a new one, what is due stays due.
   const rolloverWaits = before.rolloverWaits && isPostponing(after);
   return { after: { ...after, exists: true, rolloverWaits }, answer: { status: before.exists ? 200 : 201 } };
@@ -307,7 +360,7 @@ function given(settings: SettingsSent): Partial<ReferenceDomain> {
 
 function settingsOf(domain: ReferenceDomain) {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = domain;
-  const { rolloverIntervalSeconds, retireAfterDays } = domain;
+  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject } = domain;
   return {
     authenticationRequired,
     authNamespace,
@@ -315,13 +368,15 @@ function settingsOf(domain: ReferenceDomain) {
     deviceKeyRequired,
     rolloverIntervalSeconds,
     retireAfterDays,
+    maxMembershipPerSubject,
   };
 }
 
 /** The domain without a device that was removed: a rollover is due. */
 function without(domain: ReferenceDomain, device: number): ReferenceDomain {
   const members = domain.members.filter((member) => member !== device);
-  return { ...domain, members, rolloverRequired: true, rolloverWaits: false };
+  const subjects = domain.subjects.filter(([member]) => member !== device);
+  return { ...domain, members, subjects, rolloverRequired: true, rolloverWaits: false };
 }
 
 function isBanned(domain: ReferenceDomain, device: number): boolean {

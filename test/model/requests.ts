@@ -1,5 +1,8 @@
-/** The auth token a device shows: none, one of a namespace, or one that no trusted issuer signed. */
-export type TokenKind = "none" | "studio" | "arcade" | "forged";
+/**
+ * The auth token a device shows: none, one of a namespace, one of another subject in the first of these, or one that no
+ * trusted issuer signed.
+ */
+export type TokenKind = "none" | "studio" | "arcade" | "studio-guest" | "forged";
 
 /** Settings as an operator sends them. */
 export type SettingsSent = Readonly<{
@@ -9,6 +12,7 @@ export type SettingsSent = Readonly<{
   deviceKeyRequired?: boolean | null;
   rolloverIntervalSeconds?: number | null;
   retireAfterDays?: number | null;
+  maxMembershipPerSubject?: number | null;
 }>;
 
 /** What may change a domain. Devices and idempotency keys are numbers; each history gives them names of its own. */
@@ -20,7 +24,9 @@ export type Change =
   | Readonly<{ ask: "due-rollover" }>
   | Readonly<{ ask: "retire"; upTo: number }>
   | Readonly<{ ask: "evict" | "unban"; device: number }>
-  | Readonly<{ ask: "ban"; device: number; reason: string }>;
+  | Readonly<{ ask: "ban"; device: number; reason: string }>
+  /** Deletes the domain. */
+  | Readonly<{ ask: "delete" }>;
 
 /** The same request sent twice at once, under an id that belongs to its number: it may have been sent before. */
 export type Repeat = Readonly<{ ask: "repeat"; request: number; of: Change }>;
@@ -57,6 +63,7 @@ export type Answer = Readonly<{
   evicted?: boolean;
   banned?: boolean;
   reason?: string;
+  deleted?: boolean;
   overview?: Overview;
   /** The devices that are members. */
   members?: readonly number[];
@@ -71,6 +78,7 @@ export type Overview = Readonly<{
   deviceKeyRequired: boolean;
   rolloverIntervalSeconds: number;
   retireAfterDays: number | null;
+  maxMembershipPerSubject: number | null;
   keyVersion: number;
   retiredUpTo: number;
   keyRolloverRequired: boolean;

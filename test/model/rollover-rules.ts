@@ -26,6 +26,9 @@ export class RolloverRules {
 
   take(change: LogChange, time: number): void {
     switch (change.type) {
+      case "domain-created":
+        this.keyVersion = Number(change.keyVersion ?? 0);
+        break;
       case "device-left":
         if (!this.isRequired) this.notBefore = this.#postponed;
         this.isRequired = true;

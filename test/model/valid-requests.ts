@@ -36,6 +36,7 @@ export async function validRequests(server: ModelServer, generation: number): Pr
     { method: "GET", path: "/.well-known/jwks.json", query: "", headers: {}, body: null },
     { method: "GET", path: "/admin/domains", query: "?limit=3&prefix=fuzz", headers: operator, body: null },
   ];
+  requests.push(...(await deletions(server, connection, generation)));
   for (let index = 0; index < DOMAINS; index++) {
     const domain = `fuzz-${generation}-${index}`;
     const path = `/domains/${domain}`;
@@ -79,6 +80,11 @@ export async function validRequests(server: ModelServer, generation: number): Pr
       json("POST", `${path}/deregister`, { machineGuid: third, preview: true }, { authorization: `Bearer ${forged}` }),
       json("POST", `${path}/deregister`, { machineGuid: third }, { "idempotency-key": `fuzz-${generation}-${index}` }),
       json("PUT", admin, { maxMembership: 50, authenticationRequired: false }, operator),
+      { ...get(admin, "", operator), method: "DELETE" },
+      { ...get(admin, "?confirm=another", operator), method: "DELETE" },
+      json("PATCH", admin, { memberIdleDays: 30, deleteAfterEmptyDays: 30 }, operator),
+      json("PATCH", admin, { memberIdleDays: null, deleteAfterEmptyDays: null }, operator),
+      json("PATCH", admin, { maxMembershipPerSubject: 2 }, operator),
       json("PUT", admin, { rolloverIntervalSeconds: 60, retireAfterDays: 30 }, operator),
       json("PATCH", admin, { rolloverIntervalSeconds: null, retireAfterDays: null }, operator),
       json("PATCH", admin, { maxMembership: null }, { ...operator, "content-type": "application/merge-patch+json" }),
@@ -115,4 +121,30 @@ export async function validRequests(server: ModelServer, generation: number): Pr
   }
   connection.close();
   return requests;
+}
+
+/** Requests around deletions: of a domain of its own, and of idle ones, of which there are none. */
+async function deletions(server: ModelServer, connection: Connection, generation: number): Promise<readonly Parts[]> {
+  const operator = { authorization: `Bearer ${server.adminToken}` };
+  const doomed = `fuzz-${generation}-doomed`;
+  const path = `/admin/domains/${doomed}`;
+  const rules = {
+    authenticationRequired: true,
+    maxMembershipPerSubject: 2,
+    memberIdleDays: 30,
+    deleteAfterEmptyDays: 30,
+  };
+  const headers = { ...JSON_TYPE, ...operator };
+  await connection.ask("PUT", path, headers, JSON.stringify(rules));
+  const idle = (body: object): Parts => {
+    return { method: "POST", path: "/admin/domains/delete-idle", query: "", headers, body: JSON.stringify(body) };
+  };
+  const idleSince = "2020-01-01T00:00:00Z";
+  return [
+    { method: "DELETE", path, query: `?confirm=${doomed}`, headers: operator, body: null },
+    { method: "PUT", path, query: "", headers, body: JSON.stringify(rules) },
+    { method: "GET", path: "/admin/deletions", query: "?limit=2", headers: operator, body: null },
+    idle({ idleSince, maxMembers: 0, dryRun: false }),
+    idle({ idleSince, maxMembers: 3, limit: 2 }),
+  ];
 }

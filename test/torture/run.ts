@@ -1,9 +1,9 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke; then the document stays as it is.
 import { parseArgs } from "node:util";
-import { BROKEN, BROKEN_COPIES, build, SERVERS, type ServerName } from "../model/builds.ts";
+import { BROKEN, BROKEN_COPIES, BROKEN_QUOTAS, build, SERVERS, type ServerName } from "../model/builds.ts";
 import { DATABASE_FAULTS, tryDatabaseFault } from "../model/database-faults.ts";
-import { HISTORY_KINDS, tryHistories } from "../model/histories.ts";
+import { HISTORY_KINDS, type HistoryKind, tryHistories } from "../model/histories.ts";
 import { tryInputs } from "../model/inputs.ts";
 import { tryInterruptedCopies } from "../model/interrupted-copies.ts";
 import { tryKills } from "../model/kills.ts";
@@ -58,6 +58,9 @@ await part(
   (server) => tryHistories(server, Math.ceil(histories / 5), seed, HISTORY_KINDS.withLosses),
   false,
 );
+await part("the same, with a quota for each token subject", "real", (server) =>
+  tryHistories(server, Math.ceil(histories / 5), seed, HISTORY_KINDS.ofSubjects),
+);
 await part("the same, with about as many keys as a response lists", "real", (server) =>
   tryHistories(server, Math.ceil(histories / 20), seed, HISTORY_KINDS.old),
 );
@@ -66,6 +69,9 @@ await part("the same, with parts of the copy late and repeated", "lateParts", (s
 );
 for (const [name, what] of Object.entries(BROKEN)) {
   await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN);
+}
+for (const [name, what] of Object.entries(BROKEN_QUOTAS)) {
+  await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN, HISTORY_KINDS.ofSubjects);
 }
 for (const [name, what] of Object.entries(BROKEN_COPIES)) {
   await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN_COPY);
@@ -142,9 +148,9 @@ async function inRounds(count: number, run: (count: number, round: number) => Pr
 }
 
 /** Has a server that is broken on purpose be caught: what breaks is that it is not. */
-function caught(what: string, name: ServerName, histories: number): Promise<void> {
+function caught(what: string, name: ServerName, histories: number, kind?: HistoryKind): Promise<void> {
   const trying = async (server: ModelServer) => {
-    const { tried, broke } = await tryHistories(server, histories, seed);
+    const { tried, broke } = await tryHistories(server, histories, seed, kind);
     return { tried, broke: broke.length > 0 ? [] : ["was not caught"], figures: "caught" };
   };
   return part(what, name, trying, false);

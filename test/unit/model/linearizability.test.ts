@@ -100,6 +100,7 @@ const OVERVIEW = {
   deviceKeyRequired: false,
   rolloverIntervalSeconds: 0,
   retireAfterDays: null,
+  maxMembershipPerSubject: null,
   keyVersion: 0,
   retiredUpTo: 0,
   keyRolloverRequired: true,
@@ -112,6 +113,9 @@ const RETIRED = { ...OVERVIEW, keyVersion: 2, retiredUpTo: 1, keyRolloverRequire
 const ROLLED_OVER = { ...OVERVIEW, keyRolloverRequired: false, memberCount: 1 };
 const CREATED: Answer = { status: 201, overview: OVERVIEW };
 const POSTPONING: Answer = { status: 201, overview: { ...OVERVIEW, rolloverIntervalSeconds: 60_000 } };
+const DELETE: Change = { ask: "delete" };
+const DELETED: Answer = { status: 200, deleted: true };
+const QUOTA = { authenticationRequired: true, maxMembershipPerSubject: 1 };
 
 /** Histories by hand. Each is right, and wrong with the answer of any one of its lines replaced as given. */
 const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly [line: number, wrong: Answer])[]])[] =
@@ -133,6 +137,88 @@ const HISTORIES: readonly (readonly [string, readonly Line[], readonly (readonly
         [2, { status: 200, deregistered: false }],
         [3, joined(1, [1])],
         [3, joined(2, [2])],
+      ],
+    ],
+    [
+      "a deletion, a domain of the same name that goes on above its keys, and the deletion of that",
+      [
+        [0, 1, register(1), joined(1, [1])],
+        [2, 3, DELETE, DELETED],
+        [4, 5, { ask: "overview" }, refused(404, "DOMAIN_NOT_FOUND")],
+        [6, 7, register(2), joined(2, [2])],
+        [8, 9, { ask: "keys", before: null }, { status: 200, keys: { versions: [2], current: 2 } }],
+        [10, 11, { ask: "key", version: 1 }, refused(404, "NOT_FOUND")],
+        [12, 13, { ask: "history", keyVersion: 1, before: null }, refused(404, "NOT_FOUND")],
+        [14, 15, { ask: "members" }, { status: 200, members: [2] }],
+        [16, 17, DELETE, DELETED],
+        [18, 19, DELETE, refused(404, "DOMAIN_NOT_FOUND")],
+      ],
+      [
+        [1, refused(404, "DOMAIN_NOT_FOUND")],
+        [2, { status: 200, overview: { ...ROLLED_OVER, keyVersion: 1 } }],
+        [3, joined(1, [1])],
+        [3, joined(2, [1, 2])],
+        [3, renewed(2, [2])],
+        [4, { status: 200, keys: { versions: [1, 2], current: 2 } }],
+        [5, { status: 200, keys: { versions: [1], current: 2 } }],
+        [6, { status: 200, keyVersion: 1, credentials: [] }],
+        [7, { status: 200, members: [1, 2] }],
+        [9, DELETED],
+      ],
+    ],
+    [
+      "a deletion that is repeated under its id, after a domain of the same name came into being",
+      [
+        [0, 1, { ask: "replace-settings", settings: {} }, CREATED],
+        [2, 3, again(0, DELETE), DELETED],
+        [4, 5, register(1), joined(1, [1])],
+        [6, 7, again(0, DELETE), DELETED],
+        [8, 9, { ask: "members" }, { status: 200, members: [1] }],
+        [10, 11, again(1, DELETE), DELETED],
+        [12, 13, { ask: "members" }, refused(404, "DOMAIN_NOT_FOUND")],
+      ],
+      [
+        [3, refused(404, "DOMAIN_NOT_FOUND")],
+        [4, refused(404, "DOMAIN_NOT_FOUND")],
+        [4, { status: 200, members: [] }],
+        [6, { status: 200, members: [1] }],
+      ],
+    ],
+    [
+      "a change of settings whose domain is deleted before the server looks again",
+      [
+        [0, 1, { ask: "replace-settings", settings: {} }, CREATED],
+        [2, 5, { ask: "merge-settings", settings: { maxMembership: 1 } }, refused(404, "DOMAIN_NOT_FOUND")],
+        [3, 4, DELETE, DELETED],
+      ],
+      [
+        [1, refused(404, "NOT_FOUND")],
+        [2, refused(404, "DOMAIN_NOT_FOUND")],
+      ],
+    ],
+    [
+      "a quota of one for each token subject",
+      [
+        [0, 1, { ask: "replace-settings", settings: QUOTA }, { status: 201, overview: { ...OVERVIEW, ...QUOTA } }],
+        [2, 3, { ...register(1), token: "studio" }, joined(1, [1])],
+        [4, 5, { ...register(2), token: "studio" }, refused(409, "DOM_LIMIT_REACHED")],
+        [6, 7, { ...register(2), token: "studio-guest" }, joined(1, [1])],
+        [8, 9, { ...register(2), token: "studio" }, renewed(1, [1])],
+        [10, 11, { ask: "evict", device: 1 }, { status: 200, evicted: true }],
+        [12, 13, { ...register(3), token: "studio" }, joined(2, [1, 2])],
+        [
+          14,
+          15,
+          { ask: "merge-settings", settings: { authenticationRequired: false } },
+          refused(400, "INVALID_REQUEST"),
+        ],
+      ],
+      [
+        [2, joined(1, [1])],
+        [3, refused(409, "DOM_LIMIT_REACHED")],
+        [4, refused(409, "DOM_LIMIT_REACHED")],
+        [6, refused(409, "DOM_LIMIT_REACHED")],
+        [7, { status: 200, overview: OVERVIEW }],
       ],
     ],
     [
