@@ -1,5 +1,7 @@
 import { type Context, Hono } from "hono";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";
+import { authorizationServers } from "../../src/server/auth/authorization-servers.ts";
+import { configOf } from "../../src/server/config.ts";
 import { type AppEnv, domainName } from "../../src/server/http/context.ts";
 import { Problem } from "../../src/server/http/problems.ts";
 import { Tables } from "./tables.ts";
@@ -7,8 +9,17 @@ import { Tables } from "./tables.ts";
 /** A domain as anybody may read it. */
 export const reads = new Hono<AppEnv>()
   .get("/domains/:domain", async (c) => {
-    const { domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion } = await settingsOf(c);
-    return c.json({ domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion });
+    const settings = await settingsOf(c);
+    const { domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion } = settings;
+    const servers = authorizationServers(configOf(c.env).trustedIssuers, settings);
+    return c.json({
+      domain,
+      authenticationRequired,
+      authNamespace,
+      authorizationServers: servers,
+      deviceKeyRequired,
+      keyVersion,
+    });
   })
   .get("/domains/:domain/keys", async (c) => {
     const { publicJwks, keyRolloverRequired, keyVersion } = await domainOf(c);

@@ -1,19 +1,45 @@
 import type { Refusal } from "./errors.ts";
-import type { AuthEvidence, DomainSettings } from "./types.ts";
+import type { AuthEvidence, DomainState } from "./types.ts";
 
-/** Why a domain with these settings turns this evidence away; null if it does not (steps 3 and 4 of the reference). */
-export function authenticationRefusal(settings: DomainSettings, auth: AuthEvidence): Refusal | null {
-  if (!settings.authenticationRequired) return null;
+type Guarded = Pick<DomainState, "name" | "isReserved" | "settings">;
+
+/** Whether a domain asks for an auth token. A reserved name does, whatever the settings say. */
+export function asksForToken({ isReserved, settings }: Omit<Guarded, "name">): boolean {
+  return settings.authenticationRequired || isReserved;
+}
+
+/** Why a domain turns this evidence away; null if it does not (steps 3 and 4 of the reference). */
+export function authenticationRefusal(domain: Guarded, auth: AuthEvidence): Refusal | null {
+  if (auth.kind === "verified") return tokenRefusal(domain, auth);
+  if (!asksForToken(domain)) return null;
   switch (auth.kind) {
     case "none":
       return { error: "DOM_AUTHENTICATION_REQUIRED", reason: "no auth token" };
-    case "invalid":
-      return { error: "DOM_AUTHENTICATION_REQUIRED", reason: auth.reason };
+    case "invalid": {
+      const { reason, detail } = auth;
+      return { error: "DOM_AUTHENTICATION_REQUIRED", reason, ...(detail === undefined ? {} : { detail }) };
+    }
     case "unavailable":
       return { error: "TEMPORARILY_UNAVAILABLE", reason: auth.reason };
-    case "verified":
-      return settings.authNamespace === null || settings.authNamespace === auth.namespace
-        ? null
-        : { error: "DOM_AUTHENTICATION_REQUIRED", reason: "the token is of another auth namespace" };
   }
+}
+
+type Verified = Extract<AuthEvidence, { kind: "verified" }>;
+
+function tokenRefusal({ name, isReserved, settings }: Guarded, auth: Verified): Refusal | null {
+  const { authenticationRequired, authNamespace, ownerSubject } = settings;
+  const isOfNamespace = authNamespace === null || auth.namespace === authNamespace;
+  const isOwners = ownerSubject !== null && isOfNamespace && auth.subject === ownerSubject;
+  if (isOwners) return null;
+  // Also where no token is asked for: else a mistyped name would make a domain that is nobody's.
+  if (auth.ownDomain && auth.ownDomain.name !== name) return unfit("The token is for another domain.");
+  if (isReserved && !auth.ownDomain) return unfit("The token is not of the issuer that this domain's name belongs to.");
+  if (!authenticationRequired) return null;
+  if (!isOfNamespace) return unfit("The token is of another auth namespace.");
+  return ownerSubject === null ? null : unfit("The token is of another subject.");
+}
+
+/** A refusal that tells its caller why: it speaks of the caller's own token alone. */
+function unfit(detail: string): Refusal {
+  return { error: "DOM_AUTHENTICATION_REQUIRED", reason: detail, detail };
 }

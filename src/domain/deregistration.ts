@@ -25,7 +25,7 @@ export function decideDeregistration(
   deregistration: Deregistration,
 ): Decision<DeregistrationGrant> {
   const { machineGuid, requestId, auth, preview, proof, idempotencyKey } = deregistration;
-  const unauthenticated = authenticationRefusal(state.settings, auth);
+  const unauthenticated = authenticationRefusal(state, auth);
   if (unauthenticated) return refused(unauthenticated);
 
   const record =

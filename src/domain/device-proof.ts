@@ -1,3 +1,4 @@
+import { asksForToken } from "./authentication.ts";
 import type { Refusal } from "./errors.ts";
 import { idempotencyRecordId } from "./request-records.ts";
 import type { AuthEvidence, DeviceProof, DomainState } from "./types.ts";
@@ -22,7 +23,7 @@ export function deviceProofRefusal(
     return { error: "DEVICE_PROOF_INVALID", reason: `${reason}, and the membership is bound to one` };
   }
   // Where no token is asked for, none counts, and what it is bound to does not either.
-  const tokenKey = state.settings.authenticationRequired && auth.kind === "verified" ? auth.keyThumbprint : null;
+  const tokenKey = asksForToken(state) && auth.kind === "verified" ? auth.keyThumbprint : null;
   if (tokenKey !== null && tokenKey !== proof?.thumbprint) {
     return { error: "DEVICE_PROOF_INVALID", reason: "the auth token is bound to another key" };
   }

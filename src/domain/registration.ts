@@ -1,8 +1,9 @@
-import { authenticationRefusal } from "./authentication.ts";
+import { asksForToken, authenticationRefusal } from "./authentication.ts";
 import { banRefusal } from "./ban.ts";
 import { creationEvents } from "./creation.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import type { DomainError, Refusal } from "./errors.ts";
+import { settingsEvents, stateByToken } from "./own-domain.ts";
 import type { RequestRecord } from "./request-records.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
@@ -10,7 +11,6 @@ import {
   type Decision,
   type DeviceProof,
   type DomainEvent,
-  type DomainSettings,
   type DomainState,
   granted,
   type Membership,
@@ -53,16 +53,17 @@ export type KeyVersions = Readonly<{ from: number; to: number }>;
 
 /** The registration logic of the reference, its steps 2 to 6, for a domain that may not exist yet. */
 export function decideRegistration(
-  state: DomainState,
+  before: DomainState,
   registration: Registration,
   now: number,
 ): Decision<RegistrationGrant> {
   const { machineGuid, requestId, auth, proof, sealed, creationRefusal } = registration;
+  const state = stateByToken(before, auth);
   if (state.revision === 0 && creationRefusal) {
     return refused({ error: creationRefusal, reason: "it may not create the domain" });
   }
   const refusal =
-    authenticationRefusal(state.settings, auth) ??
+    authenticationRefusal(state, auth) ??
     deviceProofRefusal(state, machineGuid, proof, auth) ??
     banRefusal(state, machineGuid, proof, registration.bannedEverywhere) ??
     replayRefusal(state, machineGuid, proof, sealed);
@@ -82,6 +83,7 @@ export function decideRegistration(
   const keyVersion = state.keyVersion + rolledOver.length;
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
     ...creationEvents(state),
+    ...settingsEvents(before, state, requestId),
     ...membershipEvents(state, registration, member),
     ...used,
     ...rolledOver,
@@ -118,18 +120,19 @@ export function repeatedRegistration(
 }
 
 /** The refusal of one more member by a token of this subject; null if the domain lets it in. */
-function quotaRefusal({ settings, subjectMembers }: DomainState, auth: AuthEvidence): Refusal | null {
-  const { maxMembershipPerSubject } = settings;
+function quotaRefusal(state: DomainState, auth: AuthEvidence): Refusal | null {
+  const { subjectMembers } = state;
+  const { maxMembershipPerSubject } = state.settings;
   if (maxMembershipPerSubject === null) return null;
-  const subjectHash = subjectOf(settings, auth);
+  const subjectHash = subjectOf(state, auth);
   if (subjectHash === null) return { error: "DOM_AUTHENTICATION_REQUIRED", reason: "the token names no subject" };
   if ((subjectMembers.get(subjectHash) ?? 0) < maxMembershipPerSubject) return null;
   return { error: "DOM_LIMIT_REACHED", reason: `the token's subject has ${maxMembershipPerSubject} members` };
 }
 
 /** The subject of a token, where tokens count. */
-function subjectOf({ authenticationRequired }: DomainSettings, auth: AuthEvidence): string | null {
-  return authenticationRequired && auth.kind === "verified" ? (auth.subjectHash ?? null) : null;
+function subjectOf(state: DomainState, auth: AuthEvidence): string | null {
+  return asksForToken(state) && auth.kind === "verified" ? (auth.subjectHash ?? null) : null;
 }
 
 /**
@@ -137,13 +140,13 @@ function subjectOf({ authenticationRequired }: DomainSettings, auth: AuthEvidenc
  * shows, and one without a name gets the first it gives: later ones do not undo what its owner calls it.
  */
 function membershipEvents(
-  { settings }: DomainState,
+  state: DomainState,
   { machineGuid, requestId, proof, auth, sealedName }: Registration,
   member: Membership | undefined,
 ): readonly DomainEvent[] {
   const binding = { deviceKeyThumbprint: proof?.thumbprint ?? null, signedAt: proof?.signedAt ?? null };
   if (!member) {
-    const subjectHash = subjectOf(settings, auth);
+    const subjectHash = subjectOf(state, auth);
     const known = { ...(subjectHash ? { subjectHash } : {}), ...(sealedName ? { sealedName } : {}) };
     return [{ type: "device-joined", machineGuid, requestId, ...binding, ...known }];
   }

@@ -56,7 +56,8 @@ export function decideSettings(
   return granted({ settings, created }, [...creationEvents(state), ...changed]);
 }
 
-function overlay(base: DomainSettings, patch: SettingsPatch): DomainSettings {
+/** Settings with those of a patch in their places. */
+export function overlay(base: DomainSettings, patch: SettingsPatch): DomainSettings {
   const given = Object.entries(patch).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(given) };
 }

@@ -1,5 +1,6 @@
 import type { Refusal } from "./errors.ts";
 import { DEFAULT_SETTINGS, type DomainEvent, type DomainSettings } from "./events.ts";
+import type { OwnDomain } from "./own-domain.ts";
 import type { RequestRecord } from "./request-records.ts";
 
 export { DEFAULT_SETTINGS, type DeviceKeyBinding, type DomainEvent, type DomainSettings } from "./events.ts";
@@ -24,6 +25,8 @@ export type Ban = Readonly<{ deviceKeyThumbprint: string | null; reason: string;
 /** A domain at one moment, as far as the rules need it. */
 export type DomainState = Readonly<{
   name: string;
+  /** Whether names like this one belong to a trusted issuer: its tokens alone make and enter such domains. */
+  isReserved: boolean;
   /** How many commits the domain has seen; 0 says that it does not exist yet. */
   revision: number;
   settings: DomainSettings;
@@ -70,6 +73,7 @@ export type DeviceProof = Readonly<{
 /** The state a domain is born with: a rollover is due, which makes key version 1. */
 export const NEWBORN: DomainState = {
   name: "",
+  isReserved: false,
   revision: 0,
   settings: DEFAULT_SETTINGS,
   defaultRolloverIntervalSeconds: 0,
@@ -90,7 +94,8 @@ export const NEWBORN: DomainState = {
 /** What became of the auth token of a request. */
 export type AuthEvidence =
   | Readonly<{ kind: "none" }>
-  | Readonly<{ kind: "invalid"; reason: string }>
+  /** `detail`: the reason as a sentence for the caller, if it is fit to be told. */
+  | Readonly<{ kind: "invalid"; reason: string; detail?: string }>
   /** The issuer's keys could not be had, so that nothing is known of the token. */
   | Readonly<{ kind: "unavailable"; reason: string }>
   /** `keyThumbprint`: the one key that may show this token (RFC 7800, `cnf.jkt`), if it is bound to one. */
@@ -102,6 +107,8 @@ export type AuthEvidence =
       subject?: string;
       /** The hash of the token's issuer and subject; absent if it names no subject. */
       subjectHash?: string;
+      /** The domain that the token is for, and no other but those whose owner it is; absent if it is for any. */
+      ownDomain?: OwnDomain;
     }>;
 
 /** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */

@@ -78,7 +78,14 @@ export const deregistrationAnswer = z
 
 /** What a device must know before it joins. */
 export const domainAnswer = z
-  .object({ domain: domainName, ...rules, keyVersion: anyKeyVersion })
+  .object({
+    domain: domainName,
+    ...rules,
+    authorizationServers: z
+      .array(z.string())
+      .meta({ description: "The issuers (`iss`) whose tokens the domain takes. Empty if it asks for no token." }),
+    keyVersion: anyKeyVersion,
+  })
   .meta({ id: "Domain", description: "What a device must know before it joins." });
 
 /** A domain's public keys. */

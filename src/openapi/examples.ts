@@ -96,7 +96,14 @@ export const ANSWER = {
   },
   previewed: { domain, machineGuid, preview: true, allowed: true, deregistered: false },
   left: { domain, machineGuid, preview: false, allowed: true, deregistered: true },
-  domain: { domain, authenticationRequired: false, authNamespace: null, deviceKeyRequired: false, keyVersion: 2 },
+  domain: {
+    domain,
+    authenticationRequired: true,
+    authNamespace: "family",
+    authorizationServers: ["https://login.example.com"],
+    deviceKeyRequired: false,
+    keyVersion: 2,
+  },
   keys: KEYS,
   keysInRollover: {
     ...KEYS,

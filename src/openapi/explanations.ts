@@ -7,8 +7,8 @@ export type Explanation = Readonly<{ happened: string; todo: string }>;
 export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   DOM_AUTHENTICATION_REQUIRED: {
     happened:
-      "This domain serves only devices that show a valid auth token of a trusted issuer. The request had none, or one that is expired, of another auth namespace, or not meant for this server.",
-    todo: "Get a new token from the identity provider of this domain, and send it as “Authorization: Bearer”. Nothing was changed.",
+      "This domain serves only devices that show a valid auth token of a trusted issuer. The request had none, or one that is expired, of another auth namespace or subject, for another domain, or not meant for this server.",
+    todo: "Read “detail”, if there is one. Get a new token from the identity provider of this domain, and send it as “Authorization: Bearer”. Nothing was changed.",
   },
   DOM_LIMIT_REACHED: {
     happened:

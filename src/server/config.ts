@@ -1,8 +1,9 @@
 import type { JWK } from "jose";
 import * as z from "zod";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
+import { shareNames } from "./auth/identity-domains.ts";
 import { SCOPES } from "./auth/scopes.ts";
-import { conflict, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
+import { conflict, shareNamespaces, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
 import { isSafeUrl } from "./loopback.ts";
 
 /** The environment, checked. */
@@ -161,15 +162,17 @@ export function readConfig(environment: Environment): Config {
   };
 }
 
-/** Issuers of which none can name the namespace of another. @throws ConfigError if one could */
+/** Issuers of which none can name the namespace or the domains of another. @throws ConfigError if one could */
 function distinct(issuers: readonly TrustedIssuer[]): readonly TrustedIssuer[] {
-  const found = conflict(issuers);
-  if (!found) return issuers;
-  const [earlier, later] = found;
-  throw new ConfigError(
-    "TRUSTED_ISSUERS",
-    `has entries ${earlier} and ${later} with a namespace in common, so give each issuer namespaces of its own`,
-  );
+  const namespaces = conflict(issuers, shareNamespaces);
+  if (namespaces) throw sharing(namespaces, "with a namespace in common, so give each issuer namespaces of its own");
+  const names = conflict(issuers, shareNames);
+  if (names) throw sharing(names, "whose domains could have the same name, so have their names begin differently");
+  return issuers;
+}
+
+function sharing([earlier, later]: readonly [number, number], problem: string): ConfigError {
+  return new ConfigError("TRUSTED_ISSUERS", `has entries ${earlier} and ${later} ${problem}`);
 }
 
 /**

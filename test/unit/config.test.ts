@@ -256,6 +256,63 @@ describe("an issuer that names its namespaces in a claim", () => {
   });
 });
 
+describe("an issuer whose subjects have domains", () => {
+  const domains = (name: string, more: object = {}) => ({ domains: { name, ...more } });
+  const other = { ...issuer, issuer: "https://other.example", namespace: "arcade", jwksUri };
+  const refused = (...entries: object[]) => {
+    const error = refusal(withVariable("TRUSTED_ISSUERS", entries));
+    expectOneSentence(error, "TRUSTED_ISSUERS", JSON.stringify(entries));
+    return error.message;
+  };
+
+  it("says how they are called, and what settings they are born with", () => {
+    const entry = domains("{namespace}:{sub}", { maxMembershipClaim: "dlimit", maxMembership: 5, whenFull: "refuse" });
+    expect(readConfig(withIssuer({ jwksUri, ...entry })).trustedIssuers).toMatchObject([entry]);
+  });
+
+  it("is refused with its place, and the place of what is wrong", () => {
+    expect(refused({ ...issuer, jwksUri, ...domains("home:{tier}") })).toBe(
+      "TRUSTED_ISSUERS is malformed at 0.domains.name: must hold {sub}, the subject of the token.",
+    );
+    expect(refused(other, { ...issuer, jwksUri, ...domains("home:{sub}", { maxMembership: -1 }) })).toContain(
+      "malformed at 1.domains.maxMembership",
+    );
+  });
+
+  it.each([
+    ["home:{sub}", "home:{sub}"],
+    ["home:{sub}", "home:tv:{sub}"],
+    ["studio-{namespace}-{sub}", "studio{sub}"],
+  ])("is refused, in either order, where names of %s may be those of %s of another issuer", (one, another) => {
+    const entries = [
+      { ...issuer, jwksUri, ...domains(one) },
+      { ...other, ...domains(another) },
+    ];
+    const problem = "whose domains could have the same name, so have their names begin differently";
+    expect(refused({ ...other, issuer: "urn:third", namespace: "third" }, ...entries.reverse())).toBe(
+      `TRUSTED_ISSUERS has entries 1 and 2 ${problem}.`,
+    );
+    expect(refused(...entries.reverse())).toBe(`TRUSTED_ISSUERS has entries 0 and 1 ${problem}.`);
+  });
+
+  it("shares its namespace with no other issuer: its subjects are not the other's", () => {
+    const entries = [
+      { ...issuer, jwksUri, ...domains("home:{sub}") },
+      { ...other, namespace: issuer.namespace },
+    ];
+    expect(refused(...entries)).toContain("entries 0 and 1 with a namespace in common");
+    expect(refused(...entries.reverse())).toContain("entries 0 and 1 with a namespace in common");
+    const without = entries.map((entry) => ({ ...entry, domains: undefined }));
+    expect(readConfig(withVariable("TRUSTED_ISSUERS", without)).trustedIssuers).toHaveLength(2);
+  });
+
+  it("may have an entry for each of two audiences, and another issuer beside it", () => {
+    const entry = { ...issuer, jwksUri, ...domains("{namespace}:{sub}") };
+    const entries = [entry, { ...entry, audience: "urn:tv" }, { ...other, ...domains("{namespace}:{sub}") }];
+    expect(readConfig(withVariable("TRUSTED_ISSUERS", entries)).trustedIssuers).toHaveLength(3);
+  });
+});
+
 describe("each variable that is needed", () => {
   it("is a secret that wrangler.toml requires", () => {
     const required = /^required = (\[.*\])$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1];
@@ -351,6 +408,12 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "has an empty namespace among several": [claiming("studio", "")],
     "has a namespace with a * in its midst": [claiming(`${SLIP}/*/films`)],
     "has namespaces and no claim for them": trusted({ namespaces: [SLIP] }),
+    "has domains without a name": trusted({ domains: { maxMembership: 5 } }),
+    "has domains whose name holds no subject": trusted({ domains: { name: `${SLIP}:{namespace}` } }),
+    "has domains whose name no domain may have": trusted({ domains: { name: `${SLIP}/{sub}` } }),
+    "has domains with a setting nobody knows": trusted({ domains: { name: "home:{sub}", limit: SLIP } }),
+    "has domains with an owner": trusted({ domains: { name: "home:{sub}", ownerSubject: SLIP } }),
+    "has domains with a maximum that is no number": trusted({ domains: { name: "home:{sub}", maxMembership: SLIP } }),
     "has no keys": trusted({ jwksUri: undefined }),
     "has keys twice": trusted({ jwks: { keys: [publicKey] } }),
     "has an empty key set": inline(),

@@ -35,6 +35,7 @@ describe("GET /domains/{domain}", () => {
       domain,
       authenticationRequired: false,
       authNamespace: null,
+      authorizationServers: [],
       deviceKeyRequired: false,
       keyVersion: 2,
     });
@@ -47,6 +48,7 @@ describe("GET /domains/{domain}", () => {
       domain,
       authenticationRequired: true,
       authNamespace: "studio",
+      authorizationServers: ["https://studio.example"],
       deviceKeyRequired: false,
       keyVersion: 0,
     });

@@ -1,6 +1,7 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { AuthEvidence } from "../../domain/types.ts";
 import { sha256 } from "../crypto/log-hashes.ts";
+import { ownDomain } from "./identity-domains.ts";
 import { keysOf } from "./issuer-keys.ts";
 import { covers } from "./namespaces.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
@@ -61,7 +62,8 @@ export class AuthTokenVerifier {
       // Several entries may share an issuer and differ in audience; one that fits is enough.
       if (next.kind === "verified") return next;
       // An entry whose keys cannot be had may be the one that fits: what the others say is not final then.
-      if (result.kind !== "unavailable") result = next;
+      // Nor does an entry that has nothing against the token but its claims need to be contradicted.
+      if (result.kind !== "unavailable" && !("detail" in result)) result = next;
     }
     return result;
   }
@@ -116,7 +118,18 @@ function namespaceEvidence(
   }
   const { sub } = payload;
   const subject = sub === undefined ? {} : { subject: sub, subjectHash: sha256(JSON.stringify([issuer.issuer, sub])) };
-  return { kind: "verified", namespace, keyThumbprint: typeof jkt === "string" ? jkt : null, ...subject };
+  const evidence = {
+    kind: "verified",
+    namespace,
+    keyThumbprint: typeof jkt === "string" ? jkt : null,
+    ...subject,
+  } as const;
+  const { domains } = issuer;
+  if (!domains) return evidence;
+  const own = ownDomain({ ...issuer, domains }, namespace, payload);
+  return "problem" in own
+    ? { kind: "invalid", reason: own.problem, detail: own.problem }
+    : { ...evidence, ownDomain: own };
 }
 
 /** The errors of jose that say something of the token; every other one says that its keys could not be had. */

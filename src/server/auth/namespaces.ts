@@ -16,10 +16,12 @@ function meet(one: string, other: string): boolean {
   );
 }
 
-function isPrefix(pattern: string): boolean {
+/** Whether a pattern ends in `*`, and stands for all namespaces that begin with the rest of it. */
+export function isPrefix(pattern: string): boolean {
   return pattern.endsWith("*");
 }
 
-function stem(pattern: string): string {
+/** The rest of a pattern without its `*`. */
+export function stem(pattern: string): string {
   return isPrefix(pattern) ? pattern.slice(0, -1) : pattern;
 }

@@ -1,6 +1,8 @@
 import type { JWK } from "jose";
 import * as z from "zod";
 import { isSafeUrl } from "../loopback.ts";
+import { settings } from "../settings-shape.ts";
+import { templateProblem } from "./identity-domains.ts";
 import { overlap } from "./namespaces.ts";
 import { SCOPES } from "./scopes.ts";
 
@@ -9,6 +11,21 @@ const publicKey = z
   .refine((jwk) => !("d" in jwk), "must hold public keys only") as unknown as z.ZodType<JWK>;
 
 const namespace = z.string().min(1).max(128);
+
+/**
+ * The domains that an issuer's tokens make, one for each subject, and the settings they are born with. Whose tokens count is
+ * no such setting, and nor is a quota for each subject: there is but one.
+ */
+const identityDomains = z
+  .strictObject(settings)
+  .omit({ authenticationRequired: true, authNamespace: true, ownerSubject: true, maxMembershipPerSubject: true })
+  .partial()
+  .extend({
+    /** The template of their names. */
+    name: z.string(),
+    /** The claim that says how many devices may be members. */
+    maxMembershipClaim: z.string().min(1).optional(),
+  });
 
 /** An issuer whose tokens domains may require, as the configuration has it. */
 export const trustedIssuer = z
@@ -26,6 +43,8 @@ export const trustedIssuer = z
     audience: z.string().min(1),
     jwksUri: z.string().refine(isSafeUrl, "must be an https URL, or http on a loopback address").optional(),
     jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
+    /** The domains that its tokens make, and they alone; without, its tokens enter any domain that takes them. */
+    domains: identityDomains.optional(),
     /** What its tokens may let operators do, as far as their `scope` says so; nothing unless listed here. */
     operatorScopes: z.array(z.enum(SCOPES)).default([]),
     /** How long after a fetch an unknown `kid` does not cause another. */
@@ -44,26 +63,37 @@ export const trustedIssuer = z
   })
   .refine((issuer) => (issuer.jwksUri === undefined) !== (issuer.jwks === undefined), {
     error: "needs either jwksUri or jwks",
+  })
+  .superRefine(({ domains, ...issuer }, { addIssue }) => {
+    if (!domains) return;
+    const problem = templateProblem({ ...issuer, domains });
+    if (problem) addIssue({ code: "custom", path: ["domains", "name"], message: problem });
   });
 
 /** An issuer whose tokens domains may require. */
 export type TrustedIssuer = z.infer<typeof trustedIssuer>;
 
-/**
- * Where an issuer could name the namespace of another in a claim, and so let its own tokens into the other's domains: the
- * places of two such issuers. Entries of one `issuer` may overlap, for they differ in audience alone.
- */
-export function conflict(issuers: readonly TrustedIssuer[]): readonly [number, number] | null {
+/** The places of the first two issuers that have something in common which no two may; null if there are none. */
+export function conflict(
+  issuers: readonly TrustedIssuer[],
+  areInConflict: (one: TrustedIssuer, other: TrustedIssuer) => boolean,
+): readonly [number, number] | null {
   for (const [later, issuer] of issuers.entries()) {
-    const earlier = issuers.slice(0, later).findIndex((other) => inConflict(issuer, other));
+    const earlier = issuers.slice(0, later).findIndex((other) => areInConflict(issuer, other));
     if (earlier !== -1) return [earlier, later];
   }
   return null;
 }
 
-function inConflict(one: TrustedIssuer, other: TrustedIssuer): boolean {
-  // Two issuers of one fixed `namespace` are what the operator wrote down; only a claim lets an issuer choose.
-  if (one.issuer === other.issuer || (!one.namespaces && !other.namespaces)) return false;
+/**
+ * Whether an issuer could name the namespace of another, and so let its own tokens into the other's domains. Entries of one
+ * `issuer` may overlap, for they differ in audience alone.
+ */
+export function shareNamespaces(one: TrustedIssuer, other: TrustedIssuer): boolean {
+  if (one.issuer === other.issuer) return false;
+  // Two issuers of one fixed `namespace` are what the operator wrote down: only a claim lets an issuer choose. But where
+  // subjects have domains, the same subject of another issuer is somebody else.
+  if (!one.namespaces && !other.namespaces && !one.domains && !other.domains) return false;
   return overlap(namespacesOf(one), namespacesOf(other));
 }
 

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { DEVICE_NAME } from "../../domain/device-names.ts";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
-import { MAX_PAGE_ROWS, MAX_ROLLOVER_INTERVAL_SECONDS } from "../../protocol/limits.ts";
+import { MAX_PAGE_ROWS } from "../../protocol/limits.ts";
+import { MAX_AGE_DAYS, settings, text } from "../settings-shape.ts";
 
 /**
  * A machine GUID: a UUID of version 4 or 7 (RFC 9562, sections 5.4 and 5.7) in either case, kept in lower case. The other
@@ -58,26 +59,6 @@ export const deregisterBody = z.strictObject({
   machineGuid,
   preview: z.boolean().default(false),
 });
-
-const MAX_AGE_DAYS = 36_500;
-
-/** Text that UTF-8, and so the database and every reader of the log, can hold as it is. */
-const text = z.string().refine((value) => value.isWellFormed(), "must be well-formed Unicode");
-
-const settings = {
-  authenticationRequired: z.boolean(),
-  authNamespace: text.min(1).max(128).nullable(),
-  maxMembership: z.int().min(0).nullable(),
-  deviceKeyRequired: z.boolean(),
-  rolloverIntervalSeconds: z.int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS).nullable(),
-  retireAfterDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
-  maxMembershipPerSubject: z.int().min(1).nullable(),
-  ownerSubject: text.min(1).max(255).nullable(),
-  whenFull: z.enum(["refuse", "replace-least-recent"]),
-  minIdleDays: z.int().min(0).max(MAX_AGE_DAYS),
-  memberIdleDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
-  deleteAfterEmptyDays: z.int().min(1).max(MAX_AGE_DAYS).nullable(),
-};
 
 /** The body that replaces a domain's settings; what it leaves out takes its default. */
 export const settingsBody = z.strictObject(settings).partial();

@@ -1,4 +1,6 @@
 import { Hono } from "hono";
+import { authorizationServers } from "../auth/authorization-servers.ts";
+import { configOf } from "../config.ts";
 import { type AppEnv, domainName } from "../http/context.ts";
 import { read } from "../http/domain-objects.ts";
 import { limitedReads } from "../middleware/rate-limit.ts";
@@ -7,5 +9,12 @@ import { limitedReads } from "../middleware/rate-limit.ts";
 export const domain = new Hono<AppEnv>().get("/domains/:domain", limitedReads, async (c) => {
   const overview = await read(c, domainName(c), "overview");
   const { domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion } = overview;
-  return c.json({ domain, authenticationRequired, authNamespace, deviceKeyRequired, keyVersion });
+  return c.json({
+    domain,
+    authenticationRequired,
+    authNamespace,
+    authorizationServers: authorizationServers(configOf(c.env).trustedIssuers, overview),
+    deviceKeyRequired,
+    keyVersion,
+  });
 });

@@ -13,6 +13,7 @@ import {
   type Membership,
   NEWBORN,
 } from "../../../domain/types.ts";
+import { reserves } from "../../auth/identity-domains.ts";
 import type { Config } from "../../config.ts";
 import { isSealedAnew } from "../../crypto/device-names.ts";
 import { deviceId, logHash } from "../../crypto/log-hashes.ts";
@@ -54,7 +55,7 @@ export type Change = Pick<BatchDecision, "state" | "events" | "records">;
 /** A key that is not written yet. */
 export type NewKey = Omit<StoredKey, "createdAt">;
 
-type StorageConfig = Pick<Config, "defaultRolloverIntervalSeconds" | "keyEncryptionKeys">;
+type StorageConfig = Pick<Config, "defaultRolloverIntervalSeconds" | "keyEncryptionKeys" | "trustedIssuers">;
 
 type SignedLeave = { machineGuid: string; signedAt: number };
 
@@ -80,6 +81,7 @@ export class DomainStorage {
   readonly #name: string;
   readonly #config: () => StorageConfig;
   #logMacs: LogMacs | undefined;
+  #isReserved: boolean | undefined;
   /** The row as it is stored; null if there is no domain, undefined if it has to be read. */
   #row: DomainRow | null | undefined;
   #progress: ProgressRow | undefined;
@@ -136,6 +138,12 @@ export class DomainStorage {
   get logMacs(): LogMacs {
     this.#logMacs ??= new LogMacs(this.#name, this.#config().keyEncryptionKeys);
     return this.#logMacs;
+  }
+
+  /** Whether the domain's name belongs to a trusted issuer. @throws ConfigError */
+  get isReserved(): boolean {
+    this.#isReserved ??= this.#config().trustedIssuers.some((issuer) => reserves(issuer, this.#name));
+    return this.#isReserved;
   }
 
   /** The id that the log calls a device by. */
@@ -207,9 +215,9 @@ export class DomainStorage {
 
   /** The state of the domain without its devices. */
   get domainState(): DomainState {
-    const { row } = this;
+    const { row, isReserved } = this;
     const { defaultRolloverIntervalSeconds } = this.#config();
-    return { ...(row ? stateOf(row) : this.#newborn), name: this.#name, defaultRolloverIntervalSeconds };
+    return { ...(row ? stateOf(row) : this.#newborn), name: this.#name, isReserved, defaultRolloverIntervalSeconds };
   }
 
   /** The state a domain of this name is born with. The keys of one that was deleted are lost, and their versions used. */
