@@ -1,20 +1,28 @@
 import type { Refusal } from "./errors.ts";
 import type { AuthEvidence, DomainSettings } from "./types.ts";
 
+type Token = Extract<AuthEvidence, { kind: "verified" }>;
+
 /**
  * Why a domain turns away who asks for what is its owner's; null for the owner.
  *
  * A domain says that it has no owner only to those whose tokens it takes, or would if it asked for any. A stranger learns
  * nothing: the refusal is the same whoever the owner is, and whether there is one.
  */
-export function ownerRefusal({ authNamespace, ownerSubject }: DomainSettings, auth: AuthEvidence): Refusal | null {
+export function ownerRefusal(settings: DomainSettings, auth: AuthEvidence): Refusal | null {
+  const { authNamespace, ownerSubject } = settings;
   const refusal = ownerTokenRefusal(auth);
   if (refusal || auth.kind !== "verified") return refusal;
   if (authNamespace !== null && auth.namespace !== authNamespace) {
     return unauthenticated("the token is of another auth namespace");
   }
   if (ownerSubject === null) return { error: "NOT_FOUND", reason: "no owner", detail: "The domain has no owner." };
-  return auth.subject === ownerSubject ? null : unauthenticated("the token is not the owner's");
+  return isOwner(settings, auth) ? null : unauthenticated("the token is not the owner's");
+}
+
+/** Whether a token is the owner's of a domain that has one. */
+export function isOwner({ authNamespace, ownerSubject }: DomainSettings, { namespace, subject }: Token): boolean {
+  return ownerSubject !== null && namespace === authNamespace && subject === ownerSubject;
 }
 
 /** Why evidence is that of no owner, whichever the domain; null if it may be. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
+import { sealDeviceName } from "../../src/server/crypto/device-names.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
 import type { Answer, Contract, Operation } from "../support/contract.ts";
 import { bearer, ContractClient, GUID, kind, type Request } from "../support/contract-client.ts";
@@ -10,6 +11,7 @@ import { newDevice, sign } from "../support/devices.ts";
 import { mintToken, newTestIssuers, TEST_AUDIENCE } from "../support/issuers.ts";
 import { freePort, startServer, type TestServer } from "../support/server.ts";
 import { describeKeyOperations } from "./key-operations.ts";
+import { describeOwnerOperations, newOwnedDomain, OWNER } from "./owner-operations.ts";
 
 const UNREACHABLE = "https://unreachable.example";
 /** What a server that is well does not answer. The examples of it are made by the code that answers it. */
@@ -24,10 +26,12 @@ let server: TestServer;
 let api: ContractClient;
 let contract: Contract;
 let keys: Awaited<ReturnType<typeof newTestIssuers>>["keys"];
+let owner: Record<string, string>;
 
 beforeAll(async () => {
   const issuers = await newTestIssuers();
   keys = issuers.keys;
+  owner = bearer(await mintToken("studio", keys.studio, { expires: 3_600, claims: { sub: OWNER } }));
   const [studio, arcade] = issuers.trusted;
   server = await startServer({
     addressLimit: 3,
@@ -55,12 +59,14 @@ afterAll(() => server?.stop());
 const ask = (...args: Parameters<ContractClient["ask"]>) => api.ask(...args);
 const expectAnswer = (...args: Parameters<ContractClient["expectAnswer"]>) => api.expectAnswer(...args);
 const admin = (request: Request) => api.admin(request);
+const asOwner = (request: Request) => ({ ...request, headers: { ...request.headers, ...owner } });
 const newDomain = () => api.newDomain();
 const createdDomain = (settings?: object) => api.createdDomain(settings);
 const newMemberDomain = () => api.newMemberDomain();
 const urlOf: ContractClient["urlOf"] = (...args) => api.urlOf(...args);
 
 describeKeyOperations(() => api);
+describeOwnerOperations(() => ({ api, asOwner }));
 
 describe("devices", () => {
   it("join, renew and leave", async () => {
@@ -315,7 +321,7 @@ describe("every operation", () => {
         path === operation.path || isAlso(path) ? [method] : [],
       );
       const other = ["PUT", "DELETE", "POST", "GET", "OPTIONS"].find((method) => !described.includes(method)) as string;
-      const request = admin({ path: { domain: "den", device: GUID, keyVersion: "1" } });
+      const request = admin({ path: examplePath("den") });
       const { status, body, headers } = await ask(operation, request, other);
       expect({ status, error: body.error }).toEqual({ status: 405, error: "INVALID_REQUEST" });
       const allowed = (headers.get("allow") ?? "").split(", ").filter((method) => method !== "HEAD");
@@ -362,7 +368,7 @@ describe("every operation", () => {
 
   it("that is limited says so to an address that asks too often", async () => {
     const headers = { "cf-connecting-ip": "203.0.113.7" };
-    const path = { domain: await newMemberDomain(), keyVersion: "1" };
+    const path = examplePath(await newMemberDomain());
     for (const operation of contract.operations.filter((each) => api.promises(each, "RATE_LIMITED"))) {
       const request = { path, headers, body: { machineGuid: GUID } };
       for (let status = 0; status !== 429; ) ({ status } = await ask(operation, request));
@@ -383,10 +389,12 @@ describe("every operation", () => {
       const content = operation.requestBody?.content ?? {};
       for (const [type, { examples }] of Object.entries(content)) {
         for (const { value } of Object.values(examples ?? {})) {
-          const domain = await newMemberDomain();
           // A device that is banned in all domains is of no use to the other requests.
           const device = operation.id === "banDeviceEverywhere" ? crypto.randomUUID() : GUID;
-          const { status, body } = await ask(operation, admin({ path: { domain, device }, type, body: value }));
+          const request = isOwners(operation)
+            ? asOwner({ path: (await newOwnedDomain({ api, asOwner })).path })
+            : admin({ path: { domain: await newMemberDomain(), device } });
+          const { status, body } = await ask(operation, { ...request, type, body: value });
           if (type === "application/jose") expect(body.error).toBe("DEVICE_PROOF_INVALID");
           else expect([200, 201], `${operation.id} ${JSON.stringify(value)}`).toContain(status);
         }
@@ -457,7 +465,18 @@ function exampleRequest(operation: Operation, domain: string): Request {
   const [example] = Object.values(content?.examples ?? {});
   const body = type === undefined ? {} : { type, body: example?.value };
   const query = operation.id === "deleteDomain" ? { query: { confirm: domain } } : {};
-  return admin({ path: { domain, device: GUID, keyVersion: "1" }, ...query, ...body });
+  const request = { path: examplePath(domain), ...query, ...body };
+  return isOwners(operation) ? asOwner(request) : admin(request);
+}
+
+/** A path in some domain, for any operation. */
+function examplePath(domain: string) {
+  return { domain, device: GUID, handle: "x", keyVersion: "1" };
+}
+
+/** Whether it is the owner of a domain who asks. */
+function isOwners({ path }: Operation): boolean {
+  return path.startsWith("/domains/{domain}/devices");
 }
 
 function changed(headers: Headers, name: string, value: string | null): Headers {
@@ -488,15 +507,17 @@ async function loggedTypes(domain: string): Promise<string[]> {
   return entries.flatMap(({ changes }) => changes.map(({ type }) => type));
 }
 
-/** A domain that the database has from elsewhere, with a key that was wrapped anew since. */
+/** A domain that the database has from elsewhere, with a key that was wrapped anew since, and a name that was sealed anew. */
 async function takenOverDomain(): Promise<string> {
   const domain = newDomain();
+  const sealedName = await sealDeviceName("TV", { domain, machineGuid: GUID }, [FORMER_KEY]);
   const wrapped = await wrapPrivateKey({ kty: "EC" }, { domain, keyVersion: 1 }, [FORMER_KEY]);
   const file = join(server.dir, "taken-over.sql");
   writeFileSync(
     file,
     `insert into domain_keys (domain, key_version, public_jwk, wrapped_private_jwk, key_encryption_kid)
       values ('${domain}', 1, '{}', '${wrapped}', '${FORMER_KEY.kid}');
+    insert into domain_membership (domain, machine_guid, sealed_name) values ('${domain}', '${GUID}', '${sealedName}');
     insert into domain_server_info (domain) values ('${domain}');`,
   );
   await server.loadDatabase(file);
@@ -517,6 +538,7 @@ async function eventfulDomain(): Promise<{ domain: string; device: string }> {
   });
   await expectAnswer(200, null, "register", await signed("register"));
   await expectAnswer(200, null, "deregister", await signed("deregister"));
+  await expectAnswer(200, null, "register", { path, body: { machineGuid: GUID, deviceName: "TV" } });
   await ban(path.domain);
   await expectAnswer(200, null, "liftBan", admin({ path: { ...path, device: GUID } }));
   await configure(path.domain, { maxMembership: 3 });

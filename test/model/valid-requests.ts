@@ -2,6 +2,7 @@ import { exportJWK, generateKeyPair } from "jose";
 import { newDevice, sign } from "../support/devices.ts";
 import { Connection } from "./connection.ts";
 import { newTokens } from "./domain-client.ts";
+import { ownerRequests } from "./owner-requests.ts";
 import type { ModelServer } from "./server.ts";
 
 /** A request in its parts, ready to be spoilt. */
@@ -37,6 +38,7 @@ export async function validRequests(server: ModelServer, generation: number): Pr
     { method: "GET", path: "/admin/domains", query: "?limit=3&prefix=fuzz", headers: operator, body: null },
   ];
   requests.push(...(await deletions(server, connection, generation)));
+  requests.push(...(await ownerRequests(server, connection, `fuzz-${generation}-owned`, studio)));
   for (let index = 0; index < DOMAINS; index++) {
     const domain = `fuzz-${generation}-${index}`;
     const path = `/domains/${domain}`;

@@ -63,7 +63,8 @@ describe("the changes of a log entry", () => {
   const byDevice = { machineGuid: guid, requestId: "r" };
   const events: DomainEvent[] = [
     { type: "domain-created" },
-    { type: "device-joined", ...byDevice, deviceKeyThumbprint: "t", signedAt: 1 },
+    { type: "device-joined", ...byDevice, deviceKeyThumbprint: "t", signedAt: 1, sealedName: "a sealed name" },
+    { type: "device-named", ...byDevice, sealedName: "a sealed name", by: "owner" },
     { type: "device-key-bound", ...byDevice, deviceKeyThumbprint: "t", signedAt: 1 },
     { type: "request-used", ...byDevice },
     { type: "device-left", ...byDevice, signedAt: 1 },
@@ -77,26 +78,30 @@ describe("the changes of a log entry", () => {
     const changes = changesOf(events, (machineGuid) => `id of ${machineGuid.slice(0, 2)}`, new Map([[1, "kid-1"]]));
     expect(changes.map(({ type }) => type)).toEqual(events.map(({ type }) => type));
     const named = changes.filter(({ deviceId }) => deviceId === "id of 6f");
-    expect(named).toHaveLength(7);
-    expect(JSON.stringify(changes)).not.toMatch(/6f1c7a52|machineGuid|idempotencyKey|signedAt/);
+    expect(named).toHaveLength(8);
+    expect(JSON.stringify(changes)).not.toMatch(/6f1c7a52|machineGuid|idempotencyKey|signedAt|sealed/);
   });
 });
 
 describe("a log that is replayed", () => {
   const guid = fc.constantFrom("a", "b", "c");
   const requests = { by: "ada" };
-  const device = { auth: { kind: "none" }, proof: null } as const;
+  const owner = { kind: "verified", namespace: "studio", keyThumbprint: null, subject: "alice" } as const;
+  const device = { auth: owner, proof: null } as const;
+  const owned = { authenticationRequired: true, authNamespace: "studio", ownerSubject: "alice" };
   const asked = fc.oneof(
     guid.map((machineGuid) => ({ type: "register", machineGuid, afterKeyVersion: 0, sealed: false, ...device })),
     guid.map((machineGuid) => ({ type: "deregister", machineGuid, preview: false, idempotencyKey: null, ...device })),
     guid.map((machineGuid) => ({ type: "evict", machineGuid, ...requests })),
     guid.map((machineGuid) => ({ type: "ban", machineGuid, reason: "x", ...requests })),
     guid.map((machineGuid) => ({ type: "unban", machineGuid, ...requests })),
+    guid.map((machineGuid) => ({ type: "rename", machineGuid, sealedName: "x", auth: owner })),
+    fc.array(guid, { maxLength: 3 }).map((machineGuids) => ({ type: "remove", machineGuids, auth: owner })),
     fc.nat(3).map((upTo) => ({ type: "retire", upTo, ...requests })),
     fc.constantFrom("now", "next-registration").map((when) => ({ type: "rollover", when, ...requests })),
     fc
       .option(fc.nat(3), { nil: null })
-      .map((maxMembership) => ({ type: "settings", mode: "replace", patch: { maxMembership }, ...requests })),
+      .map((maxMembership) => ({ type: "settings", mode: "replace", patch: { ...owned, maxMembership }, ...requests })),
   );
   // Some are repeats of another: the same request id.
   const command = fc

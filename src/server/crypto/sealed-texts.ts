@@ -61,7 +61,8 @@ async function keyFor(purpose: string, key: JWK): Promise<CryptoKey> {
 }
 
 async function derive(purpose: string, { k }: JWK): Promise<CryptoKey> {
-  const secret = await crypto.subtle.importKey("raw", base64url.decode(k as string), "HKDF", false, ["deriveKey"]);
+  const bytes = Uint8Array.from(base64url.decode(k as string));
+  const secret = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
   const info = new TextEncoder().encode(`sealed text for ${purpose}`);
   const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info };
   return crypto.subtle.deriveKey(hkdf, secret, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);

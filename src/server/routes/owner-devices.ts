@@ -66,11 +66,12 @@ export const ownerDevices = new Hono<AppEnv>()
     const { name } = await jsonBody(c, renamingBody);
     const machineGuid = await namedByPath(c, domain);
     const { keyEncryptionKeys } = configOf(c.env);
-    const sealedName = name === null ? null : await sealDeviceName(name, { domain, machineGuid }, keyEncryptionKeys);
-    await execute(c, domain, { type: "rename", requestId: c.get("requestId"), machineGuid, auth, sealedName });
+    // Before it is renamed: what changed something is not refused after that.
     const [device] = (await ownedDevices(c, domain, auth, { machineGuid })).rows;
     if (!device) throw new Problem("NOT_FOUND", { detail: NO_MEMBER });
-    return c.json(await ownedDeviceShown(domain, device, asking, keyEncryptionKeys));
+    const sealedName = name === null ? null : await sealDeviceName(name, { domain, machineGuid }, keyEncryptionKeys);
+    await execute(c, domain, { type: "rename", requestId: c.get("requestId"), machineGuid, auth, sealedName });
+    return c.json(await ownedDeviceShown(domain, { ...device, sealedName }, asking, keyEncryptionKeys));
   })
   .delete("/domains/:domain/devices/:handle", limitedByAddress, async (c) => {
     const domain = domainName(c);
