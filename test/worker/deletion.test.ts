@@ -12,7 +12,7 @@ import { expectCopied } from "./copied.ts";
 import { deleteDomain, deletionInDatabase, expectForgotten, leftIn, rowsInDatabase } from "./deletions.ts";
 import { ALL_FAULTS, setWriterDatabase, unluckyDatabase } from "./faulty-database.ts";
 import { bringTo, versionsOf } from "./key-versions.ts";
-import { evict, execute, gist, joins, objectOf, operators, runAlarm, setEnvironment } from "./objects.ts";
+import { evict, execute, gist, joins, leaves, objectOf, operators, runAlarm, setEnvironment } from "./objects.ts";
 import { operate, paged, signedBy } from "./operators.ts";
 
 const mends: (() => void)[] = [];
@@ -485,6 +485,47 @@ describe("work that a deletion overtakes", () => {
 });
 
 describe("requests that a deletion overtakes", () => {
+  it("are not carried out once more if they are repeated: neither make a domain nor change one that came after", async () => {
+    const { domain, member } = await lived();
+    const asked = [
+      joins(newGuid()),
+      operators({ type: "settings", mode: "replace", patch: { maxMembership: 1 } }),
+      operators({ type: "evict", machineGuid: member }),
+      leaves(newGuid()),
+    ];
+    const never = { requestId: newRequestId(), by: "ada" };
+    for (const command of asked) await execute(domain, command);
+    await scheduler.wait(2);
+    await deleteDomain(domain);
+    const repeated = async () => Promise.all(asked.map(async (command) => gist(await execute(domain, command))));
+    expect(await repeated()).toEqual(asked.map(() => "TEMPORARILY_UNAVAILABLE"));
+    expect(await leftIn(domain)).toEqual({ domain_deletion: 1 });
+    expect((await register(domain, member)).status).toBe(201);
+    const before = await rows(domain);
+    expect(await repeated()).toEqual(asked.map(() => "TEMPORARILY_UNAVAILABLE"));
+    // A deletion from before that one, which the operator may have been told of.
+    expect(gist(await objectOf(domain).delete(never))).toBe("TEMPORARILY_UNAVAILABLE");
+    expect(await rows(domain)).toEqual(before);
+  });
+
+  it("and that wait for their keys meanwhile make no domain", async () => {
+    const { domain } = await lived();
+    await operate("PATCH", `/${domain}`, { maxMembership: null });
+    await evict(domain);
+    const { open } = Keyring.prototype;
+    const spy = vi.spyOn(Keyring.prototype, "open").mockImplementation(async function (
+      this: Keyring,
+      ...asked: Parameters<Keyring["open"]>
+    ) {
+      spy.mockRestore();
+      await open.apply(this, asked);
+      await scheduler.wait(2);
+      await runInDurableObject(objectOf(domain), (object) => object.delete({ requestId: newRequestId(), by: "ada" }));
+    });
+    expect(gist(await execute(domain, joins(newGuid())))).toBe("TEMPORARILY_UNAVAILABLE");
+    expect(await leftIn(domain)).toEqual({ domain_deletion: 1 });
+  });
+
   it.each([
     [false, false],
     [false, true],

@@ -1,5 +1,6 @@
 import { dayOf } from "../../domain/evolve.ts";
 import { log } from "../log.ts";
+import { REQUEST_MILLISECONDS, timeOfRequest } from "../request-ids.ts";
 import type { Copy } from "./copy.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import { READS } from "./storage/reads.ts";
@@ -43,6 +44,18 @@ export function deleteDomain(
   for (const memory of [copy, ...memories]) memory.forget();
   log("info", "a domain was deleted", { domain, by, requestId, memberCount, keyVersion });
   copy.announce();
+}
+
+/**
+ * Whether a request began before the domain of then was deleted. It may have been carried out there, and its record is gone:
+ * no domain that came after may be made or changed by a repeat of it.
+ */
+export function isOvertaken({ deletion }: DomainStorage, requestId: string): boolean {
+  if (!deletion) return false;
+  const time = timeOfRequest(requestId);
+  if (time === null) return false;
+  // Not longer than a request may be repeated, should the clock have been set back.
+  return time < deletion.deletedAt && deletion.deletedAt - time <= REQUEST_MILLISECONDS;
 }
 
 /** Whether a domain is idle. A renewal is known by its day: one on the day of `since` counts. */

@@ -5,6 +5,7 @@ import { dayOf } from "../../domain/evolve.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
 import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
 import { BatchQueue } from "./batch-queue.ts";
+import { isOvertaken } from "./deletion.ts";
 import type { JoinLimit } from "./join-limit.ts";
 import type { Keyring, SpareKey, VersionRange } from "./keyring.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
@@ -70,6 +71,9 @@ export class DomainCommands {
   async execute(command: Command): Promise<AnyOutcome> {
     let mayJoin = false;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      if (isOvertaken(this.#storage, command.requestId)) {
+        return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the domain was deleted meanwhile" }).outcome;
+      }
       const state = this.#storage.stateFor([command]);
       const decision = decide(state, command, Date.now());
       const joins = decision.events.some(({ type }) => type === "device-joined");
@@ -120,7 +124,10 @@ export class DomainCommands {
     for (const version of madeBy(events)) await this.#keyring.prepare(version);
   }
 
-  #commitBatch(queued: readonly Queued[]): void {
+  #commitBatch(all: readonly Queued[]): void {
+    const isLate = ({ command }: Queued) => isOvertaken(this.#storage, command.requestId);
+    for (const { settle } of all.filter(isLate)) settle(null);
+    const queued = all.filter((each) => !isLate(each));
     try {
       const { outcomes, before } = this.#decideAndCommit(queued.map(({ command }) => command));
       queued.forEach(({ command, settle }, index) => {

@@ -8,7 +8,14 @@ import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
-import { type DeletionGrant, type DeletionRequest, deleteDomain, type IdleRule, isIdle } from "./deletion.ts";
+import {
+  type DeletionGrant,
+  type DeletionRequest,
+  deleteDomain,
+  type IdleRule,
+  isIdle,
+  isOvertaken,
+} from "./deletion.ts";
 import { credentialRange, DomainCommands } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
 import { JoinLimit } from "./join-limit.ts";
@@ -225,6 +232,7 @@ export class DomainObject extends DurableObject<Env> {
     if (this.#storage.deletion?.requestId === requestId) {
       return { granted: true, grant: { value: await done(this.#all.copy) } };
     }
+    if (this.#storage.row && isOvertaken(this.#storage, requestId)) return deletedMeanwhile();
     return this.#whenPresent(requestId, ({ storage, statistics, copy, remove }) => {
       statistics.write();
       const deleted = idle === null || isIdle(storage, idle);

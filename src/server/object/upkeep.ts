@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { errorFields, log } from "../log.ts";
-import { newRequestId } from "../request-ids.ts";
+import { newRequestId, REQUEST_MILLISECONDS } from "../request-ids.ts";
 import type { Copy } from "./copy.ts";
 import { type DeletionRequest, emptyUntil, isEmptyForLong } from "./deletion.ts";
 import type { DomainCommands } from "./domain-commands.ts";
@@ -15,8 +15,6 @@ import type { UsageStatistics } from "./usage-statistics.ts";
 
 const MINUTE_MILLISECONDS = 60 * 1_000;
 const DAY_MILLISECONDS = 24 * 60 * MINUTE_MILLISECONDS;
-/** How long the Worker may repeat a request: far longer than it does. */
-const REQUEST_MILLISECONDS = 5 * MINUTE_MILLISECONDS;
 /** How long the outcome of a device's own idempotency key is kept: the contract promises 7 days. */
 const IDEMPOTENCY_MILLISECONDS = 8 * DAY_MILLISECONDS;
 /** The most such outcomes kept: the oldest go before their time, if a domain has more. */
