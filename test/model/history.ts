@@ -2,7 +2,8 @@ import type { ClientConnection } from "./client-connection.ts";
 import type { DomainClient } from "./domain-client.ts";
 import { checkLinearizability, type Operation } from "./linearizability.ts";
 import type { Plan } from "./plans.ts";
-import { REFERENCE_STATES, type ReferenceDomain, stepsOf } from "./reference-domain.ts";
+import { REFERENCE_STATES, stepsOf } from "./reference-domain.ts";
+import type { ReferenceDomain } from "./reference-state.ts";
 import type { Answer, Ask } from "./requests.ts";
 
 /** One request of a history. Calls and answers of all clients are numbered in the order in which they happened. */

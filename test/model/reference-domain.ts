@@ -1,65 +1,10 @@
 import type { Step } from "./linearizability.ts";
-import type { Answer, Ask, Change, Overview, Repeat, SettingsSent, TokenKind, Versions } from "./requests.ts";
-
-/**
- * A domain as the reference logic describes it, written down once more and as plainly as can be: it shares no code with
- * the server, or the two could be wrong together.
- */
-export type ReferenceDomain = Readonly<{
-  exists: boolean;
-  authenticationRequired: boolean;
-  authNamespace: string | null;
-  maxMembership: number | null;
-  deviceKeyRequired: boolean;
-  /** Null for the server's default, which is 0. Any other is longer than a history takes. */
-  rolloverIntervalSeconds: number | null;
-  retireAfterDays: number | null;
-  maxMembershipPerSubject: number | null;
-  rolloverRequired: boolean;
-  /** Whether the rollover that is required is postponed by the interval. */
-  rolloverWaits: boolean;
-  keyVersion: number;
-  retiredUpTo: number;
-  /** Keys up to this version are those of a domain of this name that was deleted. */
-  lostUpTo: number;
-  /** The number of the request that deleted that domain, if it has one. */
-  deletedBy: number | null;
-  /** Device numbers, in rising order. */
-  members: readonly number[];
-  /** The tokens by which members joined, where tokens count; in rising order of the devices. */
-  subjects: readonly (readonly [number, TokenKind])[];
-  /** Device numbers with the reasons, in rising order. */
-  bans: readonly (readonly [number, string])[];
-  /** Which device left under which idempotency key: each device has keys of its own. In rising order. */
-  leaves: readonly (readonly [number, number])[];
-  /** How requests with an id were answered that changed something, in rising order of their numbers. */
-  records: readonly (readonly [number, Answer])[];
-}>;
+import { inOrder, newestOf, pairsInOrder, same, versionsBetween } from "./lists.ts";
+import { given, type ReferenceDomain, settingsOf, UNKNOWN } from "./reference-state.ts";
+import type { Answer, Ask, Change, Overview, Repeat, TokenKind } from "./requests.ts";
 
 /** The most credentials or keys of one answer. */
 const MOST_LISTED = 100;
-
-const UNKNOWN: ReferenceDomain = {
-  exists: false,
-  authenticationRequired: false,
-  authNamespace: null,
-  maxMembership: null,
-  deviceKeyRequired: false,
-  rolloverIntervalSeconds: null,
-  retireAfterDays: null,
-  maxMembershipPerSubject: null,
-  rolloverRequired: true,
-  rolloverWaits: false,
-  keyVersion: 0,
-  retiredUpTo: 0,
-  lostUpTo: 0,
-  deletedBy: null,
-  members: [],
-  subjects: [],
-  bans: [],
-  leaves: [],
-  records: [],
-};
 
 /** Where every domain begins, and by what one tells its states apart. */
 export const REFERENCE_STATES = {
@@ -143,14 +88,6 @@ function handedOut(
   const wanted = versionsBetween(Math.max(afterKeyVersion ?? 0, retiredUpTo), keyVersion + 1);
   const { listed, rest } = newestOf(wanted, newest ? 1 : MOST_LISTED);
   return { credentials: listed, ...rest };
-}
-
-/** The newest of some versions in rising order, so many at the most, and what an answer says of the others. */
-function newestOf(versions: readonly number[], most: number) {
-  const others = versions.slice(0, -most);
-  const [from, to] = [others[0], others.at(-1)];
-  const rest: { older?: Versions } = from === undefined || to === undefined ? {} : { older: { from, to } };
-  return { listed: versions.slice(-most), rest };
 }
 
 /** What becomes of a request with an id: if it changed something before, it is answered as then and changes nothing. */
@@ -348,30 +285,6 @@ function settle(before: ReferenceDomain, after: ReferenceDomain, refuse: (status
   return { after: { ...after, exists: true, rolloverWaits }, answer: { status: before.exists ? 200 : 201 } };
 }
 
-/** Settings as they are taken: null is the default, which only two of them cannot hold themselves. */
-function given(settings: SettingsSent): Partial<ReferenceDomain> {
-  const { authenticationRequired, deviceKeyRequired, ...rest } = settings;
-  return {
-    ...rest,
-    ...(authenticationRequired === undefined ? {} : { authenticationRequired: authenticationRequired ?? false }),
-    ...(deviceKeyRequired === undefined ? {} : { deviceKeyRequired: deviceKeyRequired ?? false }),
-  };
-}
-
-function settingsOf(domain: ReferenceDomain) {
-  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = domain;
-  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject } = domain;
-  return {
-    authenticationRequired,
-    authNamespace,
-    maxMembership,
-    deviceKeyRequired,
-    rolloverIntervalSeconds,
-    retireAfterDays,
-    maxMembershipPerSubject,
-  };
-}
-
 /** The domain without a device that was removed: a rollover is due. */
 function without(domain: ReferenceDomain, device: number): ReferenceDomain {
   const members = domain.members.filter((member) => member !== device);
@@ -383,27 +296,6 @@ function isBanned(domain: ReferenceDomain, device: number): boolean {
   return domain.bans.some(([banned]) => banned === device);
 }
 
-/** The versions above one and below another. */
-function versionsBetween(above: number, below: number): number[] {
-  return Array.from({ length: Math.max(0, below - above - 1) }, (_, index) => above + 1 + index);
-}
-
-function inOrder(numbers: readonly number[]): number[] {
-  return numbers.toSorted((a, b) => a - b);
-}
-
-function pairsInOrder<T>(pairs: readonly (readonly [number, T])[]): (readonly [number, T])[] {
-  return pairs.toSorted(([a], [b]) => a - b);
-}
-
 function leavesInOrder(leaves: ReferenceDomain["leaves"]): ReferenceDomain["leaves"] {
   return leaves.toSorted(([a, first], [b, second]) => a - b || first - second);
-}
-
-/** Whether two answers say the same, whatever order they say it in. */
-function same(a: unknown, b: unknown): boolean {
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
-  const names = Object.keys(a);
-  if (names.length !== Object.keys(b).length) return false;
-  return names.every((name) => same((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]));
 }

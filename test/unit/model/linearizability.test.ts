@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkLinearizability, type Operation } from "../../model/linearizability.ts";
-import { REFERENCE_STATES, type ReferenceDomain, stepsOf } from "../../model/reference-domain.ts";
+import { REFERENCE_STATES, stepsOf } from "../../model/reference-domain.ts";
+import type { ReferenceDomain } from "../../model/reference-state.ts";
 import type { Answer, Ask, Change } from "../../model/requests.ts";
 import killedHistory from "./killed-history.json" with { type: "json" };
 
