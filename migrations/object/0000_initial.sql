@@ -56,7 +56,7 @@ CREATE TABLE `domain_membership` (
 	`last_renewed_on` integer DEFAULT (unixepoch() / 86400) NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
-CREATE INDEX `domain_membership_by_renewal` ON `domain_membership` (`last_renewed_on`);--> statement-breakpoint
+CREATE INDEX `domain_membership_by_renewal` ON `domain_membership` (`last_renewed_on`,`joined_at`);--> statement-breakpoint
 CREATE INDEX `domain_membership_by_subject` ON `domain_membership` (`subject_hash`) WHERE subject_hash is not null;--> statement-breakpoint
 CREATE TABLE `domain_refusals` (
 	`hour` integer NOT NULL,

@@ -2,9 +2,10 @@ import { decideBan, decideUnban } from "./ban.ts";
 import type { AnyGrant, AnyOutcome, Command } from "./commands.ts";
 import { decideDeregistration } from "./deregistration.ts";
 import { decideEviction } from "./eviction.ts";
-import { draftOf, evolve } from "./evolve.ts";
+import { dayOf, draftOf, evolve } from "./evolve.ts";
 import { decideRemoval, decideRenaming } from "./owner-commands.ts";
 import { decideRegistration, repeatedRegistration } from "./registration.ts";
+import { updateCandidates } from "./replacement-candidates.ts";
 import { type RequestRecord, recordIds } from "./request-records.ts";
 import { decideRetirement } from "./retirement.ts";
 import { decideDueRollover, decideRollover } from "./rollover.ts";
@@ -56,6 +57,7 @@ export function decideBatch(
         records.set(id, record);
       }
     }
+    if (draft.leastRecent.length > 0) updateCandidates(draft, command, decision, dayOf(now));
     outcomes.push(decision.outcome);
   }
   // However many events: one batch, one commit, one revision.

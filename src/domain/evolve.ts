@@ -2,19 +2,21 @@ import type { RequestRecord } from "./request-records.ts";
 import { earliestRollover } from "./rollover.ts";
 import type { Ban, DomainEvent, DomainState, Membership } from "./types.ts";
 
-/** A batch's own copies of the maps of a state, changed in place so that a large batch stays linear. */
+/** A batch's own copies of the maps and lists of a state, changed in place so that a large batch stays linear. */
 export type Draft = {
   members: Map<string, Membership>;
+  leastRecent: string[];
   subjectMembers: Map<string, number>;
   records: Map<string, RequestRecord>;
   signedLeaves: Map<string, number>;
   bans: Map<string, Ban>;
 };
 
-/** Copies of the maps of a state. */
-export function draftOf({ members, subjectMembers, records, signedLeaves, bans }: DomainState): Draft {
+/** Copies of the maps and lists of a state. */
+export function draftOf({ members, leastRecent, subjectMembers, records, signedLeaves, bans }: DomainState): Draft {
   return {
     members: new Map(members),
+    leastRecent: [...leastRecent],
     subjectMembers: new Map(subjectMembers),
     records: new Map(records),
     signedLeaves: new Map(signedLeaves),

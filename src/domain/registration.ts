@@ -3,7 +3,9 @@ import { banRefusal } from "./ban.ts";
 import { creationEvents } from "./creation.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import type { DomainError, Refusal } from "./errors.ts";
+import { dayOf } from "./evolve.ts";
 import { settingsEvents, stateByToken } from "./own-domain.ts";
+import { replacementEvents } from "./replacement.ts";
 import type { RequestRecord } from "./request-records.ts";
 import { rolloverEvents } from "./rollover.ts";
 import {
@@ -71,19 +73,22 @@ export function decideRegistration(
 
   const member = state.members.get(machineGuid);
   const newMember = member === undefined;
-  const { maxMembership } = state.settings;
-  if (newMember && maxMembership !== null && state.memberCount >= maxMembership) {
-    return refused({ error: "DOM_LIMIT_REACHED", reason: `${state.memberCount} of ${maxMembership} members` });
+  const replaced = newMember ? replacementEvents(state, requestId, dayOf(now)) : [];
+  if (!replaced) {
+    const { memberCount, settings } = state;
+    return refused({ error: "DOM_LIMIT_REACHED", reason: `${memberCount} of ${settings.maxMembership} members` });
   }
   const overQuota = newMember ? quotaRefusal(state, auth) : null;
   if (overQuota) return refused(overQuota);
 
   const used: DomainEvent[] = proof && !sealed ? [{ type: "request-used", machineGuid, requestId }] : [];
-  const rolledOver = rolloverEvents(state, now);
+  // The newcomer has the rollover carried out that a removal makes due.
+  const rolledOver = rolloverEvents(state, now, replaced.length > 0);
   const keyVersion = state.keyVersion + rolledOver.length;
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
     ...creationEvents(state),
     ...settingsEvents(before, state, requestId),
+    ...replaced,
     ...membershipEvents(state, registration, member),
     ...used,
     ...rolledOver,

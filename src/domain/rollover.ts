@@ -37,9 +37,13 @@ export function decideDueRollover(state: DomainState, now: number): Decision<Rol
   return granted({ keyVersion: state.keyVersion + events.length }, events);
 }
 
-/** The new domain key, one version above the highest, if a rollover is due; else nothing. */
-export function rolloverEvents(state: DomainState, now: number): readonly DomainEvent[] {
-  return isRolloverDue(state, now) ? [{ type: "key-made", keyVersion: state.keyVersion + 1 }] : [];
+/**
+ * The new domain key, one version above the highest, if a rollover is due; else nothing.
+ *
+ * @param isRequired whether it is due in any case
+ */
+export function rolloverEvents(state: DomainState, now: number, isRequired = false): readonly DomainEvent[] {
+  return isRequired || isRolloverDue(state, now) ? [{ type: "key-made", keyVersion: state.keyVersion + 1 }] : [];
 }
 
 /**

@@ -50,6 +50,11 @@ export type DomainState = Readonly<{
   memberCount: number;
   /** The memberships of the machine GUIDs under decision, not of the whole domain. */
   members: ReadonlyMap<string, Membership>;
+  /**
+   * The machine GUIDs of the members that may have to leave for newcomers, as many as the commands under decision may need;
+   * the one that has not renewed for longest is the last.
+   */
+  leastRecent: readonly string[];
   /** How many members joined by tokens of a subject, for the subjects under decision, by their hashes. */
   subjectMembers: ReadonlyMap<string, number>;
   /** The outcomes on record of the requests under decision, by the ids of their records. */
@@ -85,6 +90,7 @@ export const NEWBORN: DomainState = {
   lostUpTo: 0,
   memberCount: 0,
   members: new Map(),
+  leastRecent: [],
   subjectMembers: new Map(),
   records: new Map(),
   signedLeaves: new Map(),

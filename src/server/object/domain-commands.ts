@@ -82,11 +82,11 @@ export class DomainCommands {
         mayJoin = typeof answer === "boolean" ? answer : await answer;
         if (!mayJoin) return this.#refused(command, { error: "RATE_LIMITED", reason: "joins by domain" }, state);
       }
+      const changesNothing = decision.events.length === 0;
+      // Before anything is waited for: a member that renewed must not be replaced meanwhile.
+      if (changesNothing) this.#note(command, decision.outcome, state);
       if (!this.#canServe(decision)) await this.#prepare(decision);
-      if (decision.events.length === 0) {
-        this.#note(command, decision.outcome, state);
-        return decision.outcome;
-      }
+      if (changesNothing) return decision.outcome;
       const migrated = this.#storage.hasTables ? null : this.#storage.migrate();
       const outcome = await this.#enqueue(command, joins);
       await migrated;
@@ -144,6 +144,8 @@ export class DomainCommands {
   #decideAndCommit(commands: readonly Command[]) {
     const now = Date.now();
     const spares: SpareKey[] = [];
+    // The newest renewals are in memory. Outside the transaction: they happened whatever becomes of it.
+    if (this.#storage.mayReplace(commands)) this.#statistics.write();
     const result = this.#storage.transaction(() => {
       const before = this.#storage.stateFor(commands);
       const decision = decideBatch(before, commands, now, this.#canServe);

@@ -3,7 +3,7 @@ import { COUNT_REFUSALS, NOTE_RENEWALS } from "./storage/statements.ts";
 
 /** How long they gather in memory; an object that is lost in between loses that little. */
 const GATHER_MILLISECONDS = 5_000;
-/** The most devices remembered; those above are noted at their next renewal. */
+/** The most devices remembered: the next one has them written. */
 const MAX_RENEWED = 10_000;
 const HOUR_MILLISECONDS = 60 * 60 * 1_000;
 
@@ -23,7 +23,7 @@ export class UsageStatistics {
 
   /** Notes that a member renewed. @param day in days since the Unix epoch */
   renewed(machineGuid: string, day: number, now: number): void {
-    if (this.#renewed.size >= MAX_RENEWED) return;
+    if (this.#renewed.size >= MAX_RENEWED) this.write();
     this.#gather(now);
     this.#day = day;
     this.#renewed.add(machineGuid);

@@ -5,6 +5,7 @@ import migrations from "../../../../migrations/object/migrations.js";
 import { type Command, machineGuidsOf } from "../../../domain/commands.ts";
 import type { BatchDecision } from "../../../domain/decide.ts";
 import { canonicalJson, changesOf, type LogChange, type LogEntry } from "../../../domain/log-entry.ts";
+import { candidatesNeeded } from "../../../domain/replacement-candidates.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
 import {
   type DeviceProof,
@@ -27,6 +28,7 @@ import {
   type DomainRow,
   ERASE_ALL,
   type KnownRow,
+  type MemberRow,
   type ProgressRow,
   READ_BANS,
   READ_DELETION,
@@ -34,6 +36,7 @@ import {
   READ_KEYS,
   READ_KNOWN,
   READ_KNOWN_OF_ONE,
+  READ_LEAST_RECENT,
   READ_PROGRESS,
   READ_SIGNED_LEAVES,
   REMOVE_BANS,
@@ -244,12 +247,14 @@ export class DomainStorage {
         ? this.sql.exec(READ_KNOWN_OF_ONE, [...guids][0] ?? "", ids[0] ?? "", ids[1] ?? "")
         : this.sql.exec(READ_KNOWN, machineGuids, JSON.stringify(ids));
     const { members, records } = known(cursor.raw<KnownRow>());
+    const candidates = this.#leastRecent(candidatesNeeded({ ...domainState, members }, commands));
     const signedLeaves = proofs.length === 0 ? [] : this.sql.exec<SignedLeave>(READ_SIGNED_LEAVES, machineGuids);
     const thumbprints = JSON.stringify(proofs.map(({ thumbprint }) => thumbprint));
     const bans = this.#hasBans ? this.sql.exec<BanRow>(READ_BANS, machineGuids, thumbprints) : [];
     return {
       ...domainState,
-      members,
+      members: candidates.size === 0 ? members : new Map([...members, ...candidates]),
+      leastRecent: [...candidates.keys()],
       subjectMembers: mayHaveQuota(row, commands) ? this.#subjectMembers(commands) : new Map(),
       records,
       signedLeaves: new Map([...signedLeaves].map(({ machineGuid, signedAt }) => [machineGuid, signedAt])),
@@ -261,6 +266,17 @@ export class DomainStorage {
   stateWith(machineGuids: readonly string[]): DomainState {
     const rows = this.sql.exec(READ_KNOWN, JSON.stringify(machineGuids), "[]").raw<KnownRow>();
     return { ...this.domainState, members: known(rows).members };
+  }
+
+  /** Whether members may have to leave for newcomers among these commands. */
+  mayReplace(commands: readonly Command[]): boolean {
+    return candidatesNeeded(this.domainState, commands) > 0;
+  }
+
+  /** So many of the members that have not renewed for longest; the one for whom it is longest is the last. */
+  #leastRecent(count: number): ReadonlyMap<string, Membership> {
+    const rows = count === 0 ? [] : this.sql.exec<MemberRow>(READ_LEAST_RECENT, count).toArray().reverse();
+    return new Map(rows.map(({ machineGuid, ...membership }) => [machineGuid, membership]));
   }
 
   /** How many members there are by the subjects whose tokens these commands show. */

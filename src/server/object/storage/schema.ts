@@ -32,7 +32,7 @@ export const domainMembership = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.machineGuid] }),
-    index("domain_membership_by_renewal").on(table.lastRenewedOn),
+    index("domain_membership_by_renewal").on(table.lastRenewedOn, table.joinedAt),
     index("domain_membership_by_subject").on(table.subjectHash).where(sql`subject_hash is not null`),
   ],
 );

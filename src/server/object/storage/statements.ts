@@ -91,6 +91,8 @@ export const WRITE_MEMBERS = `
     (machine_guid, device_key_thumbprint, joined_at, signed_at, last_renewed_on, subject_hash, sealed_name)
   select ${VALUES(7)} from json_each(?)`;
 export const REMOVE_MEMBERS = `delete from domain_membership where machine_guid in ${LISTED}`;
+/** The members that have not renewed for longest, in the order in which they leave for newcomers. */
+export const READ_LEAST_RECENT = `${select(domainMembership)} order by last_renewed_on, joined_at, machine_guid limit ?`;
 
 /** How many members joined by tokens of each of some subjects. */
 export const COUNT_BY_SUBJECT = `
