@@ -123,6 +123,16 @@ describe("a domain that an operator deletes", () => {
     expect((await rows(domain)).members).toHaveLength(1);
   });
 
+  it("is not said to be unknown to a repeat of a deletion, after another deletion", async () => {
+    const { domain, member } = await lived();
+    const first = { requestId: newRequestId(), by: "ada" };
+    await objectOf(domain).delete(first);
+    expect((await register(domain, member)).status).toBe(201);
+    await deleteDomain(domain);
+    // Whether it did anything is no longer on record.
+    expect(gist(await objectOf(domain).delete(first))).toBe("TEMPORARILY_UNAVAILABLE");
+  });
+
   it("stays as it was if the object fails or is lost in mid-transaction", async () => {
     const { domain, member } = await lived();
     const before = await rows(domain);

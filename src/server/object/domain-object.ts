@@ -232,7 +232,7 @@ export class DomainObject extends DurableObject<Env> {
     if (this.#storage.deletion?.requestId === requestId) {
       return { granted: true, grant: { value: await done(this.#all.copy) } };
     }
-    if (this.#storage.row && isOvertaken(this.#storage, requestId)) return deletedMeanwhile();
+    if (isOvertaken(this.#storage, requestId)) return deletedMeanwhile();
     return this.#whenPresent(requestId, ({ storage, statistics, copy, remove }) => {
       statistics.write();
       const deleted = idle === null || isIdle(storage, idle);
