@@ -215,6 +215,16 @@ describe("in one batch", () => {
     expect(result(lowered, leaves("a"), changes({ maxMembership: 1 }), joins("a")).replaced).toEqual(["b", "c"]);
   });
 
+  it("what the owner removes counts, however many that are", () => {
+    const auth: AuthEvidence = { kind: "verified", namespace: "home", keyThumbprint: null, subject: "me" };
+    const guids = Array.from({ length: MAX_REPLACED + 50 }, (_, index) => `m${index}`);
+    const days = Object.fromEntries(guids.map((guid, index) => [guid, 900 - index]));
+    const owned = { authenticationRequired: true, authNamespace: "home", ownerSubject: "me" };
+    const removal: Command = { type: "remove", requestId: "removal", machineGuids: guids.slice(0, 60), auth };
+    const { replaced } = result(full(days, { ...owned, maxMembership: 5 }), removal, joins("new", { auth }));
+    expect(replaced).toEqual(guids.slice(60, -4));
+  });
+
   it("a command that is set aside replaces nobody", () => {
     const state = { ...full({ a: 99, b: 98 }).state, leastRecent: ["b", "a"] };
     const isOfFirst = ({ events }: { events: readonly { type: string }[] }) =>
