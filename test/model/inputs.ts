@@ -97,7 +97,11 @@ function faults({ parts, bytes, answer }: Sent, { adminToken }: ModelServer): re
   ];
   if (!answer) return (parts.body?.length ?? 0) > MAX_BODY_BYTES / 4 ? [] : told("no answer");
   // 503 with a reason is no failure of the server; nothing here gives it one.
-  if (answer.status >= 500 && answer.headers["x-request-id"] !== undefined) return told("the server failed");
+  // What began before a domain was deleted is refused with 503: only the domain that is deleted here may answer so.
+  const isOvertaken = answer.status === 503 && /-doomed(?![^/?])/.test(parts.path) && "retry-after" in answer.headers;
+  if (answer.status >= 500 && answer.headers["x-request-id"] !== undefined && !isOvertaken) {
+    return told("the server failed");
+  }
   // What was sent may come back, also out of a signed request; one GUID stands in an error message as
   // an example, and one is sent as the reason of bans.
   const segments = (parts.body ?? "").split(".").map((segment) => Buffer.from(segment, "base64url").toString());

@@ -81,7 +81,7 @@ describe("what is refused", () => {
       ["/domains/some/keys", ["GET", "HEAD"]],
       ["/.well-known/jwks.json", ["GET", "HEAD"]],
       ["/health", ["GET", "HEAD"]],
-      ["/admin/domains/some", ["GET", "HEAD", "PUT", "PATCH"]],
+      ["/admin/domains/some", ["GET", "HEAD", "PUT", "PATCH", "DELETE"]],
     ] as const;
 
     it.each(ALLOWED)("%s takes no other than %s", async (path, allowed) => {
