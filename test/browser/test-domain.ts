@@ -6,7 +6,7 @@ import type { Site } from "./site.ts";
 
 /** A domain that no other test uses, with what its operator and its licence server do there. */
 export class TestDomain {
-  readonly name = `browser-${crypto.randomUUID()}`;
+  readonly name = `browser-${crypto.randomUUID().slice(0, 13)}`;
   readonly url: string;
   readonly #site: Site;
 
