@@ -10,11 +10,12 @@ const unit = {
 };
 
 /** The pool that runs a Worker in workerd with the bindings that the tests expect, on the tables of a folder. */
-const inWorkerd = (main: string, migrations: string, answerAfter = "object") =>
+const inWorkerd = (main: string, migrations: string, { answerAfter = "object", moreDatabases = [] as string[] } = {}) =>
   cloudflareTest(async () => ({
     main,
     wrangler: { configPath: "./wrangler.toml" },
     miniflare: {
+      ...(moreDatabases.length > 0 && { d1Databases: ["DB", ...moreDatabases] }),
       bindings: {
         ADMIN_TOKEN: "an-admin-token-for-tests-of-some-length",
         KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
@@ -54,7 +55,7 @@ const sameRules = (name: string, pool: ReturnType<typeof inWorkerd>, ...more: re
 
 const afterDatabase = sameRules(
   "after-database",
-  inWorkerd("src/server/index.ts", "./migrations", "database"),
+  inWorkerd("src/server/index.ts", "./migrations", { answerAfter: "database" }),
   "idempotency",
   "concurrency",
   "answer-after",
@@ -62,6 +63,17 @@ const afterDatabase = sameRules(
 
 // The Worker that the benchmark measures against must do the same, or it proves nothing to be faster than it.
 const literal = sameRules("literal", inWorkerd("bench/literal/index.ts", "./bench/literal"));
+
+// Domains over three databases.
+const databases = {
+  plugins: [inWorkerd("src/server/index.ts", "./migrations", { moreDatabases: ["DB_2", "DB_10"] })],
+  test: {
+    name: "databases",
+    include: ["test/databases/**/*.test.ts"],
+    setupFiles: ["test/databases/apply-migrations.ts", "test/worker/scan-log.ts"],
+    testTimeout: 60_000,
+  },
+};
 
 const e2e = {
   test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
@@ -79,5 +91,5 @@ const model = {
 };
 
 export default defineConfig({
-  test: { projects: [unit, worker, afterDatabase, literal, e2e, model], silent: "passed-only" },
+  test: { projects: [unit, worker, afterDatabase, literal, databases, e2e, model], silent: "passed-only" },
 });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SECRETS } from "../src/server/config.ts";
+import { type DatabaseEntry, databaseEntries, NO_DATABASE, withId, withOneMore } from "./database-entries.ts";
 
 /** What came of running wrangler. */
 export type Run = Readonly<{ code: number; output: string }>;
@@ -27,20 +28,21 @@ export class DeploymentError extends Error {
 
 export const CONFIG_FILE = "wrangler.toml";
 export const NEW_SECRETS_FILE = "secrets.json";
-const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
 
 /**
- * Brings everything to Cloudflare: the server's address, its rate limits, the database, its migrations, the secrets, the
- * Worker. Each step looks first whether it was done, so that it may be run again at any time, after an interruption too.
+ * Brings everything to Cloudflare: the server's address, its rate limits, the databases, their migrations, the secrets,
+ * the Worker. Each step looks first whether it was done, so that it may be run again at any time, after an interruption
+ * too.
  *
+ * @param more `database` adds a D1 database, which takes its share of new domains
  * @throws DeploymentError
  */
-export async function deploy(tools: Tools): Promise<void> {
+export async function deploy(tools: Tools, more: Readonly<{ database?: boolean }> = {}): Promise<void> {
   await ensureServerUrl(tools);
   ensureRateLimits(tools);
-  await ensureDatabase(tools);
-  await done(tools, ["d1", "migrations", "apply", "DB", "--remote"], true);
-  const secretsFile = await missingSecrets(tools);
+  if (more.database) addDatabase(tools);
+  const bindings = await ensureDatabases(tools);
+  const secretsFile = await missingSecrets(tools, bindings);
   await done(tools, ["deploy", ...(secretsFile ? ["--secrets-file", secretsFile] : [])], true);
   if (secretsFile) {
     tools.say(`The Worker has its secrets. Put ${secretsFile} into your vault now, and delete it here:`);
@@ -112,32 +114,55 @@ function configuration(tools: Tools): string {
   throw new DeploymentError(`There is no ${CONFIG_FILE} here: deploy from the checkout's folder.`);
 }
 
-/** Has the configuration name a database that exists. */
-async function ensureDatabase(tools: Tools): Promise<void> {
-  const config = configuration(tools);
-  if (!config.includes(NO_DATABASE)) return;
-  const database = /^database_name = "(.+)"/m.exec(config)?.[1];
-  if (database === undefined) throw new DeploymentError(`Put database_name into [[d1_databases]] of ${CONFIG_FILE}.`);
-  const listed = JSON.parse((await done(tools, ["d1", "list", "--json"])).output) as { name: string; uuid: string }[];
-  let uuid = listed.find(({ name }) => name === database)?.uuid;
-  if (uuid === undefined) {
-    const { output } = await done(tools, ["d1", "create", database]);
-    uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(output)?.[0];
+/** Has the configuration name databases that exist, and migrates them. @returns their bindings */
+async function ensureDatabases(tools: Tools): Promise<readonly string[]> {
+  const missing = entriesOf(tools).filter(({ id }) => id === NO_DATABASE);
+  const listed =
+    missing.length === 0
+      ? []
+      : (JSON.parse((await done(tools, ["d1", "list", "--json"])).output) as { name: string; uuid: string }[]);
+  for (const entry of missing) {
+    const id = listed.find(({ name }) => name === entry.name)?.uuid ?? (await createdDatabase(tools, entry.name));
+    tools.write(CONFIG_FILE, withId(configuration(tools), entry, id));
+    tools.say(`Wrote the id of the D1 database ${entry.name} into ${CONFIG_FILE}; commit that.`);
   }
-  if (uuid === undefined) throw new DeploymentError(`Put the id of the D1 database ${database} into ${CONFIG_FILE}.`);
-  tools.write(CONFIG_FILE, config.replace(NO_DATABASE, uuid));
-  tools.say(`Wrote the id of the D1 database ${database} into ${CONFIG_FILE}; commit that.`);
+  const bindings = entriesOf(tools).map(({ binding }) => binding);
+  for (const binding of bindings) await done(tools, ["d1", "migrations", "apply", binding, "--remote"], true);
+  return bindings;
+}
+
+/** Has the configuration name one more database, unless one that it names is still to be created. */
+function addDatabase(tools: Tools): void {
+  if (entriesOf(tools).some(({ id }) => id === NO_DATABASE)) return;
+  tools.write(CONFIG_FILE, withOneMore(configuration(tools)));
+  const added = entriesOf(tools).at(-1);
+  tools.say(`Wrote the database ${added?.name} into ${CONFIG_FILE}, as ${added?.binding}; commit that.`);
+}
+
+async function createdDatabase(tools: Tools, name: string): Promise<string> {
+  const { output } = await done(tools, ["d1", "create", name]);
+  const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(output)?.[0];
+  if (id === undefined) throw new DeploymentError(`Put the id of the D1 database ${name} into ${CONFIG_FILE}.`);
+  return id;
+}
+
+function entriesOf(tools: Tools): readonly DatabaseEntry[] {
+  try {
+    return databaseEntries(configuration(tools));
+  } catch (error) {
+    throw new DeploymentError(`In ${CONFIG_FILE}, ${(error as Error).message}.`);
+  }
 }
 
 /** A file with the secrets to put, if the Worker has none yet; null if it has them all. */
-async function missingSecrets(tools: Tools): Promise<string | null> {
+async function missingSecrets(tools: Tools, databases: readonly string[]): Promise<string | null> {
   const present = await presentSecrets(tools);
   const missing = SECRETS.filter((name) => !present.includes(name));
   if (missing.length === 0) return null;
   if (missing.length < SECRETS.length) {
     throw new DeploymentError(`The Worker lacks ${missing.join(" and ")}: npx wrangler secret put ${missing[0]}.`);
   }
-  if (await holdsDomains(tools)) {
+  if (await holdDomains(tools, databases)) {
     throw new DeploymentError(
       `The database holds domains, and the Worker has no secrets: put those that wrapped their keys, from your vault, with npx wrangler secret put NAME.`,
     );
@@ -161,11 +186,14 @@ async function presentSecrets(tools: Tools): Promise<readonly string[]> {
   return (JSON.parse(output) as { name: string }[]).map(({ name }) => name);
 }
 
-async function holdsDomains(tools: Tools): Promise<boolean> {
+async function holdDomains(tools: Tools, databases: readonly string[]): Promise<boolean> {
   const question = "select exists (select 1 from domain_keys) as found";
-  const { output } = await done(tools, ["d1", "execute", "DB", "--remote", "--json", "--command", question]);
-  const [answer] = JSON.parse(output) as [{ results: [{ found: number }] }];
-  return answer.results[0].found === 1;
+  for (const binding of databases) {
+    const { output } = await done(tools, ["d1", "execute", binding, "--remote", "--json", "--command", question]);
+    const [answer] = JSON.parse(output) as [{ results: [{ found: number }] }];
+    if (answer.results[0].found === 1) return true;
+  }
+  return false;
 }
 
 async function done(tools: Tools, args: readonly string[], shown = false): Promise<Run> {

@@ -19,6 +19,7 @@ CREATE TABLE `domain_deletion` (
 	`member_count` integer NOT NULL,
 	`deleted_at` integer NOT NULL,
 	`deleted_by` text NOT NULL,
+	`database` text NOT NULL,
 	`request_id` text NOT NULL,
 	`is_owed` integer NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -111,6 +112,7 @@ CREATE TABLE `domain_signed_leaves` (
 --> statement-breakpoint
 CREATE TABLE `progress` (
 	`id` integer PRIMARY KEY NOT NULL,
+	`database` text,
 	`copied_revision` integer NOT NULL,
 	`copied_head` text,
 	`stale_since` integer,

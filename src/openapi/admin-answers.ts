@@ -64,6 +64,7 @@ const domainRow = {
 export const overviewAnswer = z
   .object({
     ...domainRow,
+    database: z.string().meta({ description: "The database that has the copy of the domain, by its binding." }),
     copiedRevision: z.int().min(0).meta({ description: "The revision that the database has: lists show it." }),
     copySecondsBehind: z
       .int()

@@ -140,7 +140,7 @@ const ROW = {
   createdAt: "2026-11-01T09:00:00.000Z",
   updatedAt: EXAMPLE.time,
 };
-const OVERVIEW = { ...ROW, copiedRevision: 7, copySecondsBehind: 0 };
+const OVERVIEW = { ...ROW, database: "DB", copiedRevision: 7, copySecondsBehind: 0 };
 const DEVICE = {
   handle: `${base64url({ alg: "dir", enc: "A256GCM", kid: "kek-1" })}..iv.ciphertext.tag`,
   deviceId: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
@@ -190,6 +190,12 @@ export const OWNER_ANSWER = {
   unnamed: { ...OWNED_DEVICE, name: null },
   removed: { domain, removed: 1 },
   removedAll: { domain, removed: 4 },
+  signIn: {
+    issuers: [
+      { issuer: "https://login.example.com", clientId: "devices-page", scope: "openid", audience: EXAMPLE.origin },
+    ],
+  },
+  ownDomain: { domain: "family:alice" },
 } as const;
 
 /** Responses to operators, by what they tell. */

@@ -280,6 +280,8 @@ export type DomainOverview = Readonly<{
   createdAt: string;
   /** A moment: ISO 8601, in UTC. */
   updatedAt: string;
+  /** The database that has the copy of the domain, by its binding. */
+  database: string;
   /** The revision that the database has: lists show it. */
   copiedRevision: number;
   /** How long the database has lacked changes; 0 if it lacks none. */

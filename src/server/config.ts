@@ -4,6 +4,7 @@ import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { shareNames } from "./auth/identity-domains.ts";
 import { SCOPES } from "./auth/scopes.ts";
 import { conflict, shareNamespaces, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
+import { DATABASE_BINDING } from "./database/database-choice.ts";
 import { isSafeUrl } from "./loopback.ts";
 
 /** The environment, checked. */
@@ -28,6 +29,8 @@ export type Config = Readonly<{
   defaultRolloverIntervalSeconds: number;
   /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
   domainCreation: DomainCreation;
+  /** The D1 databases that take new domains, by their bindings; null for all. */
+  openDatabases: readonly [string, ...string[]] | null;
   /** The origins of web pages whose scripts may be devices. */
   corsOrigins: readonly string[];
 }>;
@@ -91,6 +94,8 @@ const adminToken = z
   .min(32, "must have at least 32 characters")
   .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only");
 
+const databaseBinding = z.string().regex(DATABASE_BINDING, "must be the binding of a D1 database, such as DB_2");
+
 /** How each variable is read: whether it must be there, whether it is JSON, and what it must look like. */
 const VARIABLES = {
   KEY_ENCRYPTION_KEYS: { secret: true, json: true, shape: keySet(symmetricKey) },
@@ -103,6 +108,11 @@ const VARIABLES = {
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
   DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
   ANSWER_AFTER: { secret: false, json: false, shape: z.enum(ANSWER_AFTER) },
+  OPEN_DATABASES: {
+    secret: false,
+    json: true,
+    shape: z.tuple([databaseBinding], databaseBinding),
+  },
   CORS_ORIGINS: { secret: false, json: true, shape: z.array(serverOrigin) },
   ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
   ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
@@ -158,8 +168,16 @@ export function readConfig(environment: Environment): Config {
     answerAfter: read("ANSWER_AFTER") ?? "object",
     defaultRolloverIntervalSeconds: read("DEFAULT_ROLLOVER_INTERVAL_SECONDS") ?? 0,
     domainCreation: read("DOMAIN_CREATION") ?? "open",
+    openDatabases: bound(environment, read("OPEN_DATABASES") ?? null),
     corsOrigins: read("CORS_ORIGINS") ?? [],
   };
+}
+
+/** Bindings that are all there. @throws ConfigError if one is not */
+function bound<Names extends readonly string[] | null>(environment: object, names: Names): Names {
+  const missing = names?.find((name) => !(name in environment));
+  if (missing) throw new ConfigError("OPEN_DATABASES", `names ${missing}, which is not bound`);
+  return names;
 }
 
 /** Issuers of which none can name the namespace or the domains of another. @throws ConfigError if one could */

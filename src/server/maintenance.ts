@@ -1,4 +1,5 @@
 import { configOf } from "./config.ts";
+import { listOfAll, type Part } from "./database/databases.ts";
 import { domainsToRewrap } from "./database/key-encryption.ts";
 import { callObject } from "./http/domain-objects.ts";
 import { errorFields, log } from "./log.ts";
@@ -29,7 +30,12 @@ export async function rewrapDomains(env: Env, maxDomains: number): Promise<Rewra
   let [rewrapped, locked, after, done] = [0, 0, "", 0];
   for (let lookedAt = 0; done < maxDomains && lookedAt < MAX_LOOKED_AT; lookedAt += DOMAINS_AT_A_TIME) {
     const limit = Math.min(DOMAINS_AT_A_TIME, maxDomains - done);
-    const domains = await domainsToRewrap(env.DB, kid, after, limit);
+    const { rows: domains } = await listOfAll(
+      env,
+      { after, limit },
+      (database, part: Part<string>) => domainsToRewrap(database, kid, part),
+      (domain) => domain,
+    );
     const runs = await Promise.allSettled(
       domains.map((domain) => callObject(env, domain, (object) => object.rewrapKeys(requestId))),
     );

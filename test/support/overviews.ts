@@ -3,6 +3,6 @@ export type Overview = { revision: number; memberCount: number; keyVersion: numb
 
 /** An overview without what is told of the copy: that changes a moment after the domain did. */
 export function withoutCopy(seen: object): Overview {
-  const { copiedRevision, copySecondsBehind, ...domain } = seen as Overview & Record<string, unknown>;
+  const { database, copiedRevision, copySecondsBehind, ...domain } = seen as Overview & Record<string, unknown>;
   return domain;
 }

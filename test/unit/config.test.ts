@@ -83,6 +83,7 @@ describe("an environment with all that is needed", () => {
       logRetentionDays: null,
       domainCreation: "open",
       answerAfter: "object",
+      openDatabases: null,
       defaultRolloverIntervalSeconds: 0,
       corsOrigins: [],
     });
@@ -310,6 +311,44 @@ describe("an issuer whose subjects have domains", () => {
     const entry = { ...issuer, jwksUri, ...domains("{namespace}:{sub}") };
     const entries = [entry, { ...entry, audience: "urn:tv" }, { ...other, ...domains("{namespace}:{sub}") }];
     expect(readConfig(withVariable("TRUSTED_ISSUERS", entries)).trustedIssuers).toHaveLength(3);
+  });
+});
+
+describe("an issuer at which owners sign in", () => {
+  const place = (twist: object) => {
+    const error = refusal(withIssuer({ jwksUri, signIn: { clientId: "page" }, ...twist }));
+    expectOneSentence(error, "TRUSTED_ISSUERS", JSON.stringify([twist]));
+    return error.message.replace("TRUSTED_ISSUERS is malformed at 0.", "");
+  };
+
+  it("says as which client, and asks for openid unless it says more", () => {
+    const [plain] = readConfig(withIssuer({ jwksUri, signIn: { clientId: "page" } })).trustedIssuers;
+    expect(plain?.signIn).toEqual({ clientId: "page", scope: "openid" });
+    const signIn = { clientId: "page", scope: "openid devices:manage" };
+    expect(readConfig(withIssuer({ jwksUri, signIn })).trustedIssuers).toMatchObject([{ signIn }]);
+    const here = { issuer: "http://127.0.0.1:8080/realms/home", jwksUri, signIn };
+    expect(readConfig(withIssuer(here)).trustedIssuers).toMatchObject([{ signIn }]);
+  });
+
+  it.each([
+    ["type", SLIP, "signIn"],
+    ["empty client", { clientId: "" }, "signIn.clientId"],
+    ["client with a secret", { clientId: "page", clientSecret: SLIP }, "signIn"],
+    ["scope with a quotation mark", { clientId: "page", scope: `openid "${SLIP}"` }, "signIn.scope"],
+    ["scope with two spaces", { clientId: "page", scope: `openid  ${SLIP}` }, "signIn.scope"],
+    ["empty scope", { clientId: "page", scope: "" }, "signIn.scope"],
+  ])("is refused with its place for a wrong one: %s", (_, signIn, where) => {
+    expect(place({ signIn })).toMatch(new RegExp(`^${where}: `));
+  });
+
+  it.each([
+    ["urn:studio", "an https URL, or http on a loopback address"],
+    ["http://studio.example", "an https URL, or http on a loopback address"],
+    ["https://studio.example;script-src", "an https URL, or http on a loopback address"],
+    ["https://studio.example/?tenant=1", "without query and fragment"],
+    ["https://studio.example/#home", "without query and fragment"],
+  ])("is refused where the page could not read the configuration of %s", (name, problem) => {
+    expect(place({ issuer: name })).toMatch(new RegExp(`^signIn: needs an issuer .*${problem}\\.$`));
   });
 });
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { databaseEntries, NO_DATABASE } from "../../scripts/database-entries.ts";
 import { CONFIG_FILE, deploy, NEW_SECRETS_FILE, type Run, type Tools } from "../../scripts/deployment.ts";
 import { SECRETS } from "../../src/server/config.ts";
 
@@ -111,6 +112,52 @@ describe("a deployment", () => {
     const { files, tools } = account();
     await expect(deploy({ ...tools, serverUrl: URL, attended: false })).rejects.toThrow("npm run -s secrets");
     expect(files.has(NEW_SECRETS_FILE)).toBe(false);
+  });
+});
+
+describe("a deployment with one more database", () => {
+  const more = { database: true };
+
+  it("creates it, migrates all and binds it beside the others", async () => {
+    const { cloud, files, calls, tools } = account({ worker: true, secrets: [...SECRETS] });
+    await deploy(tools);
+    calls.length = 0;
+    for (const number of [2, 3]) {
+      await deploy(tools, more);
+      expect(cloud.databases.at(-1)).toBe(`device-domains-${number}`);
+      const entries = databaseEntries(files.get(CONFIG_FILE) as string);
+      expect(entries.map(({ binding }) => binding)).toEqual(["DB", "DB_2", "DB_3"].slice(0, number));
+      expect(entries.every(({ id }) => id === ID)).toBe(true);
+    }
+    expect(calls.filter((each) => each === "d1 migrations")).toHaveLength(2 + 3);
+    // What stood around the first one still does.
+    const without = (text: string) => text.replace(/\n\[\[d1_databases\]\]\nbinding = "DB_\d"\n(.+\n)+/g, "");
+    const before = readFileSync(CONFIG_FILE, "utf8").replace(NO_DATABASE, ID);
+    expect(
+      without(files.get(CONFIG_FILE) as string)
+        .split("\n")
+        .sort(),
+    ).toEqual(
+      expect.arrayContaining(before.split("\n").filter((line) => !/^(DOMAIN_SERVER_URL|namespace_id)/.test(line))),
+    );
+  });
+
+  it("adds no second one after an interruption", async () => {
+    const { cloud, files, tools, interrupt } = account({ worker: true, secrets: [...SECRETS] });
+    await deploy(tools);
+    interrupt("d1 create");
+    await expect(deploy(tools, more)).rejects.toThrow("interrupted");
+    interrupt(null);
+    await deploy(tools, more);
+    expect(cloud.databases).toEqual(["device-domains", "device-domains-2"]);
+    expect(databaseEntries(files.get(CONFIG_FILE) as string)).toHaveLength(2);
+  });
+
+  it("says what an entry lacks", async () => {
+    const { files, tools } = account();
+    const config = files.get(CONFIG_FILE) as string;
+    files.set(CONFIG_FILE, config.replace(/^database_id = .*\n/m, ""));
+    await expect(deploy(tools)).rejects.toThrow("begin each [[d1_databases]] with binding");
   });
 });
 

@@ -176,8 +176,8 @@ describe("the list of domains", () => {
     await register(domain, newGuid());
     await expectCopied(domain);
     const { body } = await operate("GET", `?prefix=${domain}`);
-    const { copiedRevision, copySecondsBehind, ...alone } = (await operate("GET", `/${domain}`)).body;
-    expect([copiedRevision, copySecondsBehind]).toEqual([alone.revision, 0]);
+    const { database, copiedRevision, copySecondsBehind, ...alone } = (await operate("GET", `/${domain}`)).body;
+    expect([database, copiedRevision, copySecondsBehind]).toEqual(["DB", alone.revision, 0]);
     expect(body.domains).toEqual([alone]);
     expect(body.domains[0]).toEqual({
       domain,

@@ -422,7 +422,7 @@ function deletedBeforeNextTransaction() {
     spy.mockRestore();
     const { name: domain } = this;
     const left = { domain, keyVersion: 2, revision: 9, memberCount: 1, deletedAt: Date.now(), deletedBy: "ada" };
-    transaction.call(this, () => this.erase({ ...left, requestId: newRequestId(), isOwed: 0 }));
+    transaction.call(this, () => this.erase({ ...left, requestId: newRequestId(), isOwed: 0, database: "DB" }));
     return transaction.call(this, work) as T;
   });
 }

@@ -4,6 +4,7 @@ import { errorFields, log } from "../log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
 import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
 import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
+import { databaseNamed } from "./databases.ts";
 import { type DeletedDomain, writeDeletion } from "./deletions.ts";
 
 /** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
@@ -43,6 +44,11 @@ export class DatabaseWriter extends DurableObject<Env> {
   #endPause: () => void = () => {};
   #failingSince: number | null = null;
 
+  /** The D1 database whose binding this object is named by. @throws Error if there is none */
+  get #database(): D1Database {
+    return databaseNamed(this.env, this.ctx.id.name ?? "");
+  }
+
   /**
    * Writes a change.
    *
@@ -65,22 +71,22 @@ export class DatabaseWriter extends DurableObject<Env> {
 
   /** Begins to write a domain anew, under an id. */
   beginRewrite(row: DomainRow, id: string): Promise<Outcome<void>> {
-    return this.#trying(() => beginRewrite(this.env.DB, row, id));
+    return this.#trying(() => beginRewrite(this.#database, row, id));
   }
 
   /** Writes a page of a domain that is written anew. */
   rewritePage(page: Page): Promise<Outcome<void>> {
-    return this.#trying(() => writePage(this.env.DB, page));
+    return this.#trying(() => writePage(this.#database, page));
   }
 
   /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
   endRewrite(row: DomainRow, id: string): Promise<Outcome<boolean>> {
-    return this.#trying(() => endRewrite(this.env.DB, row, id));
+    return this.#trying(() => endRewrite(this.#database, row, id));
   }
 
   /** Deletes the rows of a domain that was deleted, and records that. @returns whether none is left */
   deleteDomain(deletion: DeletedDomain): Promise<Outcome<boolean>> {
-    return this.#trying(() => writeDeletion(this.env.DB, deletion));
+    return this.#trying(() => writeDeletion(this.#database, deletion));
   }
 
   /** How far D1 is behind. */
@@ -134,7 +140,7 @@ export class DatabaseWriter extends DurableObject<Env> {
 
   async #writeSome(waiting: readonly Waiting[]): Promise<void> {
     const changes = waiting.map(({ change }) => change);
-    const outcome = await this.#trying(() => writeChanges(this.env.DB, changes));
+    const outcome = await this.#trying(() => writeChanges(this.#database, changes));
     // One change that D1 does not take must not stop the others.
     if (!outcome.granted && outcome.refusal.error === "INTERNAL_ERROR" && waiting.length > 1) {
       for (const each of waiting) await this.#writeSome([each]);

@@ -1,6 +1,7 @@
 import { asc, gt } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { COPIED_TABLES } from "./copied-tables.ts";
+import type { Part } from "./databases.ts";
 import { deletedDomains } from "./schema.ts";
 
 /** What is left of a deleted domain. */
@@ -43,10 +44,7 @@ export async function writeDeletion(database: D1Database, deletion: DeletedDomai
 }
 
 /** Deletions by name. A name that was used again and deleted again has its last one. */
-export function listDeletions(
-  database: D1Database,
-  { after, limit }: Readonly<{ after: string | null; limit: number }>,
-): Promise<DeletedDomain[]> {
+export function listDeletions(database: D1Database, { after, limit }: Part<string>): Promise<DeletedDomain[]> {
   return drizzle(database)
     .select()
     .from(deletedDomains)

@@ -1,6 +1,7 @@
 import { and, asc, eq, gt } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import { inTime } from "./d1-errors.ts";
+import type { Part } from "./databases.ts";
 import { domainMembership, domainServerInfo } from "./schema.ts";
 
 /** A domain that a device is a member of. */
@@ -16,7 +17,7 @@ export type DomainOfDevice = Readonly<{
 export function listDomainsOfDevice(
   database: D1Database,
   machineGuid: string,
-  { after, limit }: Readonly<{ after: string | null; limit: number }>,
+  { after, limit }: Part<string>,
 ): Promise<DomainOfDevice[]> {
   const { domain, joinedAt, deviceKeyThumbprint } = domainMembership;
   const query = drizzle(database)

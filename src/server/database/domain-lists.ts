@@ -1,5 +1,6 @@
 import { and, asc, getTableColumns, gt, gte, lt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import type { Part } from "./databases.ts";
 import { domainKeys, domainServerInfo } from "./schema.ts";
 
 /** Sorts behind every character that a domain name may have. */
@@ -23,7 +24,7 @@ const DOMAINS_LOOKED_AT = 10_000;
 export async function listIdleDomains(
   database: D1Database,
   { since, maxMembers }: Readonly<{ since: number; maxMembers: number }>,
-  { after, limit }: Readonly<{ after: string | null; limit: number }>,
+  { after, limit }: Part<string>,
 ) {
   const rows = await drizzle(database).all<{ domain: string; isIdle: number; isLast: number }>(sql`
     with looked as (
@@ -41,11 +42,7 @@ export async function listIdleDomains(
  *
  * @param after the name after which the page begins; null for the first page
  */
-export async function listDomains(
-  database: D1Database,
-  prefix: string,
-  { after, limit }: Readonly<{ after: string | null; limit: number }>,
-) {
+export async function listDomains(database: D1Database, prefix: string, { after, limit }: Part<string>) {
   const rows = await drizzle(database)
     .select({ ...columns, keyVersion })
     .from(domainServerInfo)

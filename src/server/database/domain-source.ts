@@ -8,7 +8,7 @@ import { deletedDomains, domainServerInfo } from "./schema.ts";
 // What an object reads when it takes its domain over from D1.
 
 /** What D1 knows of a name: the row of its domain, and the last deletion of one; null if there is none. */
-type KnownDomain = Readonly<{ info: DomainRow | null; deletion: DeletedDomain | null }>;
+export type KnownDomain = Readonly<{ info: DomainRow | null; deletion: DeletedDomain | null }>;
 
 /** What D1 knows of a name, by one query. */
 export async function findDomain(database: D1Database, domain: string): Promise<KnownDomain> {

@@ -1,5 +1,6 @@
 import { asc, count, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
+import type { Part } from "./databases.ts";
 import { domainKeys } from "./schema.ts";
 
 /** The key-encryption keys that wrap domain keys, by `kid`, and how many each. */
@@ -8,7 +9,8 @@ export function readKeyEncryptionUses(database: D1Database) {
     .select({ kid: domainKeys.keyEncryptionKid, domainKeys: count() })
     .from(domainKeys)
     .groupBy(domainKeys.keyEncryptionKid)
-    .orderBy(asc(domainKeys.keyEncryptionKid));
+    .orderBy(asc(domainKeys.keyEncryptionKid))
+    .execute();
 }
 
 /** The `kid`s of the key-encryption keys that wrap domain keys: one seek in an index for each. */
@@ -27,13 +29,12 @@ export async function readKeyEncryptionKids(database: D1Database): Promise<reado
 export async function domainsToRewrap(
   database: D1Database,
   kid: string,
-  after: string,
-  limit: number,
+  { after, limit }: Part<string>,
 ): Promise<readonly string[]> {
   const others = (await readKeyEncryptionKids(database)).filter((each) => each !== kid);
   const rows = await drizzle(database).all<{ domain: string }>(sql`
     select distinct domain from ${domainKeys}
-    where key_encryption_kid in (select value from json_each(${JSON.stringify(others)})) and domain > ${after}
+    where key_encryption_kid in (select value from json_each(${JSON.stringify(others)})) and domain > ${after ?? ""}
     order by domain limit ${limit}`);
   return rows.map(({ domain }) => domain);
 }

@@ -2,13 +2,12 @@ import type { Context } from "hono";
 import type * as z from "zod";
 import { configOf } from "../config.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
+import { listOfAll, type Part, type Rows } from "../database/databases.ts";
 import { checked } from "./bodies.ts";
 import type { AppEnv } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
 
 const PURPOSE = "page-cursor";
-
-type Rows<Row> = Readonly<{ rows: readonly Row[]; cut?: boolean }>;
 
 /**
  * The query of a request, and what its path has besides the domain.
@@ -38,7 +37,7 @@ export async function page<Key extends string | number, Row>(
   c: Context<AppEnv>,
   { limit, cursor }: Readonly<{ limit: number; cursor?: string | undefined }>,
   list: readonly string[],
-  read: (page: { after: Key | null; limit: number }) => Promise<Rows<Row>>,
+  read: (part: Part<Key>) => Promise<Rows<Row>>,
   keyOf: (row: Row) => Key,
 ): Promise<Readonly<{ rows: readonly Row[]; nextCursor: string | null }>> {
   const keys = configOf(c.env).keyEncryptionKeys;
@@ -57,4 +56,15 @@ export async function page<Key extends string | number, Row>(
     rows: shown,
     nextCursor: more && last !== undefined ? await sealText(JSON.stringify([place, keyOf(last)]), PURPOSE, keys) : null,
   };
+}
+
+/** Answers a page of a list that is merged from all databases. @param read a part of one database's list */
+export function pageOfAll<Key extends string | number, Row>(
+  c: Context<AppEnv>,
+  query: Readonly<{ limit: number; cursor?: string | undefined }>,
+  list: readonly string[],
+  read: (database: D1Database, part: Part<Key>) => Promise<Rows<Row> | readonly Row[]>,
+  keyOf: (row: Row) => Key,
+): ReturnType<typeof page<Key, Row>> {
+  return page(c, query, list, (part: Part<Key>) => listOfAll(c.env, part, read, keyOf), keyOf);
 }

@@ -193,7 +193,7 @@ export class Copy {
     }
   }
 
-  async #handOverDeletion({ requestId, isOwed, ...deletion }: DeletionRow): Promise<void> {
+  async #handOverDeletion({ requestId, isOwed, database, ...deletion }: DeletionRow): Promise<void> {
     const isDone = written(await this.#writer().deleteDomain(deletion));
     if (!isDone || this.#storage.deletion?.deletedAt !== deletion.deletedAt) return;
     this.#storage.oweDeletion(false);

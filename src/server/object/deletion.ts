@@ -34,11 +34,22 @@ export function deleteDomain(
 ): void {
   const { row } = storage;
   if (!row) return;
+  const { database } = storage;
   const { domain, keyVersion, revision, memberCount, createdAt } = row;
   // Not before it was created, should the clock have been set back: by these two times D1 tells it from a later domain.
   const deletedAt = Math.max(now, createdAt);
   storage.transaction(() => {
-    storage.erase({ domain, keyVersion, revision, memberCount, deletedAt, deletedBy: by, requestId, isOwed: 1 });
+    storage.erase({
+      domain,
+      keyVersion,
+      revision,
+      memberCount,
+      deletedAt,
+      deletedBy: by,
+      requestId,
+      isOwed: 1,
+      database,
+    });
     copy.expect(now);
   });
   for (const memory of [copy, ...memories]) memory.forget();

@@ -6,6 +6,7 @@ import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { type Config, configOf } from "../config.ts";
 import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
+import { databaseNamed } from "../database/databases.ts";
 import { errorFields, log } from "../log.ts";
 import { Copy } from "./copy.ts";
 import {
@@ -195,14 +196,16 @@ export class DomainObject extends DurableObject<Env> {
   copy(requestId: string): Promise<Outcome<Reading<"overview">>> {
     return this.#whenPresent(requestId, async ({ copy, storage }) => {
       await copy.compare();
-      if ((await copy.differingTables(this.env.DB)).length > 0) await copy.rewrite();
+      if ((await copy.differingTables(databaseNamed(this.env, storage.database))).length > 0) await copy.rewrite();
       return READS.overview(storage);
     });
   }
 
   /** The tables in which D1 differs from the domain. */
   differingTables(requestId: string): Promise<Outcome<Value<readonly string[]> | null>> {
-    return this.#whenPresent(requestId, ({ copy }) => copy.differingTables(this.env.DB));
+    return this.#whenPresent(requestId, ({ copy, storage }) =>
+      copy.differingTables(databaseNamed(this.env, storage.database)),
+    );
   }
 
   /** Wraps the keys of the domain with the present key-encryption key, and waits until D1 has them. */
@@ -285,7 +288,7 @@ export class DomainObject extends DurableObject<Env> {
     const storage = this.#storage;
     const domain = storage.name;
     const { EVENTS, DATABASE_WRITER } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
-    const copy = new Copy(storage, () => DATABASE_WRITER.getByName("DB"), wakeBy);
+    const copy = new Copy(storage, () => DATABASE_WRITER.getByName(storage.database), wakeBy);
     const feed = EVENTS ? new EventFeed(storage, `${config.serverUrl ?? ""}/domains/${domain}`, EVENTS, wakeBy) : null;
     const keyring = new Keyring(storage, config);
     const statistics = new UsageStatistics(storage, wakeBy);
@@ -303,7 +306,7 @@ export class DomainObject extends DurableObject<Env> {
       committed,
       joinLimit: DOMAIN_LIMIT ? new JoinLimit(() => isWithin(DOMAIN_LIMIT, `joins ${domain}`)) : null,
     });
-    const takeOver = new TakeOver(storage, this.env.DB, committed);
+    const takeOver = new TakeOver(storage, this.env, config.openDatabases, committed);
     const isRewrapped = storage.progress.rewrappedKid === config.keyEncryptionKeys[0].kid;
     if (storage.row && !isRewrapped) this.#wakeBy(Date.now());
     const keyStatement = new KeyStatement(storage, config);

@@ -1,6 +1,8 @@
 import { NEWBORN } from "../../domain/types.ts";
 import { BEFORE_ALL_KEYS, COPIED_TABLES, type DomainRow, TABLE_ORDER } from "../database/copied-tables.ts";
-import { findDomain, rowsAfter } from "../database/domain-source.ts";
+import { chosenDatabase } from "../database/database-choice.ts";
+import { databaseNamed, databasesOf } from "../database/databases.ts";
+import { findDomain, type KnownDomain, rowsAfter } from "../database/domain-source.ts";
 import { log } from "../log.ts";
 import { type DomainStorage, settingsOf } from "./storage/domain-storage.ts";
 
@@ -17,14 +19,20 @@ type Place = { tables: number; after: string };
  */
 export class TakeOver {
   readonly #storage: DomainStorage;
-  readonly #database: D1Database;
+  readonly #env: object;
+  readonly #open: readonly string[] | null;
   readonly #committed: (now: number) => void;
   #asked: Promise<boolean> | null = null;
 
-  /** @param committed called in the transaction that ends it */
-  constructor(storage: DomainStorage, database: D1Database, committed: (now: number) => void) {
+  /**
+   * @param env has the bindings of all databases
+   * @param open the bindings of those that take new domains; null for all
+   * @param committed called in the transaction that ends it
+   */
+  constructor(storage: DomainStorage, env: object, open: readonly string[] | null, committed: (now: number) => void) {
     this.#storage = storage;
-    this.#database = database;
+    this.#env = env;
+    this.#open = open;
     this.#committed = committed;
   }
 
@@ -45,8 +53,9 @@ export class TakeOver {
 
   /** The row of the domain in D1; null if there is none, or one of a domain that was deleted. */
   async #find(): Promise<DomainRow | null> {
-    const { info, deletion: inDatabase } = await findDomain(this.#database, this.#storage.name);
-    if (inDatabase) this.#storage.noteDeletion({ ...inDatabase, requestId: "", isOwed: 0 });
+    const { database, info, deletion: inDatabase } = await this.#locate();
+    this.#storage.choose(database);
+    if (inDatabase) this.#storage.noteDeletion({ ...inDatabase, requestId: "", isOwed: 0, database });
     const { deletion } = this.#storage;
     if (!deletion) return info;
     const isStale = info !== null && info.createdAt <= deletion.deletedAt;
@@ -57,6 +66,22 @@ export class TakeOver {
   }
 
   /**
+   * Asks the databases for the domain: the one it is in, or all of them before that is known. A name that none knows gets
+   * its database here; that is kept with the first commit.
+   */
+  async #locate(): Promise<KnownDomain & Readonly<{ database: string }>> {
+    const { name, keptDatabase: kept } = this.#storage;
+    const all = [...databasesOf(this.#env).keys()];
+    const asked = kept === null ? all : [kept];
+    const found = await Promise.all(
+      asked.map(async (database) => ({ database, ...(await findDomain(databaseNamed(this.#env, database), name)) })),
+    );
+    const known = found.find(({ info }) => info) ?? found.find(({ deletion }) => deletion);
+    if (known) return known;
+    return { database: kept ?? chosenDatabase(name, this.#open ?? all), info: null, deletion: null };
+  }
+
+  /**
    * Takes the domain over, or the rest of it.
    *
    * @param takesAWhile called when it turns out that it is too large to be waited for
@@ -64,13 +89,16 @@ export class TakeOver {
    */
   async run(takesAWhile: () => void): Promise<void> {
     await this.#storage.migrate();
+    // Before the first page: the next instance has to go on with the same database.
+    this.#storage.note({ database: this.#storage.database });
+    const database = databaseNamed(this.#env, this.#storage.database);
     for (let pages = 0; ; pages++) {
       if (pages >= PAGES_TO_WAIT_FOR) takesAWhile();
       const place = this.#place ?? { tables: 0, after: JSON.stringify(BEFORE_ALL_KEYS) };
       const table = TABLE_ORDER[place.tables];
       if (!table) return this.#finish();
       const { name, columns, pageRows } = COPIED_TABLES[table];
-      const rows = await rowsAfter(this.#database, this.#storage.name, table, JSON.parse(place.after), pageRows);
+      const rows = await rowsAfter(database, this.#storage.name, table, JSON.parse(place.after), pageRows);
       const next =
         rows.length < pageRows
           ? { tables: place.tables + 1, after: JSON.stringify(BEFORE_ALL_KEYS) }

@@ -4,6 +4,7 @@ import { signLogHead } from "../crypto/log-statements.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import { d1Advice, d1Failure, inTime } from "../database/d1-errors.ts";
 import type { CopyLag } from "../database/database-writer.ts";
+import { databasesOf } from "../database/databases.ts";
 import { checkDatabase } from "../database/health.ts";
 import { readKeyEncryptionKids } from "../database/key-encryption.ts";
 import { type AppEnv, serverUrl } from "../http/context.ts";
@@ -57,27 +58,33 @@ class LatestHealth {
 }
 
 async function check(config: Config, env: Env): Promise<Health> {
-  const [database, copy] = await Promise.all([databaseHealth(env.DB), copyLag(env)]);
-  const secrets = await secretsHealth(config, database === "ok" ? env.DB : null);
+  const databases = [...databasesOf(env)];
+  const [found, copy] = await Promise.all([Promise.all(databases.map(databaseHealth)), copyLag(env)]);
+  const database = found.find((each) => each !== "ok") ?? "ok";
+  const secrets = await secretsHealth(config, database === "ok" ? [...databasesOf(env).values()] : []);
   return { status: database === "ok" && secrets === "ok" ? "ok" : "failing", database, secrets, copy };
 }
 
 /** Whether the database answers and has its tables. */
-async function databaseHealth(database: D1Database): Promise<Health["database"]> {
+async function databaseHealth([name, database]: readonly [string, D1Database]): Promise<Health["database"]> {
   try {
     await inTime(checkDatabase(database));
     return "ok";
   } catch (error) {
-    log("error", "the database is not well", { ...errorFields(error), ...d1Advice(error) });
+    log("error", "the database is not well", { database: name, ...errorFields(error), ...d1Advice(error) });
     return d1Failure(error) === "unmigrated" ? "unmigrated" : "failing";
   }
 }
 
-/** How far the database is behind the domains' objects; null if its writer cannot be asked. */
+/** How far the databases are behind the domains' objects, all together; null if a writer cannot be asked. */
 async function copyLag(env: Env): Promise<CopyLag | null> {
   try {
-    const { domains, seconds } = await env.DATABASE_WRITER.getByName("DB").lag();
-    return { domains, seconds };
+    const names = [...databasesOf(env).keys()];
+    const lags = await Promise.all(names.map((name) => env.DATABASE_WRITER.getByName(name).lag()));
+    return {
+      domains: lags.reduce((sum, { domains }) => sum + domains, 0),
+      seconds: Math.max(...lags.map(({ seconds }) => seconds)),
+    };
   } catch (error) {
     log("error", "the database writer is not well", errorFields(error));
     return null;
@@ -85,18 +92,19 @@ async function copyLag(env: Env): Promise<CopyLag | null> {
 }
 
 /** Whether the keys among the secrets do what they are for, and none is missing that domain keys are wrapped with. */
-async function secretsHealth(config: Config, database: D1Database | null): Promise<Health["secrets"]> {
+async function secretsHealth(config: Config, databases: readonly D1Database[]): Promise<Health["secrets"]> {
   const { keyEncryptionKeys, domainAuthorityKeys } = config;
   try {
-    const [opened, kids] = await Promise.all([
+    const [opened, kidsOfEach] = await Promise.all([
       Promise.all(
         keyEncryptionKeys.map(async (key) => openText(await sealText("health", "health", [key]), "health", [key])),
       ),
-      database ? readKeyEncryptionKids(database) : [],
+      Promise.all(databases.map(readKeyEncryptionKids)),
       signLogHead({ domain: "health", revision: 0, hash: null }, "health", 0, domainAuthorityKeys[0]),
     ]);
     if (opened.some((text) => text !== "health")) throw new Error("a key of KEY_ENCRYPTION_KEYS does not open its own");
-    const missing = kids.filter((kid) => !keyEncryptionKeys.some((key) => key.kid === kid));
+    const kids = new Set(kidsOfEach.flat());
+    const missing = [...kids].filter((kid) => !keyEncryptionKeys.some((key) => key.kid === kid));
     if (missing.length === 0) return "ok";
     throw new Error(`KEY_ENCRYPTION_KEYS lacks keys that wrap domain keys: put back ${missing.join(", ")}`);
   } catch (error) {

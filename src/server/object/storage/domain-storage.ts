@@ -65,6 +65,7 @@ type SignedLeave = { machineGuid: string; signedAt: number };
 /** The progress of a domain that nobody has copied yet. */
 const NO_PROGRESS: ProgressRow = {
   id: 1,
+  database: null,
   copiedRevision: 0,
   copiedHead: null,
   staleSince: null,
@@ -94,6 +95,8 @@ export class DomainStorage {
   /** Whether there may be bans: most domains have none, and then nobody looks for any. */
   #hasBans = true;
   #hasTables = false;
+  /** The database that was chosen for a domain that has written nothing yet. */
+  #chosen: string | null = null;
 
   /**
    * @param name the domain's name
@@ -167,6 +170,23 @@ export class DomainStorage {
     const next = { ...this.progress, ...news };
     writeProgress(this.sql, next);
     this.#progress = next;
+  }
+
+  /** The D1 database that has the copy, by its binding: one for a name, also when its domain is deleted. */
+  get database(): string {
+    const database = this.keptDatabase ?? this.#chosen;
+    if (database === null) throw new Error("no database is chosen yet");
+    return database;
+  }
+
+  /** The same as far as it is stored; null if it is not. */
+  get keptDatabase(): string | null {
+    return this.progress.database ?? this.deletion?.database ?? null;
+  }
+
+  /** Chooses the database of a domain that has none yet; kept with the first commit. */
+  choose(database: string): void {
+    this.#chosen = database;
   }
 
   /** What is left of the last domain of this name that was deleted; null if none was, as far as anybody knows. */
@@ -397,7 +417,8 @@ export class DomainStorage {
       bans: [...bans.removed, ...bans.written.map(([guid]) => guid)],
     };
     this.sql.exec(APPEND_TO_OUTBOX, revision, JSON.stringify(keys));
-    if (this.progress.staleSince === null) this.note({ staleSince: now });
+    const { database, staleSince } = this.progress;
+    if (database === null || staleSince === null) this.note({ database: this.database, staleSince: staleSince ?? now });
     this.#row = row;
     this.#hasBans ||= bans.written.length > 0;
   }

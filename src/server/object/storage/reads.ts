@@ -13,13 +13,15 @@ export type Page<Key> = Readonly<{ after: Key | null; limit: number }>;
 /** The readings that can be asked of the object of a domain that exists, by name; each is one query. */
 export const READS = {
   /** The domain's settings and state, and how far D1 is behind. */
-  overview({ row, progress }: DomainStorage) {
+  overview(storage: DomainStorage) {
+    const { row, progress } = storage;
     if (!row) throw new Error("there is no domain");
     const { head, keyRolloverRequired, keyMadeAt, lostUpTo, rolloverNotBefore, deviceIdKey, epoch, ...rest } = row;
     return {
       ...rest,
       ...settingsOf(row),
       keyRolloverRequired: keyRolloverRequired === 1,
+      database: storage.database,
       copiedRevision: progress.copiedRevision,
       copySecondsBehind: progress.staleSince === null ? 0 : Math.ceil((Date.now() - progress.staleSince) / 1_000),
     };

@@ -116,6 +116,8 @@ export const copyOutbox = sqliteTable("copy_outbox", {
 /** How far the work that follows commits has come: one row. */
 export const progress = sqliteTable("progress", {
   id: integer("id").primaryKey(),
+  /** The D1 database that has the copy, by its binding. */
+  database: text("database"),
   /** The revision that D1 acknowledged last, and the head there; 0 and null before the first. */
   copiedRevision: integer("copied_revision").notNull(),
   copiedHead: text("copied_head"),
@@ -142,6 +144,8 @@ export const takeOver = sqliteTable("take_over", {
 /** What is left of the domain that was deleted here last: no row if none was. */
 export const domainDeletion = sqliteTable("domain_deletion", {
   ...deletionColumns(),
+  /** The D1 database that has to know, by its binding: that of the next domain of this name, too. */
+  database: text("database").notNull(),
   /** The request that deleted it: repeated, it is answered again. */
   requestId: text("request_id").notNull(),
   /** 1 until D1 has it. */

@@ -1,10 +1,11 @@
 import { type Context, Hono } from "hono";
+import type { Part } from "../../database/databases.ts";
 import { type DeletedDomain, listDeletions } from "../../database/deletions.ts";
 import { listIdleDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
 import { deleteDomain, deleteIfIdle } from "../../http/domain-objects.ts";
-import { page, queryOf } from "../../http/pages.ts";
+import { pageOfAll, queryOf } from "../../http/pages.ts";
 import { invalidRequest } from "../../http/problems.ts";
 import { deletionQuery, idleDomainsBody, pageQuery } from "../../http/schemas.ts";
 import { errorFields, log } from "../../log.ts";
@@ -24,11 +25,11 @@ export const adminDeletions = new Hono<AppEnv>()
     const { idleSince, maxMembers, dryRun, ...query } = await jsonBody(c, idleDomainsBody);
     const idle = { since: Date.parse(idleSince), maxMembers };
     if (idle.since > Date.now()) throw invalidRequest({ field: "idleSince", detail: "must be in the past" });
-    const { rows, nextCursor } = await page(
+    const { rows, nextCursor } = await pageOfAll(
       c,
       query,
       ["idle-domains", String(idle.since), String(maxMembers)],
-      (part: { after: string | null; limit: number }) => listIdleDomains(c.env.DB, idle, part),
+      (database, part: Part<string>) => listIdleDomains(database, idle, part),
       ({ domain }) => domain,
     );
     const candidates = rows.flatMap(({ domain, isIdle }) => (isIdle === 1 ? [domain] : []));
@@ -36,11 +37,11 @@ export const adminDeletions = new Hono<AppEnv>()
   })
   .get("/admin/deletions", may("domains:write"), async (c) => {
     const query = queryOf(c, pageQuery);
-    const { rows, nextCursor } = await page(
+    const { rows, nextCursor } = await pageOfAll(
       c,
       query,
       ["deletions"],
-      async (part: { after: string | null; limit: number }) => ({ rows: await listDeletions(c.env.DB, part) }),
+      (database, part: Part<string>) => listDeletions(database, part),
       ({ domain }) => domain,
     );
     return c.json({ deletions: rows.map(shown), nextCursor });

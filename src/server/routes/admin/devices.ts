@@ -1,12 +1,13 @@
 import { type Context, Hono } from "hono";
 import type { ErrorName } from "../../../protocol/errors.ts";
 import { configOf } from "../../config.ts";
+import { listOfAll } from "../../database/databases.ts";
 import { type DomainOfDevice, listDomainsOfDevice } from "../../database/device-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, isoTime } from "../../http/context.ts";
 import { deviceShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator } from "../../http/domain-objects.ts";
-import { page, queryOf } from "../../http/pages.ts";
+import { page, pageOfAll, queryOf } from "../../http/pages.ts";
 import { invalidRequest, Problem } from "../../http/problems.ts";
 import { banBody, pageQuery } from "../../http/schemas.ts";
 import { banTerms, callBans, knownBans, serverWideBanShown } from "../../http/server-wide-bans.ts";
@@ -26,11 +27,11 @@ export const adminDevices = new Hono<AppEnv>()
     const machineGuid = await deviceOf(c);
     const query = queryOf(c, pageQuery);
     const [{ rows, nextCursor }, ban] = await Promise.all([
-      page<string, DomainOfDevice>(
+      pageOfAll<string, DomainOfDevice>(
         c,
         query,
         ["device", machineGuid],
-        async (part) => ({ rows: await listDomainsOfDevice(c.env.DB, machineGuid, part) }),
+        (database, part) => listDomainsOfDevice(database, machineGuid, part),
         ({ domain }) => domain,
       ),
       callBans(c.env, (bans) => bans.find(machineGuid)),
@@ -100,8 +101,10 @@ function deviceOf(c: Context<AppEnv>): Promise<string> {
 }
 
 /** The domains that D1 knows a device in: one more than a request changes tells whether there are more. */
-function domainsOf(c: Context<AppEnv>, machineGuid: string): Promise<DomainOfDevice[]> {
-  return listDomainsOfDevice(c.env.DB, machineGuid, { after: null, limit: MAX_DOMAINS + 1 });
+async function domainsOf(c: Context<AppEnv>, machineGuid: string): Promise<readonly DomainOfDevice[]> {
+  const part = { after: null, limit: MAX_DOMAINS + 1 };
+  const read = (database: D1Database) => listDomainsOfDevice(database, machineGuid, part);
+  return (await listOfAll(c.env, part, read, ({ domain }) => domain)).rows;
 }
 
 function cut<T>(domains: readonly T[]): Readonly<{ domains: readonly T[]; more: boolean }> {

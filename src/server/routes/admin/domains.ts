@@ -2,11 +2,12 @@ import { type Context, Hono } from "hono";
 import type { SettingsChange } from "../../../domain/settings.ts";
 import { MERGE_PATCH_MEDIA_TYPE } from "../../../protocol/media-types.ts";
 import { configOf } from "../../config.ts";
+import type { Part } from "../../database/databases.ts";
 import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
 import { copy, executeAsOperator, read } from "../../http/domain-objects.ts";
-import { page, queryOf } from "../../http/pages.ts";
+import { page, pageOfAll, queryOf } from "../../http/pages.ts";
 import {
   domainsQuery,
   pageQuery,
@@ -23,11 +24,11 @@ const MERGE_TYPES = [MERGE_PATCH_MEDIA_TYPE, "application/json"];
 export const adminDomains = new Hono<AppEnv>()
   .get("/admin/domains", may("domains:read"), async (c) => {
     const { prefix, ...query } = queryOf(c, domainsQuery);
-    const { rows, nextCursor } = await page(
+    const { rows, nextCursor } = await pageOfAll(
       c,
       query,
       ["domains", prefix],
-      async (part: { after: string | null; limit: number }) => ({ rows: await listDomains(c.env.DB, prefix, part) }),
+      (database, part: Part<string>) => listDomains(database, prefix, part),
       ({ domain }) => domain,
     );
     return c.json({ domains: rows.map((row) => shown(c, row)), nextCursor });

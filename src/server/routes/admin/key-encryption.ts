@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { configOf } from "../../config.ts";
+import { databasesOf } from "../../database/databases.ts";
 import { readKeyEncryptionUses } from "../../database/key-encryption.ts";
 import type { AppEnv } from "../../http/context.ts";
 import { rewrapDomains } from "../../maintenance.ts";
@@ -18,6 +19,9 @@ export const adminKeyEncryption = new Hono<AppEnv>()
 
 async function progress(c: Context<AppEnv>) {
   const currentKid = configOf(c.env).keyEncryptionKeys[0].kid as string;
-  const kids = await readKeyEncryptionUses(c.env.DB);
+  const uses = await Promise.all([...databasesOf(c.env).values()].map(readKeyEncryptionUses));
+  const sums = new Map<string, number>();
+  for (const { kid, domainKeys } of uses.flat()) sums.set(kid, (sums.get(kid) ?? 0) + domainKeys);
+  const kids = [...sums].sort().map(([kid, domainKeys]) => ({ kid, domainKeys }));
   return { currentKid, kids, done: kids.every(({ kid }) => kid === currentKid) };
 }
