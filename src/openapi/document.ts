@@ -8,6 +8,7 @@ import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
 import { serverWideOperations } from "./server-wide-operations.ts";
+import { signInOperations } from "./sign-in-operations.ts";
 
 const DESCRIPTION = `
 A licence that belongs to a group of devices: they join a *domain* by a random machine GUID, and receive its private
@@ -84,6 +85,7 @@ export function openApiDocument(version: string): ReturnType<typeof createDocume
       paths: {
         ...deviceOperations,
         ...ownerOperations,
+        ...signInOperations,
         ...readOperations,
         ...keyOperations,
         ...adminOperations,

@@ -34,3 +34,22 @@ export const removalAnswer = z
     removed: z.int().min(0).meta({ description: "How many devices are members no more." }),
   })
   .meta({ id: "Removal" });
+
+/** The issuers at which owners sign in. */
+export const signInAnswer = z
+  .object({
+    issuers: z.array(
+      z.object({
+        issuer: z.string().meta({ description: "The issuer's identifier, a URL: its configuration is below it." }),
+        clientId: z.string().meta({ description: "The `client_id` of the page." }),
+        scope: z.string().meta({ description: "The `scope` to ask for." }),
+        audience: z
+          .string()
+          .meta({ description: "The `aud` that access tokens must have. A URI is asked for as `resource`." }),
+      }),
+    ),
+  })
+  .meta({ id: "SignIn" });
+
+/** The domain of a token's subject. */
+export const ownDomainAnswer = z.object({ domain: domainName }).meta({ id: "OwnDomain" });

@@ -14,12 +14,13 @@ import { health } from "./routes/health.ts";
 import { jwks } from "./routes/jwks.ts";
 import { keys } from "./routes/keys.ts";
 import { ownerDevices } from "./routes/owner-devices.ts";
+import { ownerSignIn } from "./routes/owner-sign-in.ts";
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(commonHeaders);
-  for (const path of ["/domains/*", "/.well-known/*"]) app.use(path, crossOrigin);
+  for (const path of ["/domains/*", "/.well-known/*", "/sign-in", "/own-domain"]) app.use(path, crossOrigin);
   app.use(async (c, next) => {
     // The runtime takes whatever is sent as a host; there is no URL with some of it.
     if (!URL.canParse(c.req.url))
@@ -27,7 +28,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
-  for (const routes of [admin, devices, ownerDevices, domain, keys, jwks, health]) app.route("/", routes);
+  for (const routes of [admin, devices, ownerDevices, ownerSignIn, domain, keys, jwks, health]) app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;

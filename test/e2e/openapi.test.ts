@@ -27,12 +27,15 @@ let api: ContractClient;
 let contract: Contract;
 let keys: Awaited<ReturnType<typeof newTestIssuers>>["keys"];
 let owner: Record<string, string>;
+/** The token of a subject that has a domain of its own. */
+let householder: Record<string, string>;
 
 beforeAll(async () => {
   const issuers = await newTestIssuers();
   keys = issuers.keys;
   owner = bearer(await mintToken("studio", keys.studio, { expires: 3_600, claims: { sub: OWNER } }));
-  const [studio, arcade] = issuers.trusted;
+  householder = bearer(await mintToken("office", keys.office, { expires: 3_600, claims: { sub: OWNER } }));
+  const [studio, arcade, office] = issuers.trusted;
   server = await startServer({
     addressLimit: 3,
     secrets: { KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey(), FORMER_KEY] }) },
@@ -41,6 +44,7 @@ beforeAll(async () => {
       TRUSTED_ISSUERS: JSON.stringify([
         studio,
         { ...arcade, operatorScopes: ["domains:read", "domains:write", "domains:evict"] },
+        { ...office, operatorScopes: [], domains: { name: "home:{sub}" }, signIn: { clientId: "devices-page" } },
         {
           namespace: "unreachable",
           issuer: UNREACHABLE,
@@ -60,13 +64,14 @@ const ask = (...args: Parameters<ContractClient["ask"]>) => api.ask(...args);
 const expectAnswer = (...args: Parameters<ContractClient["expectAnswer"]>) => api.expectAnswer(...args);
 const admin = (request: Request) => api.admin(request);
 const asOwner = (request: Request) => ({ ...request, headers: { ...request.headers, ...owner } });
+const asHouseholder = (request: Request) => ({ ...request, headers: { ...request.headers, ...householder } });
 const newDomain = () => api.newDomain();
 const createdDomain = (settings?: object) => api.createdDomain(settings);
 const newMemberDomain = () => api.newMemberDomain();
 const urlOf: ContractClient["urlOf"] = (...args) => api.urlOf(...args);
 
 describeKeyOperations(() => api);
-describeOwnerOperations(() => ({ api, asOwner }));
+describeOwnerOperations(() => ({ api, asOwner, asHouseholder }));
 
 describe("devices", () => {
   it("join, renew and leave", async () => {

@@ -7,6 +7,9 @@ export const OWNER = "someone";
 /** The client of the server that is tested, and a request with the token of an owner. */
 type Tested = Readonly<{ api: ContractClient; asOwner: (request: Request) => Request }>;
 
+/** The same, and a request with the token of a subject that has a domain of its own. */
+type TestedWithHouseholder = Tested & Readonly<{ asHouseholder: (request: Request) => Request }>;
+
 type Device = Readonly<{ handle: string; name: string | null; thisDevice: boolean }>;
 
 /** A new domain that belongs to an owner, with one device: its machine GUID, and what names it in a path. */
@@ -20,7 +23,7 @@ export async function newOwnedDomain({ api, asOwner }: Tested) {
 }
 
 /** The tests of what owners ask for. */
-export function describeOwnerOperations(tested: () => Tested): void {
+export function describeOwnerOperations(tested: () => TestedWithHouseholder): void {
   describe("owners", () => {
     it("see and rename their devices", async () => {
       const { api, asOwner } = tested();
@@ -47,6 +50,15 @@ export function describeOwnerOperations(tested: () => Tested): void {
         const removed = await api.expectAnswer(200, null, "removeDevices", asOwner({ path, query }));
         expect(removed).toMatchObject({ removed: 1 });
       }
+    });
+
+    it("are told where to sign in, and the domain that their token stands for", async () => {
+      const { api, asHouseholder, asOwner } = tested();
+      expect(await api.expectAnswer(200, null, "getSignIn", {})).toMatchObject({ issuers: [{ scope: "openid" }] });
+      const own = await api.expectAnswer(200, null, "getOwnDomain", asHouseholder({}));
+      expect(own).toEqual({ domain: `home:${OWNER}` });
+      await api.expectAnswer(404, "NOT_FOUND", "getOwnDomain", asOwner({}));
+      await api.expectAnswer(401, "DOM_AUTHENTICATION_REQUIRED", "getOwnDomain", {});
     });
 
     it("have to show a token, and a domain that has an owner", async () => {

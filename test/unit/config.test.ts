@@ -83,6 +83,8 @@ describe("an environment with all that is needed", () => {
       logRetentionDays: null,
       domainCreation: "open",
       answerAfter: "object",
+      jurisdiction: null,
+      locationHint: null,
       openDatabases: null,
       defaultRolloverIntervalSeconds: 0,
       corsOrigins: [],

@@ -4,6 +4,7 @@ import { isSafeUrl } from "../loopback.ts";
 import { settings } from "../settings-shape.ts";
 import { templateProblem } from "./identity-domains.ts";
 import { overlap } from "./namespaces.ts";
+import { ownerSignIn, signInProblem } from "./owner-sign-in.ts";
 import { SCOPES } from "./scopes.ts";
 
 const publicKey = z
@@ -45,6 +46,8 @@ export const trustedIssuer = z
     jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
     /** The domains that its tokens make, and they alone; without, its tokens enter any domain that takes them. */
     domains: identityDomains.optional(),
+    /** How owners sign in with it at their page; without, they do not. */
+    signIn: ownerSignIn.optional(),
     /** What its tokens may let operators do, as far as their `scope` says so; nothing unless listed here. */
     operatorScopes: z.array(z.enum(SCOPES)).default([]),
     /** How long after a fetch an unknown `kid` does not cause another. */
@@ -68,6 +71,10 @@ export const trustedIssuer = z
     if (!domains) return;
     const problem = templateProblem({ ...issuer, domains });
     if (problem) addIssue({ code: "custom", path: ["domains", "name"], message: problem });
+  })
+  .superRefine((issuer, { addIssue }) => {
+    const problem = issuer.signIn ? signInProblem(issuer) : null;
+    if (problem) addIssue({ code: "custom", path: ["signIn"], message: problem });
   });
 
 /** An issuer whose tokens domains may require. */

@@ -2,7 +2,7 @@ import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/context.ts";
 import { newRequestId } from "../request-ids.ts";
 
-/** Security headers sent with every response. HSTS: HTTPS alone, from the first response on. */
+/** Security headers sent with every response; a page has a policy of its own. HSTS: HTTPS alone, from the first response on. */
 const SECURITY_HEADERS = [
   ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
   ["referrer-policy", "no-referrer"],
@@ -19,7 +19,7 @@ export const commonHeaders = createMiddleware<AppEnv>(async (c, next) => {
   headers.set("x-request-id", c.get("requestId"));
   // Not every runtime adds it by itself.
   headers.set("date", new Date().toUTCString());
-  for (const [name, value] of SECURITY_HEADERS) headers.set(name, value);
+  for (const [name, value] of SECURITY_HEADERS) if (!headers.has(name)) headers.set(name, value);
   // Responses carry credentials or depend on who asks; a route of which neither is true says so itself.
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
 });

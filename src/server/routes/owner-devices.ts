@@ -1,18 +1,17 @@
 import { type Context, Hono } from "hono";
-import { ownerTokenRefusal } from "../../domain/owner.ts";
 import { NO_MEMBER } from "../../domain/owner-commands.ts";
 import type { AuthEvidence } from "../../domain/types.ts";
 import { configOf } from "../config.ts";
 import { sealDeviceName } from "../crypto/device-names.ts";
-import { authEvidence } from "../http/auth-evidence.ts";
 import { checked, jsonBody } from "../http/bodies.ts";
 import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceOfHandle, type Identified, ownedDeviceShown } from "../http/devices-shown.ts";
 import { execute, ownedDevices } from "../http/domain-objects.ts";
+import { ownersToken } from "../http/owner-tokens.ts";
 import { page, queryOf } from "../http/pages.ts";
-import { invalidRequest, Problem, refusalProblem } from "../http/problems.ts";
+import { invalidRequest, Problem } from "../http/problems.ts";
 import { machineGuidHeader, pageQuery, removalQuery, renamingBody } from "../http/schemas.ts";
-import { limitedByAddress, limitOwner } from "../middleware/rate-limit.ts";
+import { limitedByAddress } from "../middleware/rate-limit.ts";
 import type { OwnedDevices } from "../object/owned-devices.ts";
 import type { MemberRow } from "../object/storage/statements.ts";
 import { newRequestId } from "../request-ids.ts";
@@ -82,19 +81,6 @@ export const ownerDevices = new Hono<AppEnv>()
     if (removed === 0) throw new Problem("NOT_FOUND", { detail: NO_MEMBER });
     return c.json({ domain, removed });
   });
-
-/**
- * What the request's token proves.
- *
- * @throws Problem if it is no owner's, whichever the domain, or its subject asks too often
- */
-async function ownersToken(c: Context<AppEnv>): Promise<AuthEvidence> {
-  const auth = await authEvidence(c);
-  const refusal = ownerTokenRefusal(auth);
-  if (refusal) throw refusalProblem(refusal);
-  if (auth.kind === "verified" && auth.subjectHash !== undefined) await limitOwner(c, auth.subjectHash);
-  return auth;
-}
 
 /** The machine GUID of the device that asks; null if it does not say. @throws Problem `INVALID_REQUEST` */
 function askingDevice(c: Context<AppEnv>): string | null {
