@@ -140,7 +140,9 @@ function addDatabase(tools: Tools): void {
 }
 
 async function createdDatabase(tools: Tools, name: string): Promise<string> {
-  const { output } = await done(tools, ["d1", "create", name]);
+  const jurisdiction = /^JURISDICTION = "(.+)"/m.exec(configuration(tools))?.[1];
+  const place = jurisdiction === undefined ? [] : ["--jurisdiction", jurisdiction];
+  const { output } = await done(tools, ["d1", "create", name, ...place]);
   const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(output)?.[0];
   if (id === undefined) throw new DeploymentError(`Put the id of the D1 database ${name} into ${CONFIG_FILE}.`);
   return id;

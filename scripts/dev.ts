@@ -1,7 +1,9 @@
 // `npm run dev`: writes local secrets once, checks them, migrates the local database and serves everything.
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
+import { databaseEntries } from "./database-entries.ts";
 import {
   developmentIssuer,
   developmentIssuerKey,
@@ -23,9 +25,10 @@ async function main(): Promise<void> {
   const url = `http://localhost:${port}`;
   const variables = localVariables(url);
 
-  // --log-level keeps the list of applied migrations out of every start.
-  const migrated = await finished(wrangler(["d1", "migrations", "apply", "DB", "--local"], "pipe"));
-  if (migrated.code !== 0) give(`The local database could not be migrated:\n${migrated.output}`);
+  for (const { binding } of databaseEntries(readFileSync("wrangler.toml", "utf8"))) {
+    const migrated = await finished(wrangler(["d1", "migrations", "apply", binding, "--local"], "pipe"));
+    if (migrated.code !== 0) give(`The local database ${binding} could not be migrated:\n${migrated.output}`);
+  }
 
   console.log(`Serving on ${url}. The admin token is ADMIN_TOKEN in ${SECRETS_FILE}.`);
   const settings = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
@@ -48,7 +51,8 @@ function localVariables(url: string): Record<string, string> {
     const issuer = issuerKey ? { DEVELOPMENT_ISSUER: JSON.stringify(developmentIssuer(issuerKey)) } : {};
     readConfig({ ...written, ...issuer });
     const own = Object.entries(written).filter(([name]) => !SECRETS.includes(name) && !name.endsWith("_KEY"));
-    return { ...Object.fromEntries(own), ...issuer };
+    // Jurisdictions are Cloudflare's alone.
+    return { ...Object.fromEntries(own), ...issuer, JURISDICTION: "" };
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof SyntaxError)) throw error;
     return give(

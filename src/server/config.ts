@@ -29,6 +29,10 @@ export type Config = Readonly<{
   defaultRolloverIntervalSeconds: number;
   /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
   domainCreation: DomainCreation;
+  /** The jurisdiction that all objects and databases are in; null for none. */
+  jurisdiction: Jurisdiction | null;
+  /** Near which place objects are made; null for near who asks first. */
+  locationHint: LocationHint | null;
   /** The D1 databases that take new domains, by their bindings; null for all. */
   openDatabases: readonly [string, ...string[]] | null;
   /** The origins of web pages whose scripts may be devices. */
@@ -47,6 +51,16 @@ const ANSWER_AFTER = ["object", "database"] as const;
 export type DomainCreation = (typeof DOMAIN_CREATION)[number];
 
 const DOMAIN_CREATION = ["open", "authenticated", "operators"] as const;
+
+/** A jurisdiction of Cloudflare: where objects and databases may run and keep data. */
+export type Jurisdiction = (typeof JURISDICTIONS)[number];
+
+const JURISDICTIONS = ["eu", "us", "fedramp"] as const;
+
+/** A place near which an object can be made. */
+export type LocationHint = (typeof LOCATION_HINTS)[number];
+
+const LOCATION_HINTS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 
 /** The names of the variables the server reads, each a string. */
 export type Environment = { readonly [Name in keyof typeof VARIABLES]?: string | undefined };
@@ -108,6 +122,8 @@ const VARIABLES = {
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
   DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
   ANSWER_AFTER: { secret: false, json: false, shape: z.enum(ANSWER_AFTER) },
+  JURISDICTION: { secret: false, json: false, shape: z.enum(JURISDICTIONS) },
+  DOMAIN_LOCATION_HINT: { secret: false, json: false, shape: z.enum(LOCATION_HINTS) },
   OPEN_DATABASES: {
     secret: false,
     json: true,
@@ -168,6 +184,8 @@ export function readConfig(environment: Environment): Config {
     answerAfter: read("ANSWER_AFTER") ?? "object",
     defaultRolloverIntervalSeconds: read("DEFAULT_ROLLOVER_INTERVAL_SECONDS") ?? 0,
     domainCreation: read("DOMAIN_CREATION") ?? "open",
+    jurisdiction: read("JURISDICTION") ?? null,
+    locationHint: read("DOMAIN_LOCATION_HINT") ?? null,
     openDatabases: bound(environment, read("OPEN_DATABASES") ?? null),
     corsOrigins: read("CORS_ORIGINS") ?? [],
   };

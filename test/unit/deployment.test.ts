@@ -12,10 +12,12 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
   const cloud = { databases: [], worker: false, secrets: [], domains: false, ...state };
   const files = new Map([[CONFIG_FILE, readFileSync(CONFIG_FILE, "utf8")]]);
   const calls: string[] = [];
+  const created: string[] = [];
   let interruptedAt: string | null = null;
   const commands: Record<string, (args: readonly string[]) => Run> = {
     "d1 list": () => ok(JSON.stringify(cloud.databases.map((name) => ({ name, uuid: ID })))),
-    "d1 create": ([, , name]) => {
+    "d1 create": ([, , name, ...place]) => {
+      created.push(place.join(" "));
       cloud.databases.push(name as string);
       return ok(`Created.\n[[d1_databases]]\ndatabase_id = "${ID}"`);
     },
@@ -53,7 +55,7 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
   const interrupt = (at: string | null) => {
     interruptedAt = at;
   };
-  return { cloud, files, calls, tools, interrupt };
+  return { cloud, files, calls, created, tools, interrupt };
 }
 
 function ok(output: string): Run {
@@ -115,9 +117,9 @@ describe("a deployment", () => {
   });
 });
 
-describe("a deployment with one more database", () => {
-  const more = { database: true };
+const more = { database: true };
 
+describe("a deployment with one more database", () => {
   it("creates it, migrates all and binds it beside the others", async () => {
     const { cloud, files, calls, tools } = account({ worker: true, secrets: [...SECRETS] });
     await deploy(tools);
@@ -158,6 +160,20 @@ describe("a deployment with one more database", () => {
     const config = files.get(CONFIG_FILE) as string;
     files.set(CONFIG_FILE, config.replace(/^database_id = .*\n/m, ""));
     await expect(deploy(tools)).rejects.toThrow("begin each [[d1_databases]] with binding");
+  });
+});
+
+describe("the databases of a deployment", () => {
+  it.each([
+    ["", ""],
+    ["eu", "--jurisdiction eu"],
+  ])("are made in the jurisdiction %j", async (jurisdiction, place) => {
+    const { files, created, tools } = account();
+    const config = files.get(CONFIG_FILE) as string;
+    files.set(CONFIG_FILE, config.replace('JURISDICTION = ""', `JURISDICTION = "${jurisdiction}"`));
+    await deploy(tools);
+    await deploy(tools, more);
+    expect(created).toEqual([place, place]);
   });
 });
 

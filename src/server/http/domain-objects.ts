@@ -7,6 +7,7 @@ import type { CallContext, DomainObject, GrantFrom, KeySet, Reading } from "../o
 import type { HistoryPage, HistoryPlace } from "../object/key-history.ts";
 import type { DeviceSelection, OwnedDevices } from "../object/owned-devices.ts";
 import type { KeySelection, ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
+import { objectNamed } from "../placement.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { Problem, refusalProblem } from "./problems.ts";
 
@@ -141,7 +142,7 @@ function granted<Grant>(outcome: Outcome<Grant>): Grant {
 
 /** Calls a domain's object, again if it was lost in mid-call. @throws Problem if it stays lost */
 export function callObject<Result>(env: Env, domain: string, call: (object: Stub) => Promise<Result>): Promise<Result> {
-  return repeatedCall(() => call(env.DOMAIN_OBJECT.getByName(domain) as unknown as Stub));
+  return repeatedCall(() => call(objectNamed(env, env.DOMAIN_OBJECT, domain) as unknown as Stub));
 }
 
 /**

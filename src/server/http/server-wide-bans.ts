@@ -1,5 +1,6 @@
 import type { JWK } from "jose";
 import type { DeviceBans, ServerWideBan } from "../object/device-bans.ts";
+import { objectNamed } from "../placement.ts";
 import { isoTime } from "./context.ts";
 import { deviceShown } from "./devices-shown.ts";
 import { repeatedCall } from "./domain-objects.ts";
@@ -39,5 +40,5 @@ export function banTerms({ deviceKeys, reason, bannedAt, bannedBy }: ServerWideB
 }
 
 function stubOf(env: Env): Stub {
-  return env.DEVICE_BANS.getByName(NAME) as unknown as Stub;
+  return objectNamed(env, env.DEVICE_BANS, NAME) as unknown as Stub;
 }

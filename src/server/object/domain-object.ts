@@ -8,6 +8,7 @@ import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { databaseNamed } from "../database/databases.ts";
 import { errorFields, log } from "../log.ts";
+import { objectNamed } from "../placement.ts";
 import { Copy } from "./copy.ts";
 import {
   type DeletionGrant,
@@ -288,7 +289,7 @@ export class DomainObject extends DurableObject<Env> {
     const storage = this.#storage;
     const domain = storage.name;
     const { EVENTS, DATABASE_WRITER } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
-    const copy = new Copy(storage, () => DATABASE_WRITER.getByName(storage.database), wakeBy);
+    const copy = new Copy(storage, () => objectNamed(this.env, DATABASE_WRITER, storage.database), wakeBy);
     const feed = EVENTS ? new EventFeed(storage, `${config.serverUrl ?? ""}/domains/${domain}`, EVENTS, wakeBy) : null;
     const keyring = new Keyring(storage, config);
     const statistics = new UsageStatistics(storage, wakeBy);

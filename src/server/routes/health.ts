@@ -10,6 +10,7 @@ import { readKeyEncryptionKids } from "../database/key-encryption.ts";
 import { type AppEnv, serverUrl } from "../http/context.ts";
 import { errorFields, log } from "../log.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
+import { isInJurisdiction, objectNamed } from "../placement.ts";
 
 /** How the server is, as it is answered. */
 type Health = Readonly<{
@@ -59,17 +60,24 @@ class LatestHealth {
 
 async function check(config: Config, env: Env): Promise<Health> {
   const databases = [...databasesOf(env)];
-  const [found, copy] = await Promise.all([Promise.all(databases.map(databaseHealth)), copyLag(env)]);
+  const [found, copy] = await Promise.all([
+    Promise.all(databases.map((each) => databaseHealth(each, config))),
+    copyLag(env),
+  ]);
   const database = found.find((each) => each !== "ok") ?? "ok";
   const secrets = await secretsHealth(config, database === "ok" ? [...databasesOf(env).values()] : []);
   return { status: database === "ok" && secrets === "ok" ? "ok" : "failing", database, secrets, copy };
 }
 
-/** Whether the database answers and has its tables. */
-async function databaseHealth([name, database]: readonly [string, D1Database]): Promise<Health["database"]> {
+/** Whether the database answers, has its tables, and is where it has to be. */
+async function databaseHealth(
+  [name, database]: readonly [string, D1Database],
+  { jurisdiction }: Config,
+): Promise<Health["database"]> {
   try {
-    await inTime(checkDatabase(database));
-    return "ok";
+    const region = await inTime(checkDatabase(database));
+    if (isInJurisdiction(jurisdiction, region)) return "ok";
+    throw new Error(`it runs in ${region}, outside JURISDICTION: make it anew in there, and have domains taken over`);
   } catch (error) {
     log("error", "the database is not well", { database: name, ...errorFields(error), ...d1Advice(error) });
     return d1Failure(error) === "unmigrated" ? "unmigrated" : "failing";
@@ -80,7 +88,7 @@ async function databaseHealth([name, database]: readonly [string, D1Database]): 
 async function copyLag(env: Env): Promise<CopyLag | null> {
   try {
     const names = [...databasesOf(env).keys()];
-    const lags = await Promise.all(names.map((name) => env.DATABASE_WRITER.getByName(name).lag()));
+    const lags = await Promise.all(names.map((name) => objectNamed(env, env.DATABASE_WRITER, name).lag()));
     return {
       domains: lags.reduce((sum, { domains }) => sum + domains, 0),
       seconds: Math.max(...lags.map(({ seconds }) => seconds)),
