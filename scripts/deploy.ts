@@ -1,12 +1,13 @@
 // `npm run deploy`: brings everything to Cloudflare, and may be run again; see deployment.ts for the steps.
+// `--add-database` adds a D1 database.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { DeploymentError, deploy, type Run } from "./deployment.ts";
+import { DeploymentError, deploy, type Run, type Tools } from "./deployment.ts";
 import { newSecrets } from "./local-secrets.ts";
 
 try {
-  await deploy({
+  const tools: Tools = {
     wrangler,
     read: (file) => (existsSync(file) ? readFileSync(file, "utf8") : null),
     write: (file, text) => writeFileSync(file, text, { mode: 0o600 }),
@@ -15,7 +16,8 @@ try {
     attended: process.stdin.isTTY === true && process.stdout.isTTY === true && !process.env.CI,
     ask,
     serverUrl: process.env.DOMAIN_SERVER_URL,
-  });
+  };
+  await deploy(tools, { database: process.argv.includes("--add-database") });
 } catch (error) {
   if (!(error instanceof DeploymentError)) throw error;
   console.error(error.message);
