@@ -3,6 +3,7 @@ import { ConsoleContext } from "./context.ts";
 import { DomainPage } from "./domain-page.tsx";
 import { DomainsPage } from "./domains-page.tsx";
 import { type Failure, failureOf } from "./failures.ts";
+import { Mark, OutcomeRegion } from "./frame.tsx";
 import { operatorWith } from "./operator.ts";
 import { hashOf, routeOf, useRoute } from "./routes.ts";
 import { savedToken, saveToken } from "./session.ts";
@@ -67,32 +68,7 @@ export function App() {
           <DomainPage key={route.domain} domain={route.domain} view={route.view} />
         )}
       </main>
-      <div class="outcome-region" role="status">
-        {outcome?.place === place && <Outcome text={outcome.text} onDismiss={() => setOutcome(null)} />}
-      </div>
+      <OutcomeRegion text={outcome?.place === place ? outcome.text : null} onDismiss={() => setOutcome(null)} />
     </ConsoleContext.Provider>
-  );
-}
-
-function Outcome({ text, onDismiss }: { text: string; onDismiss: () => void }) {
-  return (
-    <div class="outcome">
-      <p>{text}</p>
-      <button type="button" class="button quiet" aria-label="Dismiss" onClick={onDismiss}>
-        ×
-      </button>
-    </div>
-  );
-}
-
-/** Three devices around what they share. */
-function Mark() {
-  return (
-    <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
-      <circle cx="12" cy="12" r="10.5" />
-      <circle class="dot" cx="12" cy="6.5" r="2.6" />
-      <circle class="dot" cx="7.2" cy="14.8" r="2.6" />
-      <circle class="dot" cx="16.8" cy="14.8" r="2.6" />
-    </svg>
   );
 }
