@@ -240,6 +240,23 @@ export const adminOperations: ZodOpenApiPathsObject = {
       },
     },
   },
+  "/admin/metrics": {
+    get: {
+      operationId: "getMetrics",
+      tags: ["Service"],
+      summary: "Metrics of all domains together, for Prometheus and what reads the same",
+      description: "OpenMetrics 1.0. No machine GUID and no name of a domain or a device is among them.",
+      security: needs("metrics:read"),
+      responses: {
+        200: {
+          description: "One family after another.",
+          headers: headers(),
+          content: { "application/openmetrics-text": content(z.string(), { joins: ADMIN_ANSWER.metrics }) },
+        },
+        ...problemsOfService,
+      },
+    },
+  },
   "/admin/domains/{domain}/members": {
     get: {
       operationId: "listMembers",

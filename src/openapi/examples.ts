@@ -200,6 +200,11 @@ export const OWNER_ANSWER = {
 
 /** Responses to operators, by what they tell. */
 export const ADMIN_ANSWER = {
+  metrics: `# TYPE device_domain_joins counter
+# HELP device_domain_joins Devices that joined a domain.
+device_domain_joins_total{database="DB"} 7
+# EOF
+`,
   overview: OVERVIEW,
   domains: { domains: [ROW], nextCursor: CURSOR },
   keyEncryption: { ...KEY_ENCRYPTION, done: false },

@@ -43,7 +43,7 @@ beforeAll(async () => {
       DOMAIN_CREATION: "operators",
       TRUSTED_ISSUERS: JSON.stringify([
         studio,
-        { ...arcade, operatorScopes: ["domains:read", "domains:write", "domains:evict"] },
+        { ...arcade, operatorScopes: ["domains:read", "domains:write", "domains:evict", "metrics:read"] },
         { ...office, operatorScopes: [], domains: { name: "home:{sub}" }, signIn: { clientId: "devices-page" } },
         {
           namespace: "unreachable",
@@ -292,6 +292,12 @@ describe("operators", () => {
     for (const id of ["getDevice", "evictDeviceEverywhere", "banDeviceEverywhere", "liftBanEverywhere"]) {
       await expectAnswer(400, "INVALID_REQUEST", id, wrong);
     }
+  });
+
+  it("see metrics of all domains", async () => {
+    const { text } = await ask(contract.operation("getMetrics"), admin({}));
+    expect(text).toMatch(/^device_domain_joins_total\{database="DB"\} [1-9]/m);
+    await expectAnswer(200, null, "getMetrics", admin({}));
   });
 
   it("read a log in which everything happened that can", async () => {

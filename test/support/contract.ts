@@ -73,7 +73,10 @@ export class Contract {
     if (type === null || !types.includes(type)) return [`content-type is ${type}, not ${types.join(" or ")}`];
     const schema = `${pointer}/content/${token(type)}/schema`;
     const bodies = type === "application/jsonl" ? text.split("\n").slice(0, -1) : [text];
-    return [...this.#headerFaults(response, headers), ...bodies.flatMap((body) => this.#faults(schema, json(body)))];
+    return [
+      ...this.#headerFaults(response, headers),
+      ...bodies.flatMap((body) => this.#faults(schema, type.includes("json") ? json(body) : body)),
+    ];
   }
 
   /** What the document does not say of this request body; empty if all is well. */

@@ -9,7 +9,7 @@ export const TEST_AUDIENCE = "https://domains.example";
 
 /** What the tokens of a namespace's issuer may let operators do, where that is anything. */
 const OPERATOR_SCOPES: { readonly [Namespace in TestNamespace]?: readonly string[] } = {
-  office: ["domains:read", "domains:write", "domains:evict"],
+  office: ["domains:read", "domains:write", "domains:evict", "metrics:read"],
 };
 
 /** The `iss` of a namespace's test issuer. */

@@ -339,7 +339,7 @@ describe("D1, of a domain that was deleted", () => {
         await writer.beginRewrite(part.info, "late");
         const rows = part.rows.members as (string | null)[][];
         await writer.rewritePage({ domain, id: "late", table: "members", after: -1, upTo: null, rows });
-        await writer.endRewrite(part.info, "late");
+        await writer.endRewrite(part.info, "late", {});
       }
     };
     await late();

@@ -5,7 +5,7 @@ import { mintToken } from "../support/issuers.ts";
 import { asAdmin, ask, configure, newDomain, newGuid, register } from "./client.ts";
 import { asOperator, everything, operate } from "./operators.ts";
 
-const SCOPES = ["domains:read", "domains:write", "domains:evict"];
+const SCOPES = ["domains:read", "domains:write", "domains:evict", "metrics:read"];
 
 /** Every route for operators: the scope it takes, the status it grants with, and a body where it wants one. */
 const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
@@ -19,6 +19,7 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "POST /admin/domains/:domain/rollover": ["domains:write", 200, { when: "now" }],
   "POST /admin/domains/:domain/copy": ["domains:write", 200],
   "GET /admin/domains/:domain/key-versions": ["domains:read", 200],
+  "GET /admin/metrics": ["metrics:read", 200],
   "GET /admin/key-encryption": ["domains:read", 200],
   "POST /admin/key-encryption/rewrap": ["domains:write", 200],
   "GET /admin/domains/:domain/members": ["domains:read", 200],

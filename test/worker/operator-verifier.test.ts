@@ -7,7 +7,7 @@ import { mintToken, type TokenTwist } from "../support/issuers.ts";
 const ADMIN_TOKEN = "the-admin-token-of-this-very-verifier";
 const TEAM = "https://team.example";
 const AUDIENCE = "32eafc7626e737f6";
-const ALL = ["domains:read", "domains:write", "domains:evict"];
+const ALL = ["domains:read", "domains:write", "domains:evict", "metrics:read"];
 
 async function newKey(kid: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });

@@ -1,3 +1,4 @@
+import type { Samples } from "./metrics.ts";
 import type { domainServerInfo } from "./schema.ts";
 
 /**
@@ -49,6 +50,8 @@ export type Change = Readonly<{
   base: number;
   rows: PerTable<readonly Row[]>;
   removed: PerTable<readonly RowKey[]>;
+  /** What happened between the two revisions, for the metrics. */
+  counts: Samples;
 }>;
 
 /** The revision D1 had of a domain before a change; null if it did not know the domain. */

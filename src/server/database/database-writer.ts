@@ -6,6 +6,7 @@ import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
 import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
 import { databaseNamed } from "./databases.ts";
 import { type DeletedDomain, writeDeletion } from "./deletions.ts";
+import { Counters, countAll, type Samples } from "./metrics.ts";
 
 /** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
 const MAX_CHANGES = 1_000;
@@ -16,6 +17,9 @@ const LONG_MILLISECONDS = 2_000;
 /** The pause after a write: twice as long as it took, within these bounds. It ends as soon as somebody waits for D1. */
 const SHORTEST_PAUSE_MILLISECONDS = 200;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
+
+/** What the database holds is counted again after this time: that goes through all of its domains. */
+const COUNTED_MILLISECONDS = 60 * 60 * 1_000;
 
 /** How far D1 is behind the objects, as far as they have handed over. */
 export type CopyLag = Readonly<{
@@ -43,6 +47,9 @@ export class DatabaseWriter extends DurableObject<Env> {
   #notBefore = 0;
   #endPause: () => void = () => {};
   #failingSince: number | null = null;
+  readonly #counters = new Counters(this.ctx.storage);
+  /** What the database holds, and when that was counted, in milliseconds since the epoch. */
+  #counted: Readonly<{ at: number; kid: string; samples: Samples }> | null = null;
 
   /** The D1 database whose binding this object is named by. @throws Error if there is none */
   get #database(): D1Database {
@@ -79,14 +86,40 @@ export class DatabaseWriter extends DurableObject<Env> {
     return this.#trying(() => writePage(this.#database, page));
   }
 
-  /** Ends the rewriting of a domain. @returns whether no other was begun meanwhile */
-  endRewrite(row: DomainRow, id: string): Promise<Outcome<boolean>> {
-    return this.#trying(() => endRewrite(this.#database, row, id));
+  /**
+   * Ends the rewriting of a domain.
+   *
+   * @param counts what happened since the revision that was acknowledged last
+   * @returns whether no other was begun meanwhile
+   */
+  async endRewrite(row: DomainRow, id: string, counts: Samples): Promise<Outcome<boolean>> {
+    const outcome = await this.#trying(() => endRewrite(this.#database, row, id));
+    if (outcome.granted && outcome.grant) await this.count(counts);
+    return outcome;
   }
 
   /** Deletes the rows of a domain that was deleted, and records that. @returns whether none is left */
   deleteDomain(deletion: DeletedDomain): Promise<Outcome<boolean>> {
     return this.#trying(() => writeDeletion(this.#database, deletion));
+  }
+
+  /** Adds to the counters of the metrics. */
+  async count(counts: Samples): Promise<void> {
+    this.#counters.add(counts);
+    this.#counters.keep();
+  }
+
+  /** The metrics of this database. @param kid the present key-encryption key */
+  async metrics(kid: string): Promise<Outcome<Samples>> {
+    const known = this.#counted?.kid === kid && Date.now() - this.#counted.at < COUNTED_MILLISECONDS;
+    if (!known) {
+      const counted = await this.#trying(() => countAll(this.#database, kid));
+      if (!counted.granted) return counted;
+      this.#counted = { at: Date.now(), kid, samples: counted.grant };
+    }
+    const { domains, seconds } = this.lag();
+    const lag = { device_domain_copy_waiting_changes: domains, device_domain_copy_lag_seconds: seconds };
+    return { granted: true, grant: { ...this.#counters.samples, ...this.#counted?.samples, ...lag } };
   }
 
   /** How far D1 is behind. */
@@ -140,7 +173,9 @@ export class DatabaseWriter extends DurableObject<Env> {
 
   async #writeSome(waiting: readonly Waiting[]): Promise<void> {
     const changes = waiting.map(({ change }) => change);
+    const began = Date.now();
     const outcome = await this.#trying(() => writeChanges(this.#database, changes));
+    this.#measure(changes, outcome, Date.now() - began);
     // One change that D1 does not take must not stop the others.
     if (!outcome.granted && outcome.refusal.error === "INTERNAL_ERROR" && waiting.length > 1) {
       for (const each of waiting) await this.#writeSome([each]);
@@ -149,6 +184,19 @@ export class DatabaseWriter extends DurableObject<Env> {
     for (const [index, { resolve }] of waiting.entries()) {
       resolve(outcome.granted ? { granted: true, grant: outcome.grant[index] ?? null } : outcome);
     }
+  }
+
+  /** Counts what a write took, and what happened in the domains: of each part once, that it was applied. */
+  #measure(changes: readonly Change[], outcome: Outcome<readonly Found[]>, milliseconds: number): void {
+    this.#counters.observe("device_domain_database_write_changes", changes.length);
+    this.#counters.observe("device_domain_database_write_seconds", milliseconds / 1_000);
+    this.#counters.add({
+      [`device_domain_database_writes_total{outcome="${outcome.granted ? "done" : "failed"}"}`]: 1,
+    });
+    for (const [index, { base, counts }] of changes.entries()) {
+      if (outcome.granted && (outcome.grant[index]?.revision ?? 0) === base) this.#counters.add(counts);
+    }
+    this.#counters.keep();
   }
 
   async #trying<T>(write: () => Promise<T>): Promise<Outcome<T>> {

@@ -13,8 +13,10 @@ import {
 } from "../database/copied-tables.ts";
 import type { DatabaseWriter } from "../database/database-writer.ts";
 import { findDomain, rowsAfter } from "../database/domain-source.ts";
+import type { Samples } from "../database/metrics.ts";
 import { errorFields, log } from "../log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
+import { READS } from "./storage/reads.ts";
 import type { DeletionRow } from "./storage/statements.ts";
 
 /** How long the alarm leaves the hand-over alone, before it looks whether it is done. */
@@ -33,7 +35,10 @@ const DELETION = Number.POSITIVE_INFINITY;
 
 type Keys = PerTable<ReadonlySet<RowKey>>;
 
-type Writer = Pick<DatabaseWriter, "write" | "hurry" | "beginRewrite" | "rewritePage" | "endRewrite" | "deleteDomain">;
+type Writer = Pick<
+  DatabaseWriter,
+  "write" | "hurry" | "beginRewrite" | "rewritePage" | "endRewrite" | "deleteDomain" | "count"
+>;
 
 /**
  * Hands the changes of a domain to the database writer, until D1 has acknowledged all of them.
@@ -49,6 +54,8 @@ export class Copy {
   #running: Promise<void> | null = null;
   #failures = 0;
   #pausedUntil = 0;
+  /** The newest revision that was handed over, acknowledged or not: what happened up to there is counted. */
+  #handedOver = 0;
   readonly #waiting = new Set<{ revision: number; resolve: (copied: boolean) => void }>();
 
   /**
@@ -151,8 +158,22 @@ export class Copy {
     return !this.#storage.deletion?.isOwed || this.#wait(DELETION, milliseconds);
   }
 
+  /** What happened that was not handed over yet, as counters of the metrics. */
+  uncounted(): Samples {
+    const { row, progress } = this.#storage;
+    return row ? READS.counts(this.#storage, Math.max(progress.copiedRevision, this.#handedOver), row.revision) : {};
+  }
+
+  /** Adds to the counters of the metrics, which do without if the writer is lost. */
+  count(samples: Samples): void {
+    this.#writer()
+      .count(samples)
+      .catch(() => {});
+  }
+
   /** Lets go who waits for a revision of a domain that was deleted: D1 will not have it. */
   forget(): void {
+    this.#handedOver = 0;
     for (const { resolve } of this.#waiting) resolve(false);
   }
 
@@ -203,6 +224,7 @@ export class Copy {
   async #handOverSome(): Promise<void> {
     const { upTo, keys } = this.#pending();
     const change = this.#change(keys, upTo);
+    this.#handedOver = upTo;
     this.#accept(change, written(await this.#writer().write(change, this.#waiting.size > 0)));
   }
 
@@ -234,7 +256,8 @@ export class Copy {
       const present = new Set(rows[table].map(([key]) => key as RowKey));
       return [...keys[table]].filter((key) => !present.has(key));
     });
-    return { info: this.#info(revision), base: this.#storage.progress.copiedRevision, rows, removed };
+    const base = this.#storage.progress.copiedRevision;
+    return { info: this.#info(revision), base, rows, removed, counts: READS.counts(this.#storage, base, revision) };
   }
 
   #rows(query: string, ...values: (string | number)[]): readonly Row[] {
@@ -311,7 +334,8 @@ export class Copy {
         after = upTo;
       }
     }
-    const isWritten = written(await this.#writer().endRewrite(info, id));
+    const counts = READS.counts(this.#storage, this.#storage.progress.copiedRevision, info.revision);
+    const isWritten = written(await this.#writer().endRewrite(info, id, counts));
     if (!this.#isPresent(info)) return;
     if (!isWritten) throw new Error("the domain was written anew twice at once");
     this.#acknowledged(info);

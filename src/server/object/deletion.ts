@@ -38,6 +38,7 @@ export function deleteDomain(
   const { domain, keyVersion, revision, memberCount, createdAt } = row;
   // Not before it was created, should the clock have been set back: by these two times D1 tells it from a later domain.
   const deletedAt = Math.max(now, createdAt);
+  const uncounted = copy.uncounted();
   storage.transaction(() => {
     storage.erase({
       domain,
@@ -54,6 +55,7 @@ export function deleteDomain(
   });
   for (const memory of [copy, ...memories]) memory.forget();
   log("info", "a domain was deleted", { domain, by, requestId, memberCount, keyVersion });
+  copy.count({ ...uncounted, device_domain_domains_deleted_total: 1 });
   copy.announce();
 }
 

@@ -289,10 +289,14 @@ export class DomainObject extends DurableObject<Env> {
     const storage = this.#storage;
     const domain = storage.name;
     const { EVENTS, DATABASE_WRITER } = this.env as Env & { EVENTS?: Queue<DomainChanged> };
-    const copy = new Copy(storage, () => objectNamed(this.env, DATABASE_WRITER, storage.database), wakeBy);
+    const writer = () => objectNamed(this.env, DATABASE_WRITER, storage.database);
+    const copy = new Copy(storage, writer, wakeBy);
     const feed = EVENTS ? new EventFeed(storage, `${config.serverUrl ?? ""}/domains/${domain}`, EVENTS, wakeBy) : null;
     const keyring = new Keyring(storage, config);
-    const statistics = new UsageStatistics(storage, wakeBy);
+    const statistics = new UsageStatistics(storage, wakeBy, (refusals) => {
+      const samples = [...refusals].map(([error, count]) => [`device_domain_refusals_total{error="${error}"}`, count]);
+      copy.count(Object.fromEntries(samples));
+    });
     const committed = (now: number) => {
       copy.expect(now);
       feed?.expect(now);

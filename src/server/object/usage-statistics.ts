@@ -11,14 +11,23 @@ const HOUR_MILLISECONDS = 60 * 60 * 1_000;
 export class UsageStatistics {
   readonly #storage: DomainStorage;
   readonly #wakeBy: (time: number) => void;
+  readonly #report: (refusals: ReadonlyMap<string, number>) => void;
   #renewed = new Set<string>();
   #day = 0;
   #refusals = new Map<string, { hour: number; error: string; count: number }>();
 
-  /** @param wakeBy has `write` called by a time, in milliseconds since the Unix epoch */
-  constructor(storage: DomainStorage, wakeBy: (time: number) => void) {
+  /**
+   * @param wakeBy has `write` called by a time, in milliseconds since the Unix epoch
+   * @param report told, for the metrics, how often each error refused
+   */
+  constructor(
+    storage: DomainStorage,
+    wakeBy: (time: number) => void,
+    report: (refusals: ReadonlyMap<string, number>) => void,
+  ) {
     this.#storage = storage;
     this.#wakeBy = wakeBy;
+    this.#report = report;
   }
 
   /** Notes that a member renewed. @param day in days since the Unix epoch */
@@ -60,6 +69,9 @@ export class UsageStatistics {
     if (this.#refusals.size > 0) {
       const rows = [...this.#refusals.values()].map(({ hour, error, count }) => [hour, error, count]);
       sql.exec(COUNT_REFUSALS, JSON.stringify(rows));
+      const counts = new Map<string, number>();
+      for (const { error, count } of this.#refusals.values()) counts.set(error, (counts.get(error) ?? 0) + count);
+      this.#report(counts);
       this.#refusals = new Map();
     }
   }

@@ -1,5 +1,6 @@
 import { asc, desc, eq, gt, gte, lt, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/durable-sqlite";
+import type { Samples } from "../../database/metrics.ts";
 import { type DomainStorage, settingsOf } from "./domain-storage.ts";
 import { type LogPage, readCheckpoint, readLog } from "./log.ts";
 import { domainBans, domainKeys, domainMembership, domainRefusals } from "./schema.ts";
@@ -139,6 +140,18 @@ export const READS = {
     return refusals.orderBy(desc(hour), asc(error)).limit(limit).all();
   },
 
+  /** What happened after a revision, up to another, as counters of the metrics. */
+  counts({ sql }: DomainStorage, after: number, upTo: number): Samples {
+    const query = `select change.value ->> '$.type' as type, count(*) as count
+      from domain_log, json_each(domain_log.changes) as change where revision > ? and revision <= ? group by 1`;
+    const counts: Record<string, number> = upTo > after ? { device_domain_commits_total: upTo - after } : {};
+    for (const { type, count } of sql.exec<{ type: string; count: number }>(query, after, upTo)) {
+      const name = COUNTERS[type];
+      if (name !== undefined) counts[name] = count;
+    }
+    return counts;
+  },
+
   /** Joins and departures by day, in days since the Unix epoch, from a day on, out of the newest commits of the log. */
   activity({ sql }: DomainStorage, fromDay: number, commits: number) {
     const newest = "select committed_at, changes from domain_log order by revision desc limit ?";
@@ -160,6 +173,15 @@ export const READS = {
       .one();
     return { days, complete: seen < commits || since < fromDay * 86_400_000 };
   },
+};
+
+/** The counters of what a log entry records. */
+const COUNTERS: Readonly<Record<string, string>> = {
+  "domain-created": "device_domain_domains_created_total",
+  "device-joined": "device_domain_joins_total",
+  "device-left": "device_domain_leaves_total",
+  "device-evicted": "device_domain_removals_total",
+  "key-made": "device_domain_rollovers_total",
 };
 
 function selected(selection: KeySelection): SQL {

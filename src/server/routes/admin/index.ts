@@ -9,6 +9,7 @@ import { adminDomains } from "./domains.ts";
 import { adminKeyEncryption } from "./key-encryption.ts";
 import { adminLog } from "./log.ts";
 import { adminMembers } from "./members.ts";
+import { adminMetrics } from "./metrics.ts";
 
 /** What operators ask for. */
 export const admin = new Hono<AppEnv>()
@@ -20,4 +21,5 @@ export const admin = new Hono<AppEnv>()
   .route("/", adminDevices)
   .route("/", adminLog)
   .route("/", adminAudit)
-  .route("/", adminKeyEncryption);
+  .route("/", adminKeyEncryption)
+  .route("/", adminMetrics);
