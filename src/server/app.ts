@@ -35,9 +35,9 @@ export function createApp(): Hono<AppEnv> {
 }
 
 function answer(c: Context<AppEnv>, problem: Problem): Response {
-  const requestId = c.get("requestId");
+  const [requestId, traceId] = [c.get("requestId"), c.get("traceId")];
   const { reason } = problem.details;
-  if (reason !== undefined) log("info", "refused", { requestId, error: problem.problem, reason });
+  if (reason !== undefined) log("info", "refused", { requestId, traceId, error: problem.problem, reason });
   return problem.response(problemOrigin(c), requestId);
 }
 
@@ -63,6 +63,7 @@ function wrongMethod(methods: readonly string[]): Problem {
 function unexpected(error: Error, c: Context<AppEnv>): Problem {
   log("error", error instanceof ConfigError ? "the configuration is at fault" : "a request failed", {
     requestId: c.get("requestId"),
+    traceId: c.get("traceId"),
     ...errorFields(error),
     ...d1Advice(error),
   });

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { AuthEvidence } from "../../domain/types.ts";
 import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
 import { configOf } from "../config.ts";
+import { span } from "../spans.ts";
 import type { AppEnv } from "./context.ts";
 
 const verifiers = new WeakMap<object, AuthTokenVerifier>();
@@ -11,5 +12,7 @@ export function authEvidence(c: Context<AppEnv>): Promise<AuthEvidence> {
   const config = configOf(c.env);
   const verifier = verifiers.get(config) ?? new AuthTokenVerifier(config.trustedIssuers);
   verifiers.set(config, verifier);
-  return verifier.verify(c.req.header("authorization"));
+  const authorization = c.req.header("authorization");
+  const verify = () => verifier.verify(authorization);
+  return authorization === undefined ? verify() : span("verify token", verify);
 }

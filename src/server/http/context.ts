@@ -5,8 +5,11 @@ import { configOf } from "../config.ts";
 import { isLoopback } from "../loopback.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
-/** What routes find in a request's context; the operator under `/admin` alone. */
-export type AppEnv = { Bindings: Env; Variables: { requestId: string; operator: Operator } };
+/** What routes find in a request's context: its id, its caller's trace if it names one; the operator under `/admin` alone. */
+export type AppEnv = {
+  Bindings: Env;
+  Variables: { requestId: string; traceId: string | undefined; operator: Operator };
+};
 
 /**
  * The public origin of this server: as configured, or else as a request to this very machine has it. Anywhere else, whoever

@@ -6,6 +6,7 @@ import { SERVER_TIME_TYPE } from "../../protocol/token-types.ts";
 import { verifyDeviceRequest } from "../auth/device-requests.ts";
 import { configOf } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
+import { span } from "../spans.ts";
 import { bodyText, checked, mediaType, parsedJson } from "./bodies.ts";
 import { type AppEnv, serverUrl } from "./context.ts";
 import { refusalProblem } from "./problems.ts";
@@ -24,7 +25,8 @@ export async function deviceBody<Schema extends z.ZodType>(
   if (!signed) return { body: checked(schema, parsedJson(text)), proof: null };
 
   const { pathname, search } = new URL(c.req.url);
-  const result = await verifyDeviceRequest(text.trim(), `${serverUrl(c)}${pathname}${search}`, Date.now());
+  const audience = `${serverUrl(c)}${pathname}${search}`;
+  const result = await span("verify signature", () => verifyDeviceRequest(text.trim(), audience, Date.now()));
   if ("refusal" in result) {
     const { refusal, untimelyJti } = result;
     throw refusalProblem(refusal, untimelyJti === undefined ? {} : { serverTime: await serverTime(c, untimelyJti) });

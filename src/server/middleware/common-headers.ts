@@ -1,6 +1,7 @@
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../http/context.ts";
 import { newRequestId } from "../request-ids.ts";
+import { continueTrace } from "../spans.ts";
 
 /** Security headers sent with every response; a page has a policy of its own. HSTS: HTTPS alone, from the first response on. */
 const SECURITY_HEADERS = [
@@ -13,6 +14,7 @@ const SECURITY_HEADERS = [
 /** Gives each request its id, and each response the headers that all have. */
 export const commonHeaders = createMiddleware<AppEnv>(async (c, next) => {
   c.set("requestId", newRequestId());
+  c.set("traceId", continueTrace(c.req.header("traceparent")));
   await next();
   // Set where they are: `c.header` would make a new response for each.
   const { headers } = c.res;

@@ -4,6 +4,7 @@ import type { Refusal } from "../../domain/errors.ts";
 import { dayOf } from "../../domain/evolve.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
 import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
+import { span } from "../spans.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import { isOvertaken } from "./deletion.ts";
 import type { JoinLimit } from "./join-limit.ts";
@@ -88,7 +89,7 @@ export class DomainCommands {
       if (!this.#canServe(decision)) await this.#prepare(decision);
       if (changesNothing) return decision.outcome;
       const migrated = this.#storage.hasTables ? null : this.#storage.migrate();
-      const outcome = await this.#enqueue(command, joins);
+      const outcome = await span("wait for batch", () => this.#enqueue(command, joins));
       await migrated;
       if (outcome) return outcome;
     }
@@ -129,7 +130,8 @@ export class DomainCommands {
     for (const { settle } of all.filter(isLate)) settle(null);
     const queued = all.filter((each) => !isLate(each));
     try {
-      const { outcomes, before } = this.#decideAndCommit(queued.map(({ command }) => command));
+      const commands = queued.map(({ command }) => command);
+      const { outcomes, before } = span("commit batch", () => this.#decideAndCommit(commands));
       queued.forEach(({ command, settle }, index) => {
         const outcome = outcomes[index] ?? null;
         if (outcome) this.#note(command, outcome, before);

@@ -9,6 +9,7 @@ import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { databaseNamed } from "../database/databases.ts";
 import { errorFields, log } from "../log.ts";
 import { objectNamed } from "../placement.ts";
+import { span } from "../spans.ts";
 import { Copy } from "./copy.ts";
 import {
   type DeletionGrant,
@@ -147,7 +148,9 @@ export class DomainObject extends DurableObject<Env> {
     if (statement !== null) return { granted: true, grant: { ...outcome.grant, statement } };
     const range = credentialRange(outcome);
     if (!range) return outcome;
-    const credentials = keyring.freshCredentials(range, issuer, now) ?? (await keyring.credentials(range, issuer, now));
+    const credentials =
+      keyring.freshCredentials(range, issuer, now) ??
+      (await span("sign credentials", () => keyring.credentials(range, issuer, now)));
     return { granted: true, grant: { ...outcome.grant, credentials } };
   }
 

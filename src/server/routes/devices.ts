@@ -19,6 +19,7 @@ import { invalidRequest, Problem } from "../http/problems.ts";
 import { deregisterBody, registerBody } from "../http/schemas.ts";
 import { knownBans } from "../http/server-wide-bans.ts";
 import { addressExcess, clientAddresses, limitedByAddress } from "../middleware/rate-limit.ts";
+import { span } from "../spans.ts";
 
 /** What devices ask for: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
@@ -110,7 +111,7 @@ async function sealedCredentials(credentials: readonly Credential[], sealTo: Cry
   const privateKeys = credentials.map(({ privateKey }) => privateKey);
   return {
     credentials: credentials.map(({ keyVersion, token, expiresAt }) => ({ keyVersion, token, expiresAt })),
-    sealedKeys: await sealPrivateKeys(privateKeys, sealTo),
+    sealedKeys: await span("seal keys", () => sealPrivateKeys(privateKeys, sealTo)),
   };
 }
 
