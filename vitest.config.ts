@@ -1,9 +1,13 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { newKeyEncryptionKey, newSigningKey } from "./scripts/local-secrets.ts";
 import { newTestIssuers } from "./test/support/issuers.ts";
 
 const issuers = await newTestIssuers();
+
+/** In milliseconds: far longer than a test takes on a busy machine. */
+const TIMEOUT = 240_000;
 
 const unit = {
   test: { name: "unit", include: ["test/unit/**/*.test.ts"] },
@@ -36,7 +40,7 @@ const worker = {
     name: "worker",
     include: ["test/worker/**/*.test.ts"],
     setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
-    testTimeout: 60_000,
+    testTimeout: TIMEOUT,
   },
 };
 
@@ -49,7 +53,7 @@ const sameRules = (name: string, pool: ReturnType<typeof inWorkerd>, ...more: re
       (subject) => `test/worker/${subject}.test.ts`,
     ),
     setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
-    testTimeout: 60_000,
+    testTimeout: TIMEOUT,
   },
 });
 
@@ -71,12 +75,12 @@ const databases = {
     name: "databases",
     include: ["test/databases/**/*.test.ts"],
     setupFiles: ["test/databases/apply-migrations.ts", "test/worker/scan-log.ts"],
-    testTimeout: 60_000,
+    testTimeout: TIMEOUT,
   },
 };
 
 const e2e = {
-  test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
+  test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: TIMEOUT, hookTimeout: TIMEOUT },
 };
 
 // Many requests, kills and rubbish for a built Worker; `npm run torture` is the same for hours.
@@ -91,5 +95,10 @@ const model = {
 };
 
 export default defineConfig({
-  test: { projects: [unit, worker, afterDatabase, literal, databases, e2e, model], silent: "passed-only" },
+  // Most tests wait for something: on two cores, too, three files run beside each other.
+  test: {
+    maxWorkers: Math.max(3, availableParallelism() - 1),
+    projects: [unit, worker, afterDatabase, literal, databases, e2e, model],
+    silent: "passed-only",
+  },
 });
