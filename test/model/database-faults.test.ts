@@ -3,13 +3,14 @@ import { DATABASE_FAULTS, tryDatabaseFault } from "./database-faults.ts";
 import { ModelServer } from "./server.ts";
 
 const HISTORIES = 16;
+const TWO_DATABASES = ["DB", "DB_2"];
 const SEED = Number(process.env.SEED ?? 1);
 
 describe("the server, with something wrong with D1", () => {
   let server: ModelServer;
 
   beforeAll(async () => {
-    server = await ModelServer.start(inject("code").faultyDatabase);
+    server = await ModelServer.start(inject("code").faultyDatabase, TWO_DATABASES);
   });
 
   afterAll(() => server.stop());

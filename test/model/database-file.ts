@@ -24,33 +24,41 @@ export const COPIED_COLUMNS = {
 /** What D1 and an object have alike of a deletion. */
 export const DELETION_COLUMNS = "deleted_at, key_version, revision, member_count, deleted_by";
 
-/** D1, the copy of all domains, read from its file. */
-export class DatabaseFile {
-  readonly #file: SqliteFile;
+/** The D1 databases together, the copy of all domains, read from their files. */
+export class DatabaseFiles {
+  readonly #files: readonly SqliteFile[];
 
-  constructor(path: string) {
-    this.#file = new SqliteFile(path);
+  constructor(paths: readonly string[]) {
+    this.#files = paths.map((path) => new SqliteFile(path));
   }
 
   /** The copy of a domain. */
   domain(domain: string): CopiedRows {
-    const of = (table: keyof typeof COPIED_COLUMNS) =>
-      this.#file.all(`select ${COPIED_COLUMNS[table]} from ${table} where domain = ? order by 1`, domain);
-    return this.#file.atOnce(() => ({
-      info: of("domain_server_info")[0] ?? null,
-      members: of("domain_membership"),
-      keys: of("domain_keys"),
-      bans: of("domain_bans"),
-      deletion: this.#file.all(`select ${DELETION_COLUMNS} from deleted_domains where domain = ?`, domain)[0] ?? null,
-    }));
+    const copies = this.#files.map((file) => copyIn(file, domain));
+    const found = copies.filter((copy) => Object.values(copy).some((rows) => rows !== null && rows.length !== 0));
+    if (found.length > 1) throw new Error(`${domain} is in ${found.length} databases`);
+    return found[0] ?? (copies[0] as CopiedRows);
   }
 
   /** The names of all domains that D1 knows. */
   domains(): readonly string[] {
-    return this.#file.all("select domain from domain_server_info order by domain").map(({ domain }) => String(domain));
+    const query = "select domain from domain_server_info";
+    return this.#files.flatMap((file) => file.all(query).map(({ domain }) => String(domain))).sort();
   }
 
   close(): void {
-    this.#file.close();
+    for (const file of this.#files) file.close();
   }
+}
+
+function copyIn(file: SqliteFile, domain: string): CopiedRows {
+  const of = (table: keyof typeof COPIED_COLUMNS) =>
+    file.all(`select ${COPIED_COLUMNS[table]} from ${table} where domain = ? order by 1`, domain);
+  return file.atOnce(() => ({
+    info: of("domain_server_info")[0] ?? null,
+    members: of("domain_membership"),
+    keys: of("domain_keys"),
+    bans: of("domain_bans"),
+    deletion: file.all(`select ${DELETION_COLUMNS} from deleted_domains where domain = ?`, domain)[0] ?? null,
+  }));
 }

@@ -18,6 +18,7 @@ import {
 } from "./plans.ts";
 import type { Ask } from "./requests.ts";
 import type { ModelServer } from "./server.ts";
+import { Tally } from "./tally.ts";
 
 /** How many domains are at work at once. */
 const DOMAINS_AT_ONCE = 16;
@@ -50,10 +51,11 @@ export async function tryHistories(
   seed: number,
   { plans, first = [] }: HistoryKind = HISTORY_KINDS.plain,
 ): Promise<Outcome> {
-  const tokens = await newTokens(server);
+  const [tokens, tally] = await Promise.all([newTokens(server), Tally.begin(server)]);
   const broke: string[] = [];
   let tried = 0;
   let [asked, opened] = [0, 0];
+  let hasLosses = false;
   const oneAfterTheOther = async (index: number) => {
     const connections = connect(server, CLIENTS);
     const numRuns = Math.ceil((histories - index) / DOMAINS_AT_ONCE);
@@ -63,6 +65,8 @@ export async function tryHistories(
       const client = new DomainClient(`d${index}-${tried++}-${seed}`, server, tokens);
       const history = await record(client, plan, connections, { first });
       asked += history.calls.length;
+      tally.add(history);
+      hasLosses ||= history.hasLosses;
       const faults = broken(history, server.objects);
       // What broke an invariant need not be explained, which may take long if it cannot be.
       broke.push(...(faults.length > 0 ? faults : [inexplicable(history) ?? []].flat()));
@@ -77,5 +81,7 @@ export async function tryHistories(
   };
   await Promise.all(Array.from({ length: DOMAINS_AT_ONCE }, (_, index) => oneAfterTheOther(index)));
   if (broke.length === 0) broke.push(...(await uncopied(server)));
+  // An object that is lost takes along what it had not told of a domain that was deleted.
+  if (broke.length === 0 && !hasLosses) broke.push(...(await tally.faults()));
   return { tried, broke, figures: `${asked} requests, ${opened} keys of the history opened, seed ${seed}` };
 }

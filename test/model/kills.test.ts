@@ -5,13 +5,14 @@ import { ModelServer } from "./server.ts";
 
 const KILLS = 20;
 const INTERRUPTED_COPIES = 8;
+const TWO_DATABASES = ["DB", "DB_2"];
 const SEED = Number(process.env.SEED ?? 1);
 
 describe("the server, killed under load and started again", () => {
   let server: ModelServer;
 
   beforeAll(async () => {
-    server = await ModelServer.start(inject("code").real);
+    server = await ModelServer.start(inject("code").real, TWO_DATABASES);
   });
 
   afterAll(() => server.stop());
@@ -32,7 +33,7 @@ describe("the server, killed between a commit and its copy, and started again", 
   let server: ModelServer;
 
   beforeAll(async () => {
-    server = await ModelServer.start(inject("code").faultyDatabase);
+    server = await ModelServer.start(inject("code").faultyDatabase, TWO_DATABASES);
   });
 
   afterAll(() => server.stop());

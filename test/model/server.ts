@@ -7,7 +7,7 @@ import { newSecrets } from "../../scripts/local-secrets.ts";
 import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
 import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
 import { freePort } from "../support/server.ts";
-import { DatabaseFile } from "./database-file.ts";
+import { DatabaseFiles } from "./database-file.ts";
 import { LogScan } from "./log-scan.ts";
 import { ObjectFiles } from "./object-files.ts";
 
@@ -31,10 +31,12 @@ export class ModelServer {
   readonly log: LogScan;
   readonly #code: string;
   readonly #folder: string;
+  /** The bindings of its D1 databases. */
+  readonly #databases: readonly string[];
   readonly #secrets: Readonly<Record<string, string>>;
   #miniflare!: Miniflare;
   #pid!: number;
-  #database: DatabaseFile | null = null;
+  #database: DatabaseFiles | null = null;
   /** Resolves when it runs again. */
   #running: Promise<void> = Promise.resolve();
   #runs: () => void = () => {};
@@ -45,7 +47,9 @@ export class ModelServer {
     secrets: Record<string, string>,
     [port, doorPort]: readonly [number, number],
     issuers: TestIssuers,
+    databases: readonly string[],
   ) {
+    this.#databases = databases;
     this.#code = code;
     this.#folder = folder;
     this.#secrets = secrets;
@@ -57,8 +61,8 @@ export class ModelServer {
     this.log = new LogScan(this.adminToken);
   }
 
-  /** Starts a built Worker on an empty database. */
-  static async start(code: string): Promise<ModelServer> {
+  /** Starts a built Worker on empty databases. */
+  static async start(code: string, databases: readonly string[] = ["DB"]): Promise<ModelServer> {
     const folder = mkdtempSync(join(tmpdir(), "device-domains-model-"));
     const [secrets, port, doorPort, issuers] = await Promise.all([
       newSecrets(),
@@ -66,11 +70,13 @@ export class ModelServer {
       freePort(),
       newTestIssuers(),
     ]);
-    const server = new ModelServer(code, folder, secrets, [port, doorPort], issuers);
+    const server = new ModelServer(code, folder, secrets, [port, doorPort], issuers, databases);
     try {
       await server.#run();
-      const d1 = await server.#miniflare.getD1Database("DB");
-      for (const statement of migrations().flatMap(statementsOf)) await d1.prepare(statement).run();
+      for (const name of databases) {
+        const d1 = await server.#miniflare.getD1Database(name);
+        for (const statement of migrations().flatMap(statementsOf)) await d1.prepare(statement).run();
+      }
       return server;
     } catch (error) {
       await server.stop();
@@ -83,9 +89,9 @@ export class ModelServer {
     return this.#pid;
   }
 
-  /** What D1 holds, read from its file past the server. */
-  get database(): DatabaseFile {
-    this.#database ??= new DatabaseFile(databaseFile(this.#folder));
+  /** What D1 holds, read from its files past the server. */
+  get database(): DatabaseFiles {
+    this.#database ??= new DatabaseFiles(databaseFiles(this.#folder));
     return this.#database;
   }
 
@@ -142,7 +148,7 @@ export class ModelServer {
           TRUSTED_ISSUERS: JSON.stringify(this.issuers.trusted),
           DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
         },
-        d1Databases: { DB: NAME },
+        d1Databases: Object.fromEntries(this.#databases.map((name) => [name, `${NAME}-${name}`])),
         durableObjects: {
           DOMAIN_OBJECT: { className: DOMAIN_CLASS, useSQLite: true },
           DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
@@ -169,9 +175,9 @@ export class ModelServer {
   }
 }
 
-function databaseFile(folder: string): string {
+function databaseFiles(folder: string): readonly string[] {
   const d1 = join(folder, "d1", "miniflare-D1DatabaseObject");
-  const name = readdirSync(d1).find((each) => each.endsWith(".sqlite") && each !== "metadata.sqlite");
-  if (name === undefined) throw new Error("the file of the database is not to be found");
-  return join(d1, name);
+  const names = readdirSync(d1).filter((each) => each.endsWith(".sqlite") && each !== "metadata.sqlite");
+  if (names.length === 0) throw new Error("the files of the databases are not to be found");
+  return names.map((name) => join(d1, name));
 }

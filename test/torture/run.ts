@@ -38,6 +38,9 @@ const seed = Number(values.seed);
 /** A server needs some time to find out that it is asked for too much: a tenth of it must be enough. */
 const timed = overloadSeconds >= 200;
 
+/** The D1 databases of a server on which something goes wrong. */
+const TWO_DATABASES = ["DB", "DB_2"];
+
 /** The most histories of a server that is broken on purpose: it is caught long before. */
 const HISTORIES_OF_BROKEN = 320;
 /** What is wrong with a copy shows when all histories are over. */
@@ -83,14 +86,16 @@ for (const fault of DATABASE_FAULTS) {
     (server) =>
       inRounds(Math.ceil(histories / 20), (count, round) => tryDatabaseFault(server, fault, count, seed + round)),
     false,
+    TWO_DATABASES,
   );
 }
-await part("kills under load", "real", (server) => tryKills(server, kills, seed), false);
+await part("kills under load", "real", (server) => tryKills(server, kills, seed), false, TWO_DATABASES);
 await part(
   "kills between a commit and its copy",
   "faultyDatabase",
   (server) => tryInterruptedCopies(server, kills, seed),
   false,
+  TWO_DATABASES,
 );
 await part("requests that are wrong", "real", (server) => tryInputs(server, inputs, seed));
 await part("joins at five times what the disk takes", "slowCommits", (server) =>
@@ -121,9 +126,10 @@ async function part(
   name: ServerName,
   run: (server: ModelServer) => Promise<Outcome>,
   spotless = true,
+  databases = ["DB"],
 ): Promise<void> {
   say(what);
-  const server = await ModelServer.start(code[name]);
+  const server = await ModelServer.start(code[name], databases);
   try {
     const { tried, broke, figures = "" } = await run(server);
     const failures = spotless ? server.log.failures.slice(0, 5).map((line) => `logged: ${line}`) : [];

@@ -1,4 +1,5 @@
 // The server on a D1 that can be told to be slow, to fail or to hang.
+import { databasesOf } from "../../../src/server/database/databases.ts";
 import type { DatabaseMode, DatabaseRequest } from "../door-requests.ts";
 import { DomainObject as Domain, Door as Entrance, DatabaseWriter as Writer } from "./watched.ts";
 
@@ -50,17 +51,21 @@ export class Door extends Entrance {
 type Faulty = { statement: D1PreparedStatement; [method: string]: unknown };
 const environments = new WeakMap<object, Env>();
 
-/** The environment with the faulty database; the same object each time. */
+/** The environment with faulty databases; the same object each time. */
 function withFaults(env: Env): Env {
   const known = environments.get(env);
   if (known) return known;
-  const database = {
-    prepare: (sql: string) => withFaultyCalls(env.DB.prepare(sql)),
-    batch: (statements: Faulty[]) => MODES[mode](() => env.DB.batch(statements.map(({ statement }) => statement))),
-  };
-  const faulty = { ...env, DB: database as unknown as D1Database };
+  const faulty = { ...env };
+  for (const [name, database] of databasesOf(env)) Object.assign(faulty, { [name]: withFaultyQueries(database) });
   environments.set(env, faulty);
   return faulty;
+}
+
+function withFaultyQueries(database: D1Database) {
+  return {
+    prepare: (sql: string) => withFaultyCalls(database.prepare(sql)),
+    batch: (statements: Faulty[]) => MODES[mode](() => database.batch(statements.map(({ statement }) => statement))),
+  };
 }
 
 function withFaultyCalls(statement: D1PreparedStatement): Faulty {
