@@ -15,6 +15,8 @@ export type Plan = Readonly<{
   memberEffort: Effort;
   keyVersions: readonly number[];
   keyEffort: Effort;
+  databases: readonly number[];
+  databaseEffort: Effort;
   certificates: Effort;
 }>;
 
@@ -31,6 +33,8 @@ export const FULL: Plan = {
   memberEffort: { rounds: 5, seconds: 0.8 },
   keyVersions: [1, 10, 100, 1_000],
   keyEffort: { rounds: 4, seconds: 0.5 },
+  databases: [1, 2, 4],
+  databaseEffort: { rounds: 4, seconds: 0.8 },
   certificates: { rounds: 3, seconds: 1 },
 };
 
@@ -44,6 +48,8 @@ export const QUICK: Plan = {
   memberEffort: { rounds: 2, seconds: 0.4 },
   keyVersions: [1, 100],
   keyEffort: { rounds: 1, seconds: 0.3 },
+  databases: [1, 2],
+  databaseEffort: { rounds: 2, seconds: 0.4 },
   certificates: { rounds: 1, seconds: 0.5 },
 };
 

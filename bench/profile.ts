@@ -43,7 +43,7 @@ async function profile(
 ): Promise<void> {
   const { generator, folder } = workshop;
   const { code } = await buildWorkers(join(folder, "build"));
-  const server = await workshop.start(variant, code[variant], true);
+  const server = await workshop.start(variant, code[variant], { inspected: true });
   if (members !== undefined) await populate(server, "profiled", members);
   const { perSecond } = await measure(generator, server, traffic("profiled"), Math.max(WARM_UP, wakeUp ?? 0));
 

@@ -1,4 +1,5 @@
 import type { Row } from "./comparison.ts";
+import type { DatabasePoint } from "./database-growth.ts";
 import type { HalfLoad } from "./half-load.ts";
 import type { KeyPoint } from "./key-growth.ts";
 import type { Machine } from "./machine.ts";
@@ -21,6 +22,7 @@ export type Results = Readonly<{
   costs: Readonly<{ ours: RequestCosts; literal: RequestCosts }> | null;
   memberGrowth: readonly MemberPoint[];
   keyGrowth: readonly KeyPoint[];
+  databaseGrowth: readonly DatabasePoint[];
   /** What cfssl does in the way of certificates; null also if it is not installed. */
   certificates: Summary | null;
 }>;

@@ -6,6 +6,7 @@ import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
 import { coreLines } from "./code-size.ts";
 import { compare, type Row } from "./comparison.ts";
+import { databaseGrowth } from "./database-growth.ts";
 import { halfLoad } from "./half-load.ts";
 import { keyGrowth } from "./key-growth.ts";
 import { thisMachine } from "./machine.ts";
@@ -66,6 +67,8 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   const { members, memberEffort, keyVersions, keyEffort } = plan;
   const byMembers = await inTime("members", () => memberGrowth(workshop, code.ours, members, memberEffort));
   const byKeys = await inTime("key versions", () => keyGrowth(workshop, code.ours, keyVersions, keyEffort));
+  const { databases, databaseEffort } = plan;
+  const byDatabases = await inTime("databases", () => databaseGrowth(workshop, code.ours, databases, databaseEffort));
   const issued = await inTime("certificates", () => certificates(workshop, plan.certificates));
   return {
     takenAt: new Date().toISOString(),
@@ -79,6 +82,7 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
     costs,
     memberGrowth: byMembers ?? [],
     keyGrowth: byKeys ?? [],
+    databaseGrowth: byDatabases ?? [],
     certificates: issued,
   };
 }

@@ -18,6 +18,7 @@ export type BenchServer = Readonly<{
   origin: string;
   /** The process id of its workerd. */
   pid: number;
+  /** Its first D1 database. */
   database: Database;
   /** Where its isolates can be inspected; null if it was not started for that. */
   inspectorUrl: URL | null;
@@ -29,6 +30,9 @@ export type BenchServer = Readonly<{
   evict(domain: string): Promise<void>;
   stop(): Promise<void>;
 }>;
+
+/** How a server is started, if not as usual. */
+export type ServerOptions = Readonly<{ inspected?: boolean; databases?: number }>;
 
 const HOST = "127.0.0.1";
 const NAME = "bench";
@@ -43,15 +47,17 @@ const LOOK_MILLISECONDS = 15;
 /**
  * Starts a built Worker in a workerd of its own, with empty tables in a folder.
  *
- * @param inspected whether its inspector is on, which slows it down
+ * @param options.inspected whether its inspector is on, which slows it down
+ * @param options.databases how many D1 databases it has
  */
 export async function startServer(
   variant: Variant,
   code: string,
   folder: string,
   secrets: Readonly<Record<string, string>>,
-  inspected = false,
+  { inspected = false, databases = 1 }: ServerOptions = {},
 ): Promise<BenchServer> {
+  const bindings = Array.from({ length: databases }, (_, index) => (index === 0 ? "DB" : `DB_${index + 1}`));
   const before = childrenNamed("workerd");
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
@@ -66,7 +72,7 @@ export async function startServer(
         TRUSTED_ISSUERS: "[]",
         DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
       },
-      d1Databases: { DB: "bench" },
+      d1Databases: Object.fromEntries(bindings.map((binding) => [binding, `bench-${binding}`])),
       durableObjects: {
         DOMAIN_OBJECT: { className: CLASS, useSQLite: true },
         DATABASE_WRITER: { className: WRITER_CLASS, useSQLite: true },
@@ -92,7 +98,10 @@ export async function startServer(
     if (pid === undefined) throw new Error("the workerd process is not to be found");
     const control = await miniflare.unsafeGetDirectURL(NAME, CONTROL);
     const database = await miniflare.getD1Database("DB");
-    for (const statement of tablesOf(variant)) await database.prepare(statement).run();
+    for (const binding of bindings) {
+      const each = await miniflare.getD1Database(binding);
+      for (const statement of tablesOf(variant)) await each.prepare(statement).run();
+    }
     return {
       variant,
       origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { newSecrets } from "../scripts/local-secrets.ts";
 import type { Kept } from "./keeper.ts";
 import { LoadGenerator } from "./load/load-generator.ts";
-import { type BenchServer, startServer } from "./server.ts";
+import { type BenchServer, type ServerOptions, startServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
 
 /** Where a bench works: a folder, a load generator, and servers with the same secrets. All of it goes when it closes. */
@@ -49,10 +49,10 @@ export class Workshop {
     this.#keeper.send(kept);
   }
 
-  /** Starts the built Worker of a variant on empty tables; `inspected` turns its inspector on. */
-  async start(variant: Variant, code: string, inspected = false): Promise<BenchServer> {
+  /** Starts the built Worker of a variant on empty tables. */
+  async start(variant: Variant, code: string, options: ServerOptions = {}): Promise<BenchServer> {
     const folder = join(this.folder, `server-${++this.#started}`);
-    const server = await startServer(variant, code, folder, this.secrets, inspected);
+    const server = await startServer(variant, code, folder, this.secrets, options);
     this.#running.add(server);
     this.keep({ pid: server.pid });
     return server;

@@ -42,7 +42,7 @@ async function play(workshop: Workshop): Promise<YearResults> {
   say("building the Worker");
   const code = await buildWorker("bench/worker/ours.ts", join(workshop.folder, "build"));
   // With its inspector on, for what the heap holds.
-  const server = await workshop.start("ours", code, true);
+  const server = await workshop.start("ours", code, { inspected: true });
   const folder = join(workshop.folder, "server-1");
   await measure(generator, server, { kind: "joins", domain: "warm-up" }, WARM_UP);
   say(`taking over two domains of ${plan.members} members`);

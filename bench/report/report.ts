@@ -6,7 +6,7 @@ import { figure, markdownTable } from "./table.ts";
 
 /** A run's results as Markdown that reads well in a terminal too. */
 export function report(results: Results): string {
-  const { halfLoad, costs, memberGrowth, keyGrowth } = results;
+  const { halfLoad, costs, memberGrowth, keyGrowth, databaseGrowth } = results;
   return [
     origin(results),
     ...section("Ratios", true, () => ratioTable(results)),
@@ -17,6 +17,7 @@ export function report(results: Results): string {
     ...section("What a request costs in both stores", costs, costTable),
     ...section("As a domain grows", memberGrowth.length > 0 && memberGrowth, memberTable),
     ...section("As keys roll over", keyGrowth.length > 0 && keyGrowth, keyTable),
+    ...section("As databases are added", databaseGrowth.length > 0 && databaseGrowth, databaseTable),
   ].join("\n\n");
 }
 
@@ -122,6 +123,16 @@ function memberTable(memberGrowth: Results["memberGrowth"]): string {
       figure(joins.cpuMillisecondsPerRequest),
       figure(renewals.cpuMillisecondsPerRequest),
       figure(Math.max(joins.peakMemoryBytes, renewals.peakMemoryBytes) / 1e6),
+    ]),
+  );
+}
+
+function databaseTable(databaseGrowth: Results["databaseGrowth"]): string {
+  return markdownTable(
+    ["D1 databases, 25 ms late", "joins/s over 1,000 domains", "D1 calls/join", "copied after ms"],
+    databaseGrowth.map(({ databases, perSecond, d1CallsPerJoin, catchUpMilliseconds }) => [
+      String(databases),
+      ...[perSecond, d1CallsPerJoin, catchUpMilliseconds].map(figure),
     ]),
   );
 }

@@ -1,4 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { databasesOf } from "../../src/server/database/databases.ts";
 import type { Meter, MeterReading } from "../meter.ts";
 import { meteredDatabase } from "./metered-database.ts";
 
@@ -6,11 +7,12 @@ const NOTHING = { calls: 0, statements: 0, rowsRead: 0, rowsWritten: 0, objectRo
 const meter: Meter = { ...NOTHING, delayMilliseconds: 0, inFlight: 0 };
 const meteredOf = new WeakMap<object, Env>();
 
-/** The environment with its database metered; the same object each time, because much is kept by it. */
+/** The environment with its databases metered; the same object each time, because much is kept by it. */
 export function meteredEnvironment(env: Env): Env {
   const known = meteredOf.get(env);
   if (known) return known;
-  const metered = { ...env, DB: meteredDatabase(env.DB, meter) };
+  const metered = { ...env };
+  for (const [name, database] of databasesOf(env)) Object.assign(metered, { [name]: meteredDatabase(database, meter) });
   meteredOf.set(env, metered);
   return metered;
 }
@@ -50,6 +52,8 @@ export class MeterControl extends WorkerEntrypoint<Env> {
   }
 
   async #domainsWaiting(): Promise<number> {
-    return (await this.env.DATABASE_WRITER.getByName("DB").lag()).domains;
+    const names = [...databasesOf(this.env).keys()];
+    const lags = await Promise.all(names.map((name) => this.env.DATABASE_WRITER.getByName(name).lag()));
+    return lags.reduce((sum, { domains }) => sum + domains, 0);
   }
 }
