@@ -1,5 +1,5 @@
 import type { Refusal } from "./errors.ts";
-import { isOwner } from "./owner.ts";
+import { isBoundTo } from "./owner.ts";
 import type { AuthEvidence, DomainState } from "./types.ts";
 
 type Guarded = Pick<DomainState, "name" | "isReserved" | "settings">;
@@ -30,7 +30,7 @@ type Verified = Extract<AuthEvidence, { kind: "verified" }>;
 function tokenRefusal({ name, isReserved, settings }: Guarded, auth: Verified): Refusal | null {
   const { authenticationRequired, authNamespace, ownerSubject } = settings;
   const isOfNamespace = authNamespace === null || auth.namespace === authNamespace;
-  if (isOwner(settings, auth)) return null;
+  if (isBoundTo(settings, auth)) return null;
   // Also where no token is asked for: else a mistyped name would make a domain that is nobody's.
   if (auth.ownDomain && auth.ownDomain.name !== name) return unfit("The token is for another domain.");
   if (isReserved && !auth.ownDomain) return unfit("The token is not of the issuer that this domain's name belongs to.");

@@ -32,7 +32,7 @@ export type RemovalGrant = Readonly<{ removed: number }>;
 export function decideRenaming(state: DomainState, renaming: DeviceRenaming): Decision<RenamingGrant> {
   const { machineGuid, requestId, auth, sealedName } = renaming;
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to rename a device of" });
-  const refusal = ownerRefusal(state.settings, auth);
+  const refusal = ownerRefusal(state, auth);
   if (refusal) return refused(refusal);
   const member = state.members.get(machineGuid);
   if (!member) return refused({ error: "NOT_FOUND", reason: "no such member", detail: NO_MEMBER });
@@ -44,7 +44,7 @@ export function decideRenaming(state: DomainState, renaming: DeviceRenaming): De
 export function decideRemoval(state: DomainState, removal: DeviceRemoval): Decision<RemovalGrant> {
   const { machineGuids, requestId, auth } = removal;
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to remove devices of" });
-  const refusal = ownerRefusal(state.settings, auth);
+  const refusal = ownerRefusal(state, auth);
   if (refusal) return refused(refusal);
   const members = new Set(machineGuids.filter((machineGuid) => state.members.has(machineGuid)));
   return granted(

@@ -1,27 +1,34 @@
 import type { Refusal } from "./errors.ts";
-import type { AuthEvidence, DomainSettings } from "./types.ts";
+import type { AuthEvidence, DomainSettings, DomainState } from "./types.ts";
 
 type Token = Extract<AuthEvidence, { kind: "verified" }>;
 
+/** What of a domain tells who owns it. */
+type Owned = Pick<DomainState, "name" | "isReserved" | "settings">;
+
 /**
- * Why a domain turns away who asks for what is its owner's; null for the owner.
+ * Why a domain turns away who asks for what is its owner's; null for the owner. A domain with a reserved name and no
+ * `ownerSubject` is its subject's: an operator made it.
  *
  * A domain says that it has no owner only to those whose tokens it takes, or would if it asked for any. A stranger learns
  * nothing: the refusal is the same whoever the owner is, and whether there is one.
  */
-export function ownerRefusal(settings: DomainSettings, auth: AuthEvidence): Refusal | null {
+export function ownerRefusal({ name, isReserved, settings }: Owned, auth: AuthEvidence): Refusal | null {
   const { authNamespace, ownerSubject } = settings;
   const refusal = ownerTokenRefusal(auth);
   if (refusal || auth.kind !== "verified") return refusal;
   if (authNamespace !== null && auth.namespace !== authNamespace) {
     return unauthenticated("the token is of another auth namespace");
   }
-  if (ownerSubject === null) return { error: "NOT_FOUND", reason: "no owner", detail: "The domain has no owner." };
-  return isOwner(settings, auth) ? null : unauthenticated("the token is not the owner's");
+  if (ownerSubject === null && !isReserved) {
+    return { error: "NOT_FOUND", reason: "no owner", detail: "The domain has no owner." };
+  }
+  const isOwners = ownerSubject === null ? auth.ownDomain?.name === name : isBoundTo(settings, auth);
+  return isOwners ? null : unauthenticated("the token is not the owner's");
 }
 
-/** Whether a token is the owner's of a domain that has one. */
-export function isOwner({ authNamespace, ownerSubject }: DomainSettings, { namespace, subject }: Token): boolean {
+/** Whether a domain is bound to the subject of a token. */
+export function isBoundTo({ authNamespace, ownerSubject }: DomainSettings, { namespace, subject }: Token): boolean {
   return ownerSubject !== null && namespace === authNamespace && subject === ownerSubject;
 }
 

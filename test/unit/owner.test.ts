@@ -17,10 +17,14 @@ const tokenOf = (subject: string, more: object = {}): AuthEvidence => ({
   ...more,
 });
 const ALICE = tokenOf("alice");
+/** A domain with these settings, as far as its owner goes. */
+const domainWith = (settings: typeof SETTINGS | typeof DEFAULT_SETTINGS, isReserved = false) => {
+  return { name: "home:alice", isReserved, settings };
+};
 
 describe("the owner of a domain", () => {
   it("is who shows a token of its namespace and subject", () => {
-    expect(ownerRefusal(SETTINGS, ALICE)).toBeNull();
+    expect(ownerRefusal(domainWith(SETTINGS), ALICE)).toBeNull();
   });
 
   it.each<[string, AuthEvidence]>([
@@ -32,23 +36,37 @@ describe("the owner of a domain", () => {
     ["without a subject", { kind: "verified", namespace: "studio", keyThumbprint: null }],
     ["with a token that is bound to a key", tokenOf("alice", { keyThumbprint: "thumbprint" })],
   ])("is nobody %s", (_, auth) => {
-    const refusal = ownerRefusal(SETTINGS, auth);
+    const refusal = ownerRefusal(domainWith(SETTINGS), auth);
     expect(refusal?.error).toBe("DOM_AUTHENTICATION_REQUIRED");
     // Told, it would say whether there is another owner.
     expect(refusal?.detail).toBeUndefined();
   });
 
   it("is not known while the issuer cannot be asked", () => {
-    const refusal = ownerRefusal(SETTINGS, { kind: "unavailable", reason: "no keys" });
+    const refusal = ownerRefusal(domainWith(SETTINGS), { kind: "unavailable", reason: "no keys" });
     expect(refusal?.error).toBe("TEMPORARILY_UNAVAILABLE");
   });
 
   it("is nobody where none is set, which those are told whose tokens the domain takes", () => {
     const ofNamespace = { ...SETTINGS, ownerSubject: null };
-    expect(ownerRefusal(ofNamespace, ALICE)?.error).toBe("NOT_FOUND");
-    expect(ownerRefusal(DEFAULT_SETTINGS, ALICE)?.error).toBe("NOT_FOUND");
+    expect(ownerRefusal(domainWith(ofNamespace), ALICE)?.error).toBe("NOT_FOUND");
+    expect(ownerRefusal(domainWith(DEFAULT_SETTINGS), ALICE)?.error).toBe("NOT_FOUND");
     const stranger = tokenOf("alice", { namespace: "arcade" });
-    expect(ownerRefusal(ofNamespace, stranger)).toEqual(ownerRefusal(SETTINGS, stranger));
+    expect(ownerRefusal(domainWith(ofNamespace), stranger)).toEqual(ownerRefusal(domainWith(SETTINGS), stranger));
+  });
+
+  it("is the subject that a reserved name belongs to, unless the domain is bound to another", () => {
+    const own = (name: string) => tokenOf("alice", { ownDomain: { name, settings: SETTINGS, claimedMaximum: null } });
+    const unbound = domainWith(DEFAULT_SETTINGS, true);
+    expect(ownerRefusal(unbound, own("home:alice"))).toBeNull();
+    // The same for all others: it says nothing of whose the domain is.
+    for (const auth of [own("home:bob"), ALICE]) {
+      expect(ownerRefusal(unbound, auth)?.error).toBe("DOM_AUTHENTICATION_REQUIRED");
+    }
+    const bound = domainWith({ ...SETTINGS, ownerSubject: "carol" }, true);
+    expect(ownerRefusal(bound, own("home:alice"))?.error).toBe("DOM_AUTHENTICATION_REQUIRED");
+    const otherNamespace = domainWith({ ...DEFAULT_SETTINGS, authNamespace: "arcade" }, true);
+    expect(ownerRefusal(otherNamespace, own("home:alice"))?.error).toBe("DOM_AUTHENTICATION_REQUIRED");
   });
 });
 

@@ -218,6 +218,19 @@ describe("a reserved name", () => {
   });
 });
 
+describe("a reserved name that an operator made a domain of", () => {
+  it("is its subject's, who sees and removes the devices", async () => {
+    await configure(home, { maxMembership: 7 });
+    await join(home, await tokenOf(alice));
+    for (const headers of [{}, await tokenOf(bob)])
+      expectRefused(await ask("GET", home, "/devices", undefined, headers));
+    const seen = await ask("GET", home, "/devices", undefined, await tokenOf(alice));
+    expect(seen.body).toMatchObject({ memberCount: 1, maxMembership: 7 });
+    const removed = await ask("DELETE", home, "/devices", undefined, await tokenOf(alice));
+    expect(removed.body).toMatchObject({ removed: 1 });
+  });
+});
+
 describe("the maximum that a token names", () => {
   it("takes effect at the next registration, is logged, and keeps the members when it is lowered", async () => {
     const [one, two] = [newGuid(), newGuid()];

@@ -21,8 +21,9 @@ export function ownedDevices(
   auth: AuthEvidence,
   selection: DeviceSelection,
 ): Outcome<OwnedDevices> {
-  const { settings, memberCount } = storage.domainState;
-  const refusal = ownerRefusal(settings, auth);
+  const { domainState } = storage;
+  const { settings, memberCount } = domainState;
+  const refusal = ownerRefusal(domainState, auth);
   if (refusal) return refused(refusal).outcome;
   // The newest renewals are in memory.
   statistics.write();
