@@ -136,8 +136,9 @@ export class DeviceDomain {
    * Gets the newest key, and a new token.
    *
    * A member that was removed without knowing it is made a member again, if the domain lets it: the server does not
-   * tell a renewal from a join, and `newMember` says so. If the domain is full or the device banned, its status is
-   * `removed` from then on. It keeps the keys it has, and `join` tries again. Other refusals say nothing of that.
+   * tell a renewal from a join, and `newMember` says so. If the domain is full, the device banned or the domain
+   * deleted, its status is `removed` from then on. It keeps the keys it has, and `join` tries again. Other refusals say
+   * nothing of that.
    *
    * @throws DeviceDomainError `NOT_A_MEMBER` unless it is a member, `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
    */

@@ -4,8 +4,8 @@ import { CLOCK_TOLERANCE_SECONDS } from "./server-connection.ts";
 
 const TOLERANCE_MILLISECONDS = CLOCK_TOLERANCE_SECONDS * 1000;
 
-/** Refusals of a registration that a member never gets. */
-const ONLY_FOR_OTHERS: readonly string[] = ["DOM_LIMIT_REACHED", "DEVICE_BANNED"];
+/** Refusals of a registration that a member never gets. The last one: the domain was deleted, and operators alone make one. */
+const ONLY_FOR_OTHERS: readonly string[] = ["DOM_LIMIT_REACHED", "DEVICE_BANNED", "DOMAIN_NOT_FOUND"];
 
 /** The state while a registration has no answer: it may yet arrive. */
 export function registering(state: DeviceState, signedAt: number): DeviceState {

@@ -99,6 +99,16 @@ describe("a device that was removed, and may come back", () => {
   });
 });
 
+describe("a device whose domain was deleted", () => {
+  it("is removed, if nobody but operators makes domains", async () => {
+    server.fates.push(refuse(404, "DOMAIN_NOT_FOUND"));
+    await expect(device.renew()).rejects.toMatchObject({ error: "DOMAIN_NOT_FOUND" });
+    expect(device.status).toBe("removed");
+    expect(device.currentKeyVersion).toBe(1);
+    expect((await open()).status).toBe("removed");
+  });
+});
+
 describe("what says nothing of a removal", () => {
   it.each([
     [401, "DOM_AUTHENTICATION_REQUIRED"],
@@ -126,16 +136,19 @@ describe("what says nothing of a removal", () => {
     expect(device.status).toBe("member");
   });
 
-  it.each(["DOM_LIMIT_REACHED", "DEVICE_BANNED"])("is %s to a device that was no member", async (error) => {
-    store = new MemoryStore();
-    device = await open();
-    server.fates.push(refuse(409, error));
-    await expect(device.join()).rejects.toMatchObject({ error });
-    expect(device.status).toBe("new");
-    await device.join();
-    await device.leave();
-    server.fates.push(refuse(409, error));
-    await expect(device.join()).rejects.toMatchObject({ error });
-    expect(device.status).toBe("left");
-  });
+  it.each(["DOM_LIMIT_REACHED", "DEVICE_BANNED", "DOMAIN_NOT_FOUND"])(
+    "is %s to a device that was no member",
+    async (error) => {
+      store = new MemoryStore();
+      device = await open();
+      server.fates.push(refuse(409, error));
+      await expect(device.join()).rejects.toMatchObject({ error });
+      expect(device.status).toBe("new");
+      await device.join();
+      await device.leave();
+      server.fates.push(refuse(409, error));
+      await expect(device.join()).rejects.toMatchObject({ error });
+      expect(device.status).toBe("left");
+    },
+  );
 });
