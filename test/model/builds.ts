@@ -24,6 +24,8 @@ export const SERVERS = {
   quotaByBatch: "test/model/broken/quota-by-batch.ts",
   versionsFromOne: "test/model/broken/versions-from-one.ts",
   deletesAgain: "test/model/broken/deletes-again.ts",
+  strangersEnter: "test/model/broken/strangers-enter.ts",
+  removalsForgotten: "test/model/broken/removals-forgotten.ts",
   latePartsApplied: "test/model/broken/late-parts.ts",
   copyMissesLeaves: "test/model/broken/copy-misses-leaves.ts",
   copyKeepsDeleted: "test/model/broken/copy-keeps-deleted.ts",
@@ -48,6 +50,12 @@ export const BROKEN = {
 /** Those whose quota for each token subject is broken. */
 export const BROKEN_QUOTAS = {
   quotaByBatch: "that counts no members of a subject for a batch",
+} as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
+
+/** Those that do not know whom a domain belongs to. */
+export const BROKEN_OWNERS = {
+  strangersEnter: "that lets other subjects into a domain that belongs to one",
+  removalsForgotten: "that forgets the rollover when an owner removes a device",
 } as const satisfies Partial<Record<keyof typeof SERVERS, string>>;
 
 /** Those of which only the copy is broken. */

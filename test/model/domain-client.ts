@@ -58,6 +58,8 @@ export class DomainClient {
   readonly #server: ModelServer;
   /** The ids of requests that are repeated, by their numbers. */
   readonly #requestIds = new Map<number, string>();
+  /** The handles of devices, by their numbers. */
+  readonly #handles = new Map<number, string>();
 
   constructor(domain: string, server: ModelServer, tokens: Tokens) {
     this.domain = domain;
@@ -74,6 +76,7 @@ export class DomainClient {
       else await orLost(this.#throughDoor(door, { domain: this.domain, lose: true }));
       return [];
     }
+    if (ask.ask === "remove") await this.#learnHandle(front, ask);
     const raw = await orLost(this.#send(front, ask));
     const requestId = raw?.headers["x-request-id"] ?? null;
     // The server says itself that it does not know, or did not try.
@@ -102,6 +105,14 @@ export class DomainClient {
       const answer = doorAnswer(of, outcome, keep);
       return { requestId, answer: answer?.status === 503 ? null : answer };
     });
+  }
+
+  /** Learns the handle of a device, if it is a member now: it stays good. Operators are shown it with the machine GUID. */
+  async #learnHandle(front: Connection, { device }: Readonly<{ device: number }>): Promise<void> {
+    if (this.#handles.has(device)) return;
+    const path = `/admin/domains/${this.domain}/members/${this.machineGuids[device]}`;
+    const found = await orLost(front.ask("GET", path, this.#operator));
+    if (found?.status === 200) this.#handles.set(device, JSON.parse(found.body).handle);
   }
 
   #throughDoor(door: Connection, asked: DoorRequest): Promise<RawAnswer> {
@@ -146,6 +157,12 @@ export class DomainClient {
         return body("PUT", `${admin}/retired-keys`, this.#operator, { upTo: ask.upTo });
       case "delete":
         return connection.ask("DELETE", `${admin}?confirm=${this.domain}`, this.#operator);
+      case "remove": {
+        const handle = this.#handles.get(ask.device) ?? "unknown";
+        return connection.ask("DELETE", `${device}/devices/${handle}`, this.#token(ask.token));
+      }
+      case "devices":
+        return connection.ask("GET", `${device}/devices`, this.#token(ask.token));
       case "evict":
         return connection.ask("DELETE", `${admin}/members/${this.machineGuids[ask.device]}`, this.#operator);
       case "ban":
@@ -190,6 +207,10 @@ export class DomainClient {
         return { status, deregistered: content.deregistered };
       case "delete":
         return { status, deleted: content.deleted };
+      case "remove":
+        return { status, removed: content.removed };
+      case "devices":
+        return { status, memberCount: content.memberCount };
       case "evict":
         return { status, evicted: content.evicted };
       case "ban":
@@ -242,7 +263,7 @@ function newRequestId(): string {
 
 function overviewOf(content: Overview): Overview {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = content;
-  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject } = content;
+  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject, ownerSubject } = content;
   const { keyVersion, retiredUpTo, keyRolloverRequired, memberCount } = content;
   return {
     authenticationRequired,
@@ -252,6 +273,7 @@ function overviewOf(content: Overview): Overview {
     rolloverIntervalSeconds,
     retireAfterDays,
     maxMembershipPerSubject,
+    ownerSubject,
     keyVersion,
     retiredUpTo,
     keyRolloverRequired,

@@ -68,6 +68,8 @@ export function doorCommand(
       return { type: "retire", requestId, by: BY, upTo: change.upTo };
     case "ban":
       return { type: "ban", requestId, by: BY, machineGuid, reason: change.reason };
+    case "remove":
+      return { type: "remove", requestId, machineGuids: [machineGuid], auth: evidence(change.token) };
     case "evict":
     case "unban":
       return { type: change.ask, requestId, by: BY, machineGuid };
@@ -82,16 +84,19 @@ type Keep = Readonly<{
 }>;
 
 /** What an outcome says, in the words of the model. */
-export function doorAnswer({ ask }: Change, outcome: DoorOutcome, keep: Keep): Answer | null {
+export function doorAnswer(change: Change, outcome: DoorOutcome, keep: Keep): Answer | null {
+  const { ask } = change;
   if (outcome === null) return null;
   if (!outcome.granted) {
-    const { error } = outcome.refusal;
+    // The Worker looks at an owner's token before it asks for the domain.
+    const isUnknown = ask === "remove" && ["none", "forged"].includes(change.token);
+    const error = isUnknown ? "DOM_AUTHENTICATION_REQUIRED" : outcome.refusal.error;
     return { status: STATUSES[error] ?? 500, error };
   }
   // Of a deletion that found no domain.
   if (outcome.grant === null) return { status: 404, error: "DOMAIN_NOT_FOUND" };
   const { created, newMember, keyVersion, credentials, olderKeyVersions, ...rest } = outcome.grant as Grant;
-  const { statement, deregistered, evicted, banned } = rest;
+  const { statement, deregistered, evicted, banned, removed } = rest;
   switch (ask) {
     case "register": {
       const listed = { credentials: keep.credentials(JSON.parse(credentials)), ...older(olderKeyVersions) };
@@ -104,6 +109,9 @@ export function doorAnswer({ ask }: Change, outcome: DoorOutcome, keep: Keep): A
       return { status: 200, deregistered };
     case "evict":
       return { status: 200, evicted };
+    case "remove":
+      // The Worker says so of a device that is no member.
+      return removed === 0 ? { status: 404, error: "NOT_FOUND" } : { status: 200, removed };
     case "unban":
       return { status: 200, banned };
     case "delete":
@@ -123,14 +131,15 @@ type Grant = Readonly<{
   deregistered: boolean;
   evicted: boolean;
   banned: boolean;
+  removed: number;
   value: Readonly<{ deleted: boolean }>;
 }>;
 
 function evidence(token: TokenKind): AuthEvidence {
   if (token === "none") return { kind: "none" };
   if (token === "forged") return { kind: "invalid", reason: "forged" };
-  const { namespace } = TOKEN_SUBJECTS[token];
-  return { kind: "verified", namespace, keyThumbprint: null, subjectHash: subjectHashOf(token) };
+  const { namespace, sub } = TOKEN_SUBJECTS[token];
+  return { kind: "verified", namespace, keyThumbprint: null, subject: sub, subjectHash: subjectHashOf(token) };
 }
 
 /** Settings without those that are not given, and with the default for each null that a setting cannot be. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { BROKEN, BROKEN_COPIES, BROKEN_QUOTAS, type ServerName } from "./builds.ts";
+import { BROKEN, BROKEN_COPIES, BROKEN_OWNERS, BROKEN_QUOTAS, type ServerName } from "./builds.ts";
 import { HISTORY_KINDS, type HistoryKind, tryHistories } from "./histories.ts";
 import { ModelServer } from "./server.ts";
 
@@ -8,6 +8,7 @@ const SERVERS = 2;
 const HISTORIES = 1_400;
 const HISTORIES_WITH_LOSSES = 400;
 const HISTORIES_OF_SUBJECTS = 200;
+const HISTORIES_OF_OWNERS = 200;
 const HISTORIES_OF_OLD = 64;
 /** Far more than any of the broken servers needs. */
 const HISTORIES_OF_BROKEN = 320;
@@ -21,6 +22,7 @@ describe.each([
   ["", HISTORIES, HISTORY_KINDS.plain],
   [", its objects lost now and then", HISTORIES_WITH_LOSSES, HISTORY_KINDS.withLosses],
   [" with a quota for each token subject", HISTORIES_OF_SUBJECTS, HISTORY_KINDS.ofSubjects],
+  [" that belong to a subject", HISTORIES_OF_OWNERS, HISTORY_KINDS.ofOwners],
   [" with about as many keys as a response lists", HISTORIES_OF_OLD, HISTORY_KINDS.old],
 ] as const)("the server, asked at random by 8 clients for each of many domains%s", (_, histories, kind) => {
   let servers: readonly ModelServer[];
@@ -58,12 +60,14 @@ describe("a server that is broken on purpose", () => {
     },
   );
 
-  it.each(Object.entries(BROKEN_QUOTAS).map(([name, what]) => [what, name as ServerName] as const))(
-    "is caught: one %s",
-    async (_, name) => {
-      expect((await outcomeOf(name, HISTORIES_OF_BROKEN, HISTORY_KINDS.ofSubjects)).broke).not.toEqual([]);
-    },
-  );
+  it.each([
+    ...Object.entries(BROKEN_QUOTAS).map(
+      ([name, what]) => [what, name as ServerName, HISTORY_KINDS.ofSubjects] as const,
+    ),
+    ...Object.entries(BROKEN_OWNERS).map(([name, what]) => [what, name as ServerName, HISTORY_KINDS.ofOwners] as const),
+  ])("is caught: one %s", async (_, name, kind) => {
+    expect((await outcomeOf(name, HISTORIES_OF_BROKEN, kind)).broke).not.toEqual([]);
+  });
 
   it("is not one whose parts of the copy come late and several times", async () => {
     expect((await outcomeOf("lateParts", HISTORIES_OF_BROKEN_COPY)).broke).toEqual([]);

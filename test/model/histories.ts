@@ -12,8 +12,10 @@ import {
   type Plan,
   plans,
   plansOfOld,
+  plansOfOwners,
   plansOfSubjects,
   plansWithLosses,
+  SETTING_OWNER,
   SETTING_QUOTA,
 } from "./plans.ts";
 import type { Ask } from "./requests.ts";
@@ -34,6 +36,8 @@ export const HISTORY_KINDS = {
   withLosses: { plans: plansWithLosses },
   /** With a quota for each token subject. */
   ofSubjects: { plans: plansOfSubjects, first: SETTING_QUOTA },
+  /** Of domains that belong to a subject. */
+  ofOwners: { plans: plansOfOwners, first: SETTING_OWNER },
   /** With about as many keys as a response lists at most. */
   old: { plans: plansOfOld, first: GROWING_OLD },
 } as const satisfies Record<string, HistoryKind>;

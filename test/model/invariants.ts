@@ -174,6 +174,7 @@ function changeOf(ask: Call["ask"]): Change | null {
       return ask.of;
     case "overview":
     case "members":
+    case "devices":
     case "keys":
     case "key":
     case "history":
@@ -212,6 +213,7 @@ function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly stri
     case "retire":
       return ["keys-retired", ""];
     case "evict":
+    case "remove":
       return ["device-evicted"];
     case "ban":
       return ["device-evicted,device-banned", "device-banned", ""];

@@ -29,6 +29,14 @@ export const SETTING_QUOTA: readonly Ask[] = [
   { ask: "replace-settings", settings: { authenticationRequired: true, maxMembershipPerSubject: 1 } },
 ];
 
+/** What is asked of a domain before anything else, so that it belongs to somebody. */
+export const SETTING_OWNER: readonly Ask[] = [
+  {
+    ask: "replace-settings",
+    settings: { authenticationRequired: true, authNamespace: "studio", ownerSubject: "someone" },
+  },
+];
+
 const device = fc.nat(DEVICES - 1);
 const token = fc.constantFrom<TokenKind>("none", "none", "none", "none", "studio", "arcade", "forged");
 /** Tokens where domains ask for them: mostly of two subjects. */
@@ -63,6 +71,19 @@ const subjectSettings: fc.Arbitrary<SettingsSent> = fc.oneof(
   { weight: 3, arbitrary: quota.map((maximum) => ({ maxMembershipPerSubject: maximum })) },
   { weight: 1, arbitrary: fc.constantFrom<SettingsSent>({ authenticationRequired: false }, { maxMembership: 3 }) },
 );
+/** Settings of a domain that belongs to somebody: mostly to one of two subjects. */
+const ownerSettings: fc.Arbitrary<SettingsSent> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom("someone", "someone", "guest").map((ownerSubject) => {
+      return { authenticationRequired: true, authNamespace: "studio", ownerSubject };
+    }),
+  },
+  { weight: 3, arbitrary: fc.constantFrom("guest", null).map((ownerSubject) => ({ ownerSubject })) },
+  { weight: 3, arbitrary: maxMembership.map((maximum) => ({ maxMembership: maximum })) },
+  { weight: 1, arbitrary: fc.constantFrom<SettingsSent>({ authNamespace: "arcade" }, { authNamespace: null }) },
+  { weight: 1, arbitrary: fc.constantFrom<SettingsSent>({ authenticationRequired: false }, { ownerSubject: null }) },
+);
 const settings = (more: readonly fc.Arbitrary<SettingsSent>[]): fc.Arbitrary<SettingsSent> =>
   fc.oneof(
     { weight: 6, arbitrary: maxMembership.map((maximum) => ({ maxMembership: maximum })) },
@@ -82,13 +103,20 @@ const versions = (more: number, most: number): fc.Arbitrary<number> =>
 const version = (more: number): fc.Arbitrary<number> => versions(more, 4).map((number) => number + 1);
 
 /** What is asked of a domain: how many keys it has more than a young one, by which tokens, and under which rules. */
-type Asked = Readonly<{ more: number; tokens: fc.Arbitrary<TokenKind>; rules: fc.Arbitrary<SettingsSent> | null }>;
+type Asked = Readonly<{
+  more: number;
+  tokens: fc.Arbitrary<TokenKind>;
+  rules: fc.Arbitrary<SettingsSent> | null;
+  /** How often an owner removes a device. */
+  removals?: number;
+}>;
 
 const YOUNG: Asked = { more: 0, tokens: token, rules: null };
 
 /** A change of a domain. */
-const changeOf = ({ more, tokens, rules }: Asked): fc.Arbitrary<Change> =>
+const changeOf = ({ more, tokens, rules, removals = 0 }: Asked): fc.Arbitrary<Change> =>
   fc.oneof(
+    { weight: removals, arbitrary: fc.record({ ask: fc.constant("remove" as const), device, token: tokens }) },
     {
       weight: 30,
       arbitrary: fc.record({
@@ -203,6 +231,13 @@ export const plans = plansOf(0, changeOrEnd(YOUNG));
 
 /** The same for domains with a quota for each token subject. */
 export const plansOfSubjects = plansOf(0, changeOrEnd({ more: 0, tokens: subjectToken, rules: subjectSettings }));
+
+/** The same for domains that belong to a subject, who removes devices, and whose other subjects try everything. */
+export const plansOfOwners = plansOf(
+  0,
+  changeOrEnd({ more: 0, tokens: subjectToken, rules: ownerSettings, removals: 15 }),
+  [{ weight: 12, arbitrary: subjectToken.map((token): Ask => ({ ask: "devices", token })) }],
+);
 
 /** The same for domains that have grown old. */
 export const plansOfOld = plansOf(OLD_KEYS, changeOrEnd({ ...YOUNG, more: OLD_KEYS }));

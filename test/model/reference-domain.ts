@@ -2,6 +2,7 @@ import type { Step } from "./linearizability.ts";
 import { inOrder, newestOf, pairsInOrder, same, versionsBetween } from "./lists.ts";
 import { given, type ReferenceDomain, settingsOf, UNKNOWN } from "./reference-state.ts";
 import type { Answer, Ask, Change, Overview, Repeat, TokenKind } from "./requests.ts";
+import { TOKEN_SUBJECTS } from "./subjects.ts";
 
 /** The most credentials or keys of one answer. */
 const MOST_LISTED = 100;
@@ -183,6 +184,16 @@ function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): 
       if (!domain.exists) return noDomain;
       if (!domain.members.includes(ask.device)) return refuse(404, "NOT_FOUND");
       return answer({ status: 200, evicted: true }, without(domain, ask.device));
+    case "remove": {
+      const refusal = ownerRefusal(domain, ask.token);
+      if (refusal) return refuse(...refusal);
+      if (!domain.members.includes(ask.device)) return refuse(404, "NOT_FOUND");
+      return answer({ status: 200, removed: 1 }, without(domain, ask.device));
+    }
+    case "devices": {
+      const refusal = ownerRefusal(domain, ask.token);
+      return refusal ? refuse(...refusal) : answer({ status: 200, memberCount: domain.members.length });
+    }
     case "ban": {
       if (!domain.exists) return noDomain;
       const others = domain.bans.filter(([device]) => device !== ask.device);
@@ -270,16 +281,29 @@ function withNextKey(domain: ReferenceDomain): ReferenceDomain {
   return { ...domain, keyVersion: domain.keyVersion + 1, rolloverRequired: false, rolloverWaits: false };
 }
 
-function authenticated({ authenticationRequired, authNamespace }: ReferenceDomain, token: TokenKind): boolean {
+function authenticated(domain: ReferenceDomain, token: TokenKind): boolean {
+  const { authenticationRequired, authNamespace, ownerSubject } = domain;
   if (!authenticationRequired) return true;
   if (token === "none" || token === "forged") return false;
-  const namespace = token === "studio-guest" ? "studio" : token;
-  return authNamespace === null || authNamespace === namespace;
+  if (authNamespace !== null && authNamespace !== TOKEN_SUBJECTS[token].namespace) return false;
+  return ownerSubject === null || ownerSubject === TOKEN_SUBJECTS[token].sub;
+}
+
+/** Why a token may not do what is the owner's; null for the owner's. */
+function ownerRefusal(domain: ReferenceDomain, token: TokenKind): readonly [status: number, error: string] | null {
+  const stranger = [401, "DOM_AUTHENTICATION_REQUIRED"] as const;
+  if (token === "none" || token === "forged") return stranger;
+  if (!domain.exists) return [404, "DOMAIN_NOT_FOUND"];
+  const { namespace, sub } = TOKEN_SUBJECTS[token];
+  if (domain.authNamespace !== null && domain.authNamespace !== namespace) return stranger;
+  if (domain.ownerSubject === null) return [404, "NOT_FOUND"];
+  return domain.ownerSubject === sub ? null : stranger;
 }
 
 function settle(before: ReferenceDomain, after: ReferenceDomain, refuse: (status: number, error: string) => Outcome) {
   const needsTokens = after.authNamespace !== null || after.maxMembershipPerSubject !== null;
   if (needsTokens && !after.authenticationRequired) return refuse(400, "INVALID_REQUEST");
+  if (after.ownerSubject !== null && after.authNamespace === null) return refuse(400, "INVALID_REQUEST");
   // Without the interval that postponed it, a rollover is due; with a new one, what is due stays due.
   const rolloverWaits = before.rolloverWaits && isPostponing(after);
   return { after: { ...after, exists: true, rolloverWaits }, answer: { status: before.exists ? 200 : 201 } };

@@ -14,6 +14,7 @@ export type ReferenceDomain = Readonly<{
   rolloverIntervalSeconds: number | null;
   retireAfterDays: number | null;
   maxMembershipPerSubject: number | null;
+  ownerSubject: string | null;
   rolloverRequired: boolean;
   /** Whether the rollover that is required is postponed by the interval. */
   rolloverWaits: boolean;
@@ -45,6 +46,7 @@ export const UNKNOWN: ReferenceDomain = {
   rolloverIntervalSeconds: null,
   retireAfterDays: null,
   maxMembershipPerSubject: null,
+  ownerSubject: null,
   rolloverRequired: true,
   rolloverWaits: false,
   keyVersion: 0,
@@ -71,7 +73,7 @@ export function given(settings: SettingsSent): Partial<ReferenceDomain> {
 /** The settings of a domain. */
 export function settingsOf(domain: ReferenceDomain) {
   const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = domain;
-  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject } = domain;
+  const { rolloverIntervalSeconds, retireAfterDays, maxMembershipPerSubject, ownerSubject } = domain;
   return {
     authenticationRequired,
     authNamespace,
@@ -80,5 +82,6 @@ export function settingsOf(domain: ReferenceDomain) {
     rolloverIntervalSeconds,
     retireAfterDays,
     maxMembershipPerSubject,
+    ownerSubject,
   };
 }

@@ -13,6 +13,7 @@ export type SettingsSent = Readonly<{
   rolloverIntervalSeconds?: number | null;
   retireAfterDays?: number | null;
   maxMembershipPerSubject?: number | null;
+  ownerSubject?: string | null;
 }>;
 
 /** What may change a domain. Devices and idempotency keys are numbers; each history gives them names of its own. */
@@ -25,6 +26,8 @@ export type Change =
   | Readonly<{ ask: "retire"; upTo: number }>
   | Readonly<{ ask: "evict" | "unban"; device: number }>
   | Readonly<{ ask: "ban"; device: number; reason: string }>
+  /** The owner removes a device, by this token. */
+  | Readonly<{ ask: "remove"; device: number; token: TokenKind }>
   /** Deletes the domain. */
   | Readonly<{ ask: "delete" }>;
 
@@ -37,6 +40,8 @@ export type Loss = Readonly<{ ask: "lose"; how: "abort" | "evict" }>;
 /** What may be read of a domain. */
 export type Look =
   | Readonly<{ ask: "overview" | "members" }>
+  /** The devices as the owner sees them, by this token. */
+  | Readonly<{ ask: "devices"; token: TokenKind }>
   /** Public keys: those before a version, or the newest; or the one with this version. */
   | Readonly<{ ask: "keys"; before: number | null }>
   | Readonly<{ ask: "key"; version: number }>
@@ -61,6 +66,8 @@ export type Answer = Readonly<{
   older?: Versions;
   deregistered?: boolean;
   evicted?: boolean;
+  removed?: number;
+  memberCount?: number;
   banned?: boolean;
   reason?: string;
   deleted?: boolean;
@@ -79,6 +86,7 @@ export type Overview = Readonly<{
   rolloverIntervalSeconds: number;
   retireAfterDays: number | null;
   maxMembershipPerSubject: number | null;
+  ownerSubject: string | null;
   keyVersion: number;
   retiredUpTo: number;
   keyRolloverRequired: boolean;

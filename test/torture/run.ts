@@ -1,7 +1,15 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke; then the document stays as it is.
 import { parseArgs } from "node:util";
-import { BROKEN, BROKEN_COPIES, BROKEN_QUOTAS, build, SERVERS, type ServerName } from "../model/builds.ts";
+import {
+  BROKEN,
+  BROKEN_COPIES,
+  BROKEN_OWNERS,
+  BROKEN_QUOTAS,
+  build,
+  SERVERS,
+  type ServerName,
+} from "../model/builds.ts";
 import { DATABASE_FAULTS, tryDatabaseFault } from "../model/database-faults.ts";
 import { HISTORY_KINDS, type HistoryKind, tryHistories } from "../model/histories.ts";
 import { tryInputs } from "../model/inputs.ts";
@@ -64,6 +72,9 @@ await part(
 await part("the same, with a quota for each token subject", "real", (server) =>
   tryHistories(server, Math.ceil(histories / 5), seed, HISTORY_KINDS.ofSubjects),
 );
+await part("the same, of domains that belong to a subject", "real", (server) =>
+  tryHistories(server, Math.ceil(histories / 5), seed, HISTORY_KINDS.ofOwners),
+);
 await part("the same, with about as many keys as a response lists", "real", (server) =>
   tryHistories(server, Math.ceil(histories / 20), seed, HISTORY_KINDS.old),
 );
@@ -75,6 +86,9 @@ for (const [name, what] of Object.entries(BROKEN)) {
 }
 for (const [name, what] of Object.entries(BROKEN_QUOTAS)) {
   await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN, HISTORY_KINDS.ofSubjects);
+}
+for (const [name, what] of Object.entries(BROKEN_OWNERS)) {
+  await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN, HISTORY_KINDS.ofOwners);
 }
 for (const [name, what] of Object.entries(BROKEN_COPIES)) {
   await caught(`a server ${what}`, name as ServerName, HISTORIES_OF_BROKEN_COPY);

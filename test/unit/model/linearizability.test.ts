@@ -102,6 +102,7 @@ const OVERVIEW = {
   rolloverIntervalSeconds: 0,
   retireAfterDays: null,
   maxMembershipPerSubject: null,
+  ownerSubject: null,
   keyVersion: 0,
   retiredUpTo: 0,
   keyRolloverRequired: true,
