@@ -15,9 +15,12 @@ const FOLDER = join(ROOT, "build", "assets");
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
 /** What is built. No path may be one of the Worker's: a file is served before the Worker is asked. */
-const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, description, problemPages];
+const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, ownerPage, description, problemPages];
 
-/** Pages speak to their own server alone, and are in no frame. None runs a script: it could read the operator's token. */
+/**
+ * Pages speak to their own server alone, and are in no frame. None runs a script: it could read the operator's token. The
+ * Worker serves one more page, to owners, with a policy that says where they sign in: `src/server/http/owner-page.ts`.
+ */
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'none'",
@@ -57,9 +60,21 @@ function policy(directives: Readonly<Record<string, string>>): string {
 
 /** The operators' console. */
 async function consolePage(): Promise<Files> {
-  const folder = join(ROOT, "src", "console");
+  return {
+    "console.html": readFileSync(join(ROOT, "src", "console", "console.html")),
+    ...(await bundled("console")),
+  };
+}
+
+/** Script and style of the owners' page. */
+function ownerPage(): Promise<Files> {
+  return bundled("owner-page");
+}
+
+/** A page's script and style, each in one file, as they are called in its folder of `src`. */
+async function bundled(page: string): Promise<Files> {
   const { outputFiles } = await build({
-    entryPoints: [join(folder, "console.tsx"), join(folder, "console.css")],
+    entryPoints: ["tsx", "css"].map((type) => join(ROOT, "src", page, `${page}.${type}`)),
     outdir: "/",
     bundle: true,
     minify: true,
@@ -69,8 +84,7 @@ async function consolePage(): Promise<Files> {
     legalComments: "none",
     write: false,
   });
-  const bundled = outputFiles.map(({ path, contents }) => [`console/${path.slice(1)}`, contents] as const);
-  return { "console.html": readFileSync(join(folder, "console.html")), ...Object.fromEntries(bundled) };
+  return Object.fromEntries(outputFiles.map(({ path, contents }) => [`${page}${path}`, contents]));
 }
 
 /** What the API is, for programs and for people. */

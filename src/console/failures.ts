@@ -36,5 +36,5 @@ export function failureOf(thrown: unknown): Failure {
     const requestId = thrown instanceof DomainServerError ? thrown.requestId : null;
     return { title: thrown.message, detail: null, error: thrown.error, requestId, fields: {} };
   }
-  return { title: "The console failed", detail: String(thrown), error: null, requestId: null, fields: {} };
+  return { title: "This page failed", detail: String(thrown), error: null, requestId: null, fields: {} };
 }
