@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ConsoleContext } from "./context.ts";
+import { DevicesPage } from "./devices-page.tsx";
 import { DomainPage } from "./domain-page.tsx";
 import { DomainsPage } from "./domains-page.tsx";
 import { type Failure, failureOf } from "./failures.ts";
@@ -43,7 +44,8 @@ export function App() {
   }, [place]);
   useEffect(() => {
     if (token === null) document.title = "Sign in – Device domains";
-    else document.title = route.page === "domain" ? `${route.domain} – Device domains` : "Device domains";
+    else if (route.page === "domain") document.title = `${route.domain} – Device domains`;
+    else document.title = route.page === "devices" ? "Devices – Device domains" : "Device domains";
   }, [token, route]);
 
   return (
@@ -54,9 +56,20 @@ export function App() {
           Device domains
         </a>
         {token !== null && (
-          <button type="button" class="button quiet" onClick={() => signOut(null)}>
-            Sign out
-          </button>
+          <nav class="pages" aria-label="Pages">
+            <a
+              href={hashOf({ page: "domains", prefix: "" })}
+              aria-current={route.page === "domains" ? "page" : undefined}
+            >
+              Domains
+            </a>
+            <a href={hashOf({ page: "devices" })} aria-current={route.page === "devices" ? "page" : undefined}>
+              Devices
+            </a>
+            <button type="button" class="button quiet" onClick={() => signOut(null)}>
+              Sign out
+            </button>
+          </nav>
         )}
       </header>
       <main>
@@ -64,6 +77,8 @@ export function App() {
           <SignIn failure={farewell} onSignIn={signIn} />
         ) : route.page === "domains" ? (
           <DomainsPage key={place} prefix={route.prefix} />
+        ) : route.page === "devices" ? (
+          <DevicesPage />
         ) : (
           <DomainPage key={route.domain} domain={route.domain} view={route.view} />
         )}

@@ -27,7 +27,8 @@ export function BanDialog(props: {
         <>
           {device ? (
             <p>
-              <code>{device.machineGuid}</code> is no member any more, and neither it nor its device key may come back.
+              <code>{device.machineGuid}</code> will be no member any more, and neither it nor its device key may come
+              back.
             </p>
           ) : (
             <Field

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Member } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
@@ -6,25 +7,31 @@ import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useAction, usePages } from "./loading.ts";
 import { Button, FailureNotice, Field, PagedList, VIEW_TITLE } from "./parts.tsx";
+import { countText, SelectionDialog } from "./selection-dialog.tsx";
 import { Day, Time } from "./times.tsx";
 
-/** The devices of a domain: to look through, to find by machine GUID, to evict and to ban. */
+/** The devices of a domain: to look through, to find by machine GUID, to evict and to ban, one or many at a time. */
 export function MembersView({ overview, refresh }: DomainViewProps) {
   const { operator, say } = useConsole();
   const { domain } = overview;
   const list = usePages(() => operator.domain(domain).members(), [operator, domain]);
   const [found, setFound] = useState<Member | null>(null);
   const [asked, setAsked] = useState<Readonly<{ to: "evict" | "ban"; member: Member }> | null>(null);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [askedOfAll, setAskedOfAll] = useState<"evict" | "ban" | null>(null);
+  const selected = (list.value ?? []).filter(({ deviceId }) => chosen.has(deviceId));
   const removed = (sentence: string) => {
     setFound(null);
+    setChosen(new Set());
     say(sentence);
     list.reload();
     refresh();
   };
-  const row = (member: Member) => (
+  const row = (member: Member, select: ComponentChildren = null) => (
     <MemberRow
       key={member.deviceId}
       member={member}
+      select={select}
       onEvict={() => setAsked({ to: "evict", member })}
       onBan={() => setAsked({ to: "ban", member })}
     />
@@ -37,7 +44,41 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
           {row(found)}
         </ul>
       )}
-      <PagedList list={list} label="Members" empty="The domain has no members." item={row} />
+      {list.value && list.value.length > 0 && (
+        <Selection
+          members={list.value}
+          selected={selected}
+          onSelect={(all) => setChosen(new Set(all ? list.value?.map(({ deviceId }) => deviceId) : []))}
+          onAsk={setAskedOfAll}
+        />
+      )}
+      <PagedList
+        list={list}
+        label="Members"
+        empty="The domain has no members."
+        item={(member) =>
+          row(
+            member,
+            <input
+              type="checkbox"
+              aria-label={`Select ${calledOf(member)}`}
+              checked={chosen.has(member.deviceId)}
+              onChange={(event) => setChosen(changed(chosen, member.deviceId, event.currentTarget.checked))}
+            />,
+          )
+        }
+      />
+      {askedOfAll && (
+        <SelectionDialog
+          domain={domain}
+          to={askedOfAll}
+          members={selected}
+          onClose={(done) => {
+            setAskedOfAll(null);
+            if (done > 0) removed(`${countText(done)} ${done === 1 ? "is" : "are"} ${PAST[askedOfAll]}.`);
+          }}
+        />
+      )}
       {asked?.to === "evict" && (
         <Dialog
           title="Evict this device?"
@@ -51,8 +92,8 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
           }}
         >
           <p>
-            <code>{asked.member.machineGuid}</code> is no member any more, and a new key becomes due. It keeps the keys
-            it has, and may join again: ban it if it must not.
+            <code>{asked.member.machineGuid}</code> will be no member any more, and a new key becomes due. It keeps the
+            keys it has, and may join again: ban it if it must not.
           </p>
         </Dialog>
       )}
@@ -68,6 +109,49 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
       )}
     </>
   );
+}
+
+const PAST = { evict: "evicted", ban: "banned" } as const;
+
+function changed(chosen: ReadonlySet<string>, deviceId: string, isChosen: boolean): ReadonlySet<string> {
+  const others = [...chosen].filter((each) => each !== deviceId);
+  return new Set(isChosen ? [...others, deviceId] : others);
+}
+
+/** What can be done to the members that are selected. */
+function Selection(props: {
+  members: readonly Member[];
+  selected: readonly Member[];
+  onSelect: (all: boolean) => void;
+  onAsk: (to: "evict" | "ban") => void;
+}) {
+  const { members, selected, onSelect, onAsk } = props;
+  return (
+    <div class="selection">
+      <label>
+        <input
+          type="checkbox"
+          checked={selected.length === members.length}
+          onChange={(event) => onSelect(event.currentTarget.checked)}
+        />
+        Select all shown
+      </label>
+      {selected.length > 0 && (
+        <>
+          <span class="muted">{countText(selected.length)} selected</span>
+          <Button onClick={() => onAsk("evict")}>Evict selected…</Button>
+          <Button kind="danger" onClick={() => onAsk("ban")}>
+            Ban selected…
+          </Button>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** What a member is called. */
+function calledOf({ name, machineGuid }: Member): string {
+  return name ?? machineGuid;
 }
 
 /** Finds one member by its whole GUID, which is a secret: so it is not in the URL. */
@@ -106,11 +190,13 @@ function Finder({ domain, onFound }: { domain: string; onFound: (member: Member 
   );
 }
 
-function MemberRow({ member, onEvict, onBan }: { member: Member; onEvict: () => void; onBan: () => void }) {
-  const { machineGuid, deviceId, joinedAt, lastRenewedOn, hasDeviceKey } = member;
+function MemberRow(props: { member: Member; select: ComponentChildren; onEvict: () => void; onBan: () => void }) {
+  const { member, select, onEvict, onBan } = props;
+  const { machineGuid, name, deviceId, joinedAt, lastRenewedOn, hasDeviceKey } = member;
   return (
     <li class="row device-row">
       <div class="row-title">
+        {select} {name !== null && <span class="device-name">{name} </span>}
         <code>{machineGuid}</code>
         <span class="muted">
           in the log as <code>{deviceId}</code>

@@ -9,11 +9,13 @@ export type View = (typeof VIEWS)[number];
 /** A place in the console. It is kept in the URL's fragment, which never leaves the browser. */
 export type Route =
   | Readonly<{ page: "domains"; prefix: string }>
+  | Readonly<{ page: "devices" }>
   | Readonly<{ page: "domain"; domain: string; view: View }>;
 
 /** The place a fragment such as `#/domains/den/members` names; the list of domains if it names none. */
 export function routeOf(hash: string): Route {
   const [path = "", search = ""] = hash.replace(/^#/, "").split("?", 2);
+  if (path === "/devices") return { page: "devices" };
   const [domain, view] = (/^\/domains\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? []).slice(1).map(decoded);
   if (!domain) return { page: "domains", prefix: new URLSearchParams(search).get("prefix") ?? "" };
   return { page: "domain", domain, view: VIEWS.find((each) => each === view) ?? "overview" };
@@ -24,6 +26,7 @@ export function hashOf(route: Route): string {
   if (route.page === "domains") {
     return route.prefix === "" ? "#/domains" : `#/domains?${new URLSearchParams({ prefix: route.prefix })}`;
   }
+  if (route.page === "devices") return "#/devices";
   const domain = `#/domains/${encodeURIComponent(route.domain)}`;
   return route.view === "overview" ? domain : `${domain}/${route.view}`;
 }

@@ -1,38 +1,25 @@
-import { useState } from "preact/hooks";
-import type { DomainOverview, SettingsPatch } from "../operator/index.ts";
+import { useEffect, useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useAction } from "./loading.ts";
 import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
-import { typedNumber } from "./typed-number.ts";
+import { type Draft, draftOf, patchOf, SETTINGS_FORM } from "./settings-form.ts";
 
-/** The rules as they stand in the form. */
-type Draft = Readonly<{
-  authenticationRequired: boolean;
-  authNamespace: string;
-  maxMembership: string;
-  deviceKeyRequired: boolean;
-  rolloverIntervalSeconds: string;
-  retireAfterDays: string;
-}>;
+type FormField = (typeof SETTINGS_FORM)[number]["fields"][number];
 
-/** The rules that the form has. */
-type Settings = Pick<DomainOverview, keyof Draft>;
-
-/** A domain's rules, to change. What is well formed, the server says. */
+/** A domain's rules, to change. */
 export function SettingsView({ overview, refresh }: DomainViewProps) {
   const { operator, say } = useConsole();
   const [draft, setDraft] = useState(() => draftOf(overview));
   const save = useAction();
-  const faults = save.failure?.fields ?? {};
-  const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
+  const isChanged = Object.keys(patchOf(draft, overview)).length > 0;
+  useWarningBeforeLeaving(isChanged);
   const submit = (event: Event) => {
     event.preventDefault();
     save.run(async () => {
-      const patch = patchOf(draft, overview);
-      if (Object.keys(patch).length === 0) return say("Nothing was changed.");
-      setDraft(draftOf(await operator.domain(overview.domain).changeSettings(patch)));
+      if (!isChanged) return say("Nothing was changed.");
+      setDraft(draftOf(await operator.domain(overview.domain).changeSettings(patchOf(draft, overview))));
       say("The settings are saved. They hold from the next request on.");
       refresh();
     });
@@ -40,84 +27,26 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
   return (
     <>
       <form class="card settings" onSubmit={submit}>
-        <Checkbox
-          label="Devices need an auth token"
-          hint="A token of a trusted issuer, to join, renew and leave."
-          checked={draft.authenticationRequired}
-          fault={faults.authenticationRequired}
-          onChange={(authenticationRequired) => change({ authenticationRequired })}
-        />
-        <Field
-          label="Auth namespace"
-          hint="Whose tokens are accepted. Empty: those of every trusted issuer."
-          fault={faults.authNamespace}
-          control={(attributes) => (
-            <input
-              {...attributes}
-              autocomplete="off"
-              spellcheck={false}
-              value={draft.authNamespace}
-              onInput={(event) => change({ authNamespace: event.currentTarget.value })}
-            />
-          )}
-        />
-        <Field
-          label="Maximum of members"
-          hint="Empty: as many as want to. A maximum below the present number removes nobody and admits nobody."
-          fault={faults.maxMembership}
-          control={(attributes) => (
-            <input
-              {...attributes}
-              class="short"
-              inputMode="numeric"
-              autocomplete="off"
-              value={draft.maxMembership}
-              onInput={(event) => change({ maxMembership: event.currentTarget.value })}
-            />
-          )}
-        />
-        <Checkbox
-          label="Devices must sign"
-          hint="Only requests signed with a device's own key are served."
-          checked={draft.deviceKeyRequired}
-          fault={faults.deviceKeyRequired}
-          onChange={(deviceKeyRequired) => change({ deviceKeyRequired })}
-        />
-        <Field
-          label="Seconds between rollovers"
-          hint="Leaves bring a new key at most once in this time. Until then, a device that left can open what is encrypted in those seconds. Evictions and bans do not wait. Empty: the server's default."
-          fault={faults.rolloverIntervalSeconds}
-          control={(attributes) => (
-            <input
-              {...attributes}
-              class="short"
-              inputMode="numeric"
-              autocomplete="off"
-              value={draft.rolloverIntervalSeconds}
-              onInput={(event) => change({ rolloverIntervalSeconds: event.currentTarget.value })}
-            />
-          )}
-        />
-        <Field
-          label="Days until a replaced key is retired"
-          hint="A device that joins later does not get the key, and cannot open what is encrypted to it. Empty: never."
-          fault={faults.retireAfterDays}
-          control={(attributes) => (
-            <input
-              {...attributes}
-              class="short"
-              inputMode="numeric"
-              autocomplete="off"
-              value={draft.retireAfterDays}
-              onInput={(event) => change({ retireAfterDays: event.currentTarget.value })}
-            />
-          )}
-        />
+        {SETTINGS_FORM.map(({ title, fields }) => (
+          <fieldset key={title}>
+            <legend>{title}</legend>
+            {fields.map((field) => (
+              <SettingField
+                key={field.name}
+                field={field}
+                draft={draft}
+                fault={save.failure?.fields[field.name]}
+                onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
+              />
+            ))}
+          </fieldset>
+        ))}
         <FailureNotice failure={save.failure} />
         <div class="buttons">
           <Button type="submit" kind="primary" busy={save.busy}>
             Save
           </Button>
+          {isChanged && <span class="muted">Not saved yet.</span>}
         </div>
       </form>
       <DeleteDomain overview={overview} />
@@ -125,29 +54,60 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
   );
 }
 
-function draftOf(settings: Settings): Draft {
-  const { authenticationRequired, authNamespace, maxMembership, deviceKeyRequired } = settings;
-  return {
-    authenticationRequired,
-    authNamespace: authNamespace ?? "",
-    maxMembership: String(maxMembership ?? ""),
-    deviceKeyRequired,
-    rolloverIntervalSeconds: String(settings.rolloverIntervalSeconds),
-    retireAfterDays: String(settings.retireAfterDays ?? ""),
-  };
+function SettingField(props: {
+  field: FormField;
+  draft: Draft;
+  fault: string | undefined;
+  onChange: (part: Draft) => void;
+}) {
+  const { field, draft, fault, onChange } = props;
+  const { name, label, hint, kind } = field;
+  if (kind === "switch") {
+    return (
+      <Checkbox
+        label={label}
+        hint={hint}
+        checked={draft[name] === true}
+        fault={fault}
+        onChange={(checked) => onChange({ [name]: checked })}
+      />
+    );
+  }
+  const value = String(draft[name] ?? "");
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      fault={fault}
+      control={(attributes) =>
+        kind === "choice" ? (
+          <select {...attributes} value={value} onChange={(event) => onChange({ [name]: event.currentTarget.value })}>
+            {Object.entries(field.options).map(([option, text]) => (
+              <option key={option} value={option}>
+                {text}
+              </option>
+            ))}
+          </select>
+        ) : (
+          <input
+            {...attributes}
+            {...(kind === "number" ? { class: "short", inputMode: "numeric" } : { spellcheck: false })}
+            autocomplete="off"
+            value={value}
+            onInput={(event) => onChange({ [name]: event.currentTarget.value })}
+          />
+        )
+      }
+    />
+  );
 }
 
-/** What differs from the settings. */
-function patchOf(draft: Draft, settings: Settings): SettingsPatch {
-  const wanted: Readonly<Record<keyof Settings, unknown>> = {
-    authenticationRequired: draft.authenticationRequired,
-    authNamespace: draft.authNamespace === "" ? null : draft.authNamespace,
-    maxMembership: typedNumber(draft.maxMembership),
-    deviceKeyRequired: draft.deviceKeyRequired,
-    rolloverIntervalSeconds: typedNumber(draft.rolloverIntervalSeconds),
-    retireAfterDays: typedNumber(draft.retireAfterDays),
-  };
-  return Object.fromEntries(
-    Object.entries(wanted).filter(([name, value]) => value !== settings[name as keyof Settings]),
-  );
+/** Has the browser ask before the page goes while something is not saved. */
+function useWarningBeforeLeaving(isChanged: boolean): void {
+  useEffect(() => {
+    if (!isChanged) return;
+    const warn = (event: Event) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [isChanged]);
 }

@@ -23,13 +23,22 @@ export async function tour(tab: ConsoleTab, token: string, domain: string, at: (
       await tab.shows("A licence server encrypted the secret");
     }
     await at(view);
+    if (view === "Members") await tab.page.getByLabel("Select all shown").check();
     for (const question of QUESTIONS[view] ?? []) await asked(tab, question, at);
   }
+  await tab.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Devices" }).click();
+  await tab.page.getByLabel("Find by machine GUID").fill(crypto.randomUUID());
+  await tab.press("Find");
+  await tab.settled();
+  await at("the devices");
+  await asked(tab, "Ban from all domains…", at);
+  await tab.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Domains" }).click();
+  await tab.page.getByRole("link", { name: domain }).click();
 }
 
 const QUESTIONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   Settings: ["Delete the domain…"],
-  Members: [/^Evict/, /^Ban/],
+  Members: ["Evict selected…", "Ban selected…", /^Evict [^s]/, /^Ban [^s]/],
   Bans: ["Ban a device…", /^Lift the ban/],
   Keys: ["Roll over…", "Retire old keys…"],
 };

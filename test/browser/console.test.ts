@@ -153,7 +153,7 @@ describe("the console", () => {
 
     let copy: object | null = { domains: 1, seconds: 0.2 };
     await tab.page.route("**/health", (route) => route.fulfill({ status: 503, json: { status: "failing", copy } }));
-    await tab.page.getByRole("link", { name: "Domains", exact: true }).click();
+    await tab.page.getByRole("navigation", { name: "Breadcrumb" }).getByRole("link", { name: "Domains" }).click();
     await reloadList();
     expect(await tab.page.getByText("may be old").count()).toBe(0);
     copy = { domains: 3, seconds: 90.4 };

@@ -1,0 +1,128 @@
+import type { DomainOverview, SettingsPatch } from "../operator/index.ts";
+import { typedNumber } from "./typed-number.ts";
+
+/** A setting as the form has it. What is well formed, the server says. */
+type FormField = Readonly<
+  { name: keyof SettingsPatch; label: string; hint: string } & (
+    | { kind: "switch" | "text" | "number" }
+    | { kind: "choice"; options: Readonly<Record<string, string>> }
+  )
+>;
+
+/** The settings, in groups. */
+export const SETTINGS_FORM: readonly Readonly<{ title: string; fields: readonly FormField[] }>[] = [
+  {
+    title: "Who may join",
+    fields: [
+      {
+        name: "authenticationRequired",
+        label: "Devices need an auth token",
+        hint: "A token of a trusted issuer, to join, renew and leave.",
+        kind: "switch",
+      },
+      {
+        name: "authNamespace",
+        label: "Auth namespace",
+        hint: "Whose tokens are accepted. Empty: those of every trusted issuer.",
+        kind: "text",
+      },
+      {
+        name: "ownerSubject",
+        label: "Owner's token subject",
+        hint: "Only tokens of this subject are accepted, and they manage the devices. Empty: no owner.",
+        kind: "text",
+      },
+      {
+        name: "deviceKeyRequired",
+        label: "Devices must sign",
+        hint: "Only requests signed with a device's own key are served.",
+        kind: "switch",
+      },
+    ],
+  },
+  {
+    title: "How many",
+    fields: [
+      {
+        name: "maxMembership",
+        label: "Maximum of members",
+        hint: "Empty: as many as want to. A maximum below the present number removes nobody and admits nobody.",
+        kind: "number",
+      },
+      {
+        name: "maxMembershipPerSubject",
+        label: "Maximum per token subject",
+        hint: "How many members may have joined by tokens of one subject. Empty: no maximum.",
+        kind: "number",
+      },
+      {
+        name: "whenFull",
+        label: "When the domain is full",
+        hint: "What becomes of a device that is one too many.",
+        kind: "choice",
+        options: { refuse: "It is refused", "replace-least-recent": "It replaces the device that was idle longest" },
+      },
+      {
+        name: "minIdleDays",
+        label: "Days before a device may be replaced",
+        hint: "Only a device that has not renewed for more days makes room. Empty: 30.",
+        kind: "number",
+      },
+    ],
+  },
+  {
+    title: "Keys",
+    fields: [
+      {
+        name: "rolloverIntervalSeconds",
+        label: "Seconds between rollovers",
+        hint: "Leaves bring a new key at most once in this time. Until then, a device that left can open what is encrypted in those seconds. Evictions and bans do not wait. Empty: the server's default.",
+        kind: "number",
+      },
+      {
+        name: "retireAfterDays",
+        label: "Days until a replaced key is retired",
+        hint: "A device that joins later does not get the key, and cannot open what is encrypted to it. Empty: never.",
+        kind: "number",
+      },
+    ],
+  },
+  {
+    title: "Idle devices",
+    fields: [
+      {
+        name: "memberIdleDays",
+        label: "Days until an idle device is removed",
+        hint: "A device that has not renewed for more days is evicted. Empty: never.",
+        kind: "number",
+      },
+      {
+        name: "deleteAfterEmptyDays",
+        label: "Days until an empty domain is deleted",
+        hint: "Counted from its last change. Empty: never.",
+        kind: "number",
+      },
+    ],
+  },
+];
+
+const FIELDS = SETTINGS_FORM.flatMap(({ fields }) => fields);
+
+/** The settings as they stand in the form. */
+export type Draft = Readonly<Partial<Record<keyof SettingsPatch, string | boolean>>>;
+
+export function draftOf(settings: DomainOverview): Draft {
+  return Object.fromEntries(
+    FIELDS.map(({ name, kind }) => [name, kind === "switch" ? settings[name] : String(settings[name] ?? "")]),
+  );
+}
+
+/** What differs from the settings. */
+export function patchOf(draft: Draft, settings: DomainOverview): SettingsPatch {
+  const wanted = FIELDS.map(({ name, kind }) => {
+    const typed = draft[name];
+    if (typeof typed !== "string") return [name, typed];
+    return [name, kind === "number" ? typedNumber(typed) : typed === "" ? null : typed];
+  });
+  return Object.fromEntries(wanted.filter(([name, value]) => value !== settings[name as keyof SettingsPatch]));
+}

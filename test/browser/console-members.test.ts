@@ -1,0 +1,134 @@
+import { describe, expect } from "vitest";
+import { DeviceDomain } from "../../src/client/index.ts";
+import { joinedDevice, joinUnsigned } from "./console-devices.ts";
+import { test } from "./stage.ts";
+import type { TestDomain } from "./test-domain.ts";
+
+async function named(domain: TestDomain, deviceName: string): Promise<DeviceDomain> {
+  const device = await DeviceDomain.open(domain.url, { deviceName });
+  await device.join();
+  return device;
+}
+
+describe("the members of a domain, in the console", () => {
+  test("show their names, and are evicted and banned many at a time", async ({ domain, openConsole }) => {
+    const [tv, phone] = [await named(domain, "TV in the den"), await named(domain, "Phone")];
+    await joinUnsigned(domain, 2);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 4);
+    await tab.page.getByLabel("Select TV in the den").check();
+    await tab.page.getByLabel("Select Phone").check();
+    await tab.shows("2 devices selected");
+    await tab.press("Ban selected…");
+    await tab.dialog.getByText("TV in the den").waitFor();
+    await tab.dialog.getByLabel("Reason").fill("They were sold together.");
+    await tab.answer("Ban");
+    await tab.hears("2 devices are banned.");
+    await tab.hasItems("Members", 2);
+    for (const device of [tv, phone]) await expect(device.join()).rejects.toMatchObject({ error: "DEVICE_BANNED" });
+
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    await tab.answer("Cancel");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await domain.overview()).toMatchObject({ memberCount: 2 });
+    await tab.press("Evict selected…");
+    await tab.answer("Evict");
+    await tab.hears("2 devices are evicted.");
+    await tab.shows("The domain has no members.");
+    expect(await tab.page.getByLabel("Select all shown").count()).toBe(0);
+  });
+
+  test("of which some cannot be evicted are named, and the others are gone", async ({ domain, openConsole }) => {
+    const [tv, phone] = [await named(domain, "TV"), await named(domain, "Phone")];
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    // It left meanwhile.
+    await phone.leave();
+    await tab.answer("Evict");
+    await tab.isRefused("1 of 2 failed");
+    await tab.dialog.getByText("Still members: Phone.").waitFor();
+    await tab.answer("Cancel");
+    await tab.hears("1 device is evicted.");
+    await tab.shows("The domain has no members.");
+    expect(await tv.renew()).toMatchObject({ newMember: true });
+  });
+});
+
+describe("the settings of a domain, in the console", () => {
+  test("say whom it belongs to, and what becomes of idle devices", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/settings`);
+    const fill = (label: string, text: string) => tab.page.getByLabel(label, { exact: true }).fill(text);
+    await fill("Owner's token subject", "alice");
+    await tab.press("Save");
+    // Beside the field, in the server's words.
+    await tab.page.locator(".fault:visible").getByText("needs").waitFor();
+    await tab.page.getByLabel("Devices need an auth token").check();
+    await fill("Auth namespace", "family");
+    await fill("Maximum per token subject", "3");
+    await tab.page.getByLabel("When the domain is full").selectOption("replace-least-recent");
+    await fill("Days before a device may be replaced", "60");
+    await fill("Days until an idle device is removed", "180");
+    await fill("Days until an empty domain is deleted", "365");
+    await tab.shows("Not saved yet.");
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    const set = {
+      ...{ authenticationRequired: true, authNamespace: "family", ownerSubject: "alice", maxMembershipPerSubject: 3 },
+      ...{ whenFull: "replace-least-recent", minIdleDays: 60, memberIdleDays: 180, deleteAfterEmptyDays: 365 },
+    };
+    expect(await domain.overview()).toMatchObject(set);
+    expect(await tab.page.getByText("Not saved yet.").count()).toBe(0);
+    await fill("Days before a device may be replaced", "");
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    expect(await domain.overview()).toMatchObject({ ...set, minIdleDays: 30 });
+  });
+});
+
+describe("a device in all its domains, in the console", () => {
+  test("is found, evicted and banned everywhere, and let in again", async ({ domain, openConsole }) => {
+    const tv = await joinedDevice(domain);
+    const { machineGuid } = tv;
+    const tab = await openConsole("#/domains");
+    await tab.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Devices" }).click();
+    await tab.page.getByRole("heading", { name: "Devices", level: 1 }).waitFor();
+    await tab.page.getByLabel("Find by machine GUID").fill("not-a-guid");
+    await tab.press("Find");
+    await tab.isRefused("INVALID_REQUEST");
+    await tab.page.getByLabel("Find by machine GUID").fill(machineGuid);
+    await expect
+      .poll(
+        async () => {
+          await tab.press("Find");
+          await tab.settled();
+          return tab.items("Domains of the device").count();
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(1);
+    await tab.page.getByRole("link", { name: domain.name }).waitFor();
+    // The GUID is a secret.
+    expect(tab.page.url()).not.toContain(machineGuid.slice(0, 8));
+
+    await tab.press("Evict from all domains…");
+    await tab.answer("Evict");
+    await tab.hears("The device is evicted from all its domains.");
+    expect(await domain.overview()).toMatchObject({ memberCount: 0 });
+    expect(await tv.renew()).toMatchObject({ newMember: true });
+
+    await tab.press("Ban from all domains…");
+    await tab.dialog.getByLabel("Reason").fill("Reported stolen.");
+    await tab.answer("Ban");
+    await tab.hears("The device is banned from all domains.");
+    const bans = tab.items("Devices that are banned from all domains");
+    await bans.getByText("Reported stolen.").waitFor();
+    await expect(tv.renew()).rejects.toMatchObject({ error: "DEVICE_BANNED" });
+    await tab.press(`Lift the ban of ${machineGuid.slice(0, 8)}…`);
+    await tab.answer("Lift the ban");
+    await tab.hears("The ban is lifted.");
+    expect(await bans.count()).toBe(0);
+  });
+});
