@@ -98,7 +98,7 @@ export const deviceOperations: ZodOpenApiPathsObject = {
 function body(schema: z.ZodType, payload: string, at: string, examples: Readonly<Record<string, object>>) {
   const signed = compactJws.meta({
     description:
-      "A JWS over the same members plus `aud`, `iat` and `jti`. Its protected header has `typ: device-request+jwt`, `alg` ES256 or Ed25519, and the device's public key as `jwk`.",
+      "A JWS over the same members plus `aud`, `iat` and `jti`. Its protected header has `typ: device-request+jwt`, `alg` ES256 or Ed25519 (or EdDSA, its older name), and the device's public key as `jwk`.",
     contentMediaType: "application/json",
     contentSchema: { $ref: `#/components/schemas/${payload}` },
   });

@@ -3,7 +3,7 @@ import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, type J
 /** A device with its own keys, as a test plays it. */
 export type TestDevice = {
   machineGuid: string;
-  alg: "ES256" | "Ed25519";
+  alg: "ES256" | "Ed25519" | "EdDSA";
   privateKey: CryptoKey;
   publicJwk: JWK;
   thumbprint: string;

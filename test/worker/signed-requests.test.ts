@@ -23,14 +23,29 @@ async function signed(
 }
 
 describe("a signed request", () => {
-  it.each(["ES256", "Ed25519"] as const)("signed with %s is served as the same members unsigned are", async (alg) => {
+  it.each(["ES256", "Ed25519", "EdDSA"] as const)(
+    "signed with %s is served as the same members unsigned are",
+    async (alg) => {
+      const domain = newDomain();
+      const device = await newDevice(alg);
+      const joined = await signed(device, domain, "register", { afterKeyVersion: 0 });
+      expect(joined.status).toBe(201);
+      expect(joined.body).toMatchObject({ domain, machineGuid: device.machineGuid, newMember: true, keyVersion: 1 });
+      expect((await signed(device, domain, "deregister", { preview: true })).body.deregistered).toBe(false);
+      expect((await signed(device, domain, "deregister")).body.deregistered).toBe(true);
+    },
+  );
+
+  it("by the older name of its algorithm is of the same key", async () => {
     const domain = newDomain();
-    const device = await newDevice(alg);
-    const joined = await signed(device, domain, "register", { afterKeyVersion: 0 });
-    expect(joined.status).toBe(201);
-    expect(joined.body).toMatchObject({ domain, machineGuid: device.machineGuid, newMember: true, keyVersion: 1 });
-    expect((await signed(device, domain, "deregister", { preview: true })).body.deregistered).toBe(false);
-    expect((await signed(device, domain, "deregister")).body.deregistered).toBe(true);
+    const device = await newDevice("Ed25519");
+    expect((await signed(device, domain, "register")).status).toBe(201);
+    const renamed: TestDevice = { ...device, alg: "EdDSA" };
+    expect((await signed(renamed, domain, "register")).status).toBe(200);
+    expect((await rows(domain)).members[0]?.device_key_thumbprint).toBe(device.thumbprint);
+    expect((await signed(renamed, domain, "deregister")).body.deregistered).toBe(true);
+    const ofCurve = { alg: "EdDSA", jwk: (await newDevice()).publicJwk };
+    expect((await signed(await newDevice("Ed25519"), domain, "register", {}, ofCurve)).status).toBe(403);
   });
 
   it("binds the key's thumbprint to the membership", async () => {

@@ -4,10 +4,11 @@ import type { DeviceProof } from "../../domain/types.ts";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/limits.ts";
 import { DEVICE_REQUEST_TYPE } from "../../protocol/token-types.ts";
 
-/** The keys a device may sign with: what `alg` goes with what `kty` and `crv`. */
+/** The keys a device may sign with: what `alg` goes with what `kty` and `crv`. `EdDSA` is the older name of `Ed25519`. */
 const KEY_TYPES: Readonly<Record<string, { kty: string; crv: string }>> = {
   ES256: { kty: "EC", crv: "P-256" },
   Ed25519: { kty: "OKP", crv: "Ed25519" },
+  EdDSA: { kty: "OKP", crv: "Ed25519" },
 };
 
 /** Header parameters that would have the key come from elsewhere than `jwk`. */
@@ -25,6 +26,7 @@ export type DeviceRequest = Readonly<{ payload: Record<string, unknown>; proof: 
  *   `DEVICE_PROOF_INVALID`; with the `jti` of a request that the clock alone speaks against
  * @see RFC 7515, JSON Web Signature (JWS), sections 4.1.3 and 5.2
  * @see RFC 7638, JSON Web Key (JWK) Thumbprint
+ * @see RFC 8037, section 3.1, and RFC 9864, section 2.2, of the two names
  */
 export async function verifyDeviceRequest(
   jws: string,
@@ -84,7 +86,7 @@ function headerFault(header: NonNullable<ReturnType<typeof readHeader>>): string
   const other = OTHER_KEY_SOURCES.find((name) => name in header);
   if (other) return `the key must come from jwk, not from ${other}`;
   const expected = typeof header.alg === "string" && Object.hasOwn(KEY_TYPES, header.alg) && KEY_TYPES[header.alg];
-  if (!expected) return `alg must be ${Object.keys(KEY_TYPES).join(" or ")}`;
+  if (!expected) return "alg must be ES256, Ed25519 or EdDSA";
   const { jwk } = header;
   if (!jwk || jwk.kty !== expected.kty || jwk.crv !== expected.crv) {
     return `jwk must be a public key of type ${expected.kty}, curve ${expected.crv}`;
