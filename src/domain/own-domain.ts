@@ -9,13 +9,16 @@ export type OwnDomain = Readonly<{
   claimedMaximum: number | null;
 }>;
 
+/** The settings that a domain of nobody's own is born with, and what says so. */
+export type Birth = Readonly<{ settings: DomainSettings; by: "token" | "DOMAIN_DEFAULTS" }>;
+
 /**
- * A domain as a registration by this token finds it: one that the token makes has the settings it is born with, any other
+ * A domain as a registration by this token finds it: one that it makes has the settings it is born with, any other
  * the maximum that the token names. A token changes nothing else of a domain that exists.
  */
-export function stateByToken(state: DomainState, auth: AuthEvidence): DomainState {
+export function stateByToken(state: DomainState, auth: AuthEvidence, birth: Birth | undefined): DomainState {
   const own = auth.kind === "verified" ? auth.ownDomain : undefined;
-  if (own?.name !== state.name) return state;
+  if (own?.name !== state.name) return state.revision === 0 && birth ? { ...state, settings: birth.settings } : state;
   if (state.revision === 0) return { ...state, settings: own.settings };
   const maxMembership = own.claimedMaximum ?? state.settings.maxMembership;
   return maxMembership === state.settings.maxMembership
@@ -23,11 +26,12 @@ export function stateByToken(state: DomainState, auth: AuthEvidence): DomainStat
     : { ...state, settings: { ...state.settings, maxMembership } };
 }
 
-/** The event of settings that a token changed; nothing if it changed none. */
+/** The event of settings that a registration changed; nothing if it changed none. @param by what says so */
 export function settingsEvents(
   { settings: previous }: DomainState,
   { settings }: DomainState,
   requestId: string,
+  by: Birth["by"],
 ): readonly DomainEvent[] {
-  return settings === previous ? [] : [{ type: "settings-changed", settings, previous, requestId, by: "token" }];
+  return settings === previous ? [] : [{ type: "settings-changed", settings, previous, requestId, by }];
 }

@@ -4,7 +4,7 @@ import { creationEvents } from "./creation.ts";
 import { deviceProofRefusal, replayRefusal } from "./device-proof.ts";
 import type { DomainError, Refusal } from "./errors.ts";
 import { dayOf } from "./evolve.ts";
-import { settingsEvents, stateByToken } from "./own-domain.ts";
+import { type Birth, settingsEvents, stateByToken } from "./own-domain.ts";
 import { replacementEvents } from "./replacement.ts";
 import type { RequestRecord } from "./request-records.ts";
 import { rolloverEvents } from "./rollover.ts";
@@ -37,6 +37,8 @@ export type Registration = Readonly<{
   sealedName?: string;
   /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
   creationRefusal?: DomainError | null;
+  /** What a domain is born with that it brings into being, unless it is the own one of its token; absent for the defaults. */
+  birth?: Birth;
   /** Whether the private keys will leave this server sealed to the device alone. */
   sealed: boolean;
 }>;
@@ -59,8 +61,8 @@ export function decideRegistration(
   registration: Registration,
   now: number,
 ): Decision<RegistrationGrant> {
-  const { machineGuid, requestId, auth, proof, sealed, creationRefusal } = registration;
-  const state = stateByToken(before, auth);
+  const { machineGuid, requestId, auth, proof, sealed, creationRefusal, birth } = registration;
+  const state = stateByToken(before, auth, birth);
   if (state.revision === 0 && creationRefusal) {
     return refused({ error: creationRefusal, reason: "it may not create the domain" });
   }
@@ -87,7 +89,7 @@ export function decideRegistration(
   const keyVersion = state.keyVersion + rolledOver.length;
   return granted({ newMember, keyVersion, ...versionsGranted(state, registration, keyVersion) }, [
     ...creationEvents(state),
-    ...settingsEvents(before, state, requestId),
+    ...settingsEvents(before, state, requestId, birth?.by ?? "token"),
     ...replaced,
     ...membershipEvents(state, registration, member),
     ...used,

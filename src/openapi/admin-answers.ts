@@ -32,7 +32,7 @@ export const deviceId = sha256.meta({
 const operator = z.string().meta({
   id: "OperatorIdentity",
   description:
-    "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum.",
+    "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum.",
   examples: ["admin-token"],
 });
 const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });

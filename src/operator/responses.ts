@@ -57,7 +57,7 @@ export type Ban = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   bannedBy: string;
 }>;
 
@@ -101,7 +101,7 @@ export type DeletedDomain = Readonly<{
   memberCount: number;
   /** A moment: ISO 8601, in UTC. */
   deletedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   deletedBy: string;
 }>;
 
@@ -131,7 +131,7 @@ export type Device = Readonly<{
     reason: string;
     /** A moment: ISO 8601, in UTC. */
     bannedAt: string;
-    /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+    /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
     bannedBy: string;
   }> | null;
   /** A page of the domains it is a member of, by name, as the database has them. */
@@ -143,7 +143,7 @@ export type Device = Readonly<{
 export type DeviceBannedChange = Readonly<{
   type: "device-banned";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -155,7 +155,7 @@ export type DeviceBannedChange = Readonly<{
 export type DeviceEvictedChange = Readonly<{
   type: "device-evicted";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -191,14 +191,14 @@ export type DeviceNamedChange = Readonly<{
   requestId: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by?: string;
 }>;
 
 export type DeviceUnbannedChange = Readonly<{
   type: "device-unbanned";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
@@ -462,7 +462,7 @@ export type KeyMadeChange = Readonly<{
   keyVersion: number;
   kid: string;
   requestId?: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by?: string;
 }>;
 
@@ -492,7 +492,7 @@ export type KeyVersionRow = Readonly<{
 export type KeysRetiredChange = Readonly<{
   type: "keys-retired";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
   /** The domain's highest key version; 0 before its first key. */
   upTo: number;
@@ -612,7 +612,7 @@ export type NewBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   bannedBy: string;
   /** Whether the database has the change, and lists across domains show it; else it follows. */
   copied: boolean;
@@ -628,7 +628,7 @@ export type NewServerWideBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   bannedBy: string;
   domains: DomainsOfBan;
 }>;
@@ -686,7 +686,7 @@ export type Rollover = Readonly<{
 export type RolloverRequiredChange = Readonly<{
   type: "rollover-required";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
 }>;
 
@@ -700,7 +700,7 @@ export type ServerWideBan = Readonly<{
   reason: string;
   /** A moment: ISO 8601, in UTC. */
   bannedAt: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   bannedBy: string;
 }>;
 
@@ -749,7 +749,7 @@ export type Settings = Readonly<{
 export type SettingsChangedChange = Readonly<{
   type: "settings-changed";
   requestId: string;
-  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays` or `deleteAfterEmptyDays`. Or `owner`: the owner of the domain. Or `token`: the owner's auth token created the domain, or named another maximum. */
+  /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
   settings: SettingsInForce;
   previous: SettingsInForce;

@@ -1,11 +1,14 @@
 import type { JWK } from "jose";
 import * as z from "zod";
+import { DEFAULT_SETTINGS } from "../domain/events.ts";
+import { overlay, type SettingsPatch, settingsProblems } from "../domain/settings.ts";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { shareNames } from "./auth/identity-domains.ts";
 import { SCOPES } from "./auth/scopes.ts";
 import { conflict, shareNamespaces, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
 import { DATABASE_BINDING } from "./database/database-choice.ts";
 import { isSafeUrl } from "./loopback.ts";
+import { settings } from "./settings-shape.ts";
 
 /** The environment, checked. */
 export type Config = Readonly<{
@@ -29,6 +32,8 @@ export type Config = Readonly<{
   defaultRolloverIntervalSeconds: number;
   /** Who brings domains into being by asking for them: any device, devices with a valid auth token, or operators only. */
   domainCreation: DomainCreation;
+  /** The settings of a domain that a device brings into being, where they are not the defaults. */
+  domainDefaults: SettingsPatch;
   /** The jurisdiction that all objects and databases are in; null for none. */
   jurisdiction: Jurisdiction | null;
   /** Near which place objects are made; null for near who asks first. */
@@ -108,6 +113,14 @@ const adminToken = z
   .min(32, "must have at least 32 characters")
   .regex(/^[\x21-\x7e]+$/, "must hold visible ASCII characters only");
 
+const domainDefaults = z
+  .strictObject(settings)
+  .partial()
+  .superRefine((patch, { addIssue }) => {
+    const [problem] = settingsProblems(overlay(DEFAULT_SETTINGS, patch));
+    if (problem) addIssue({ code: "custom", path: [problem.field], message: problem.detail });
+  });
+
 const databaseBinding = z.string().regex(DATABASE_BINDING, "must be the binding of a D1 database, such as DB_2");
 
 /** How each variable is read: whether it must be there, whether it is JSON, and what it must look like. */
@@ -122,6 +135,7 @@ const VARIABLES = {
   DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
   DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
   ANSWER_AFTER: { secret: false, json: false, shape: z.enum(ANSWER_AFTER) },
+  DOMAIN_DEFAULTS: { secret: false, json: true, shape: domainDefaults },
   JURISDICTION: { secret: false, json: false, shape: z.enum(JURISDICTIONS) },
   DOMAIN_LOCATION_HINT: { secret: false, json: false, shape: z.enum(LOCATION_HINTS) },
   OPEN_DATABASES: {
@@ -184,6 +198,7 @@ export function readConfig(environment: Environment): Config {
     answerAfter: read("ANSWER_AFTER") ?? "object",
     defaultRolloverIntervalSeconds: read("DEFAULT_ROLLOVER_INTERVAL_SECONDS") ?? 0,
     domainCreation: read("DOMAIN_CREATION") ?? "open",
+    domainDefaults: read("DOMAIN_DEFAULTS") ?? {},
     jurisdiction: read("JURISDICTION") ?? null,
     locationHint: read("DOMAIN_LOCATION_HINT") ?? null,
     openDatabases: bound(environment, read("OPEN_DATABASES") ?? null),

@@ -83,6 +83,7 @@ describe("an environment with all that is needed", () => {
       logRetentionDays: null,
       domainCreation: "open",
       answerAfter: "object",
+      domainDefaults: {},
       jurisdiction: null,
       locationHint: null,
       openDatabases: null,
@@ -124,6 +125,28 @@ describe("an environment with all that is needed", () => {
 
   it.each(["object", "database"])("may have a change answered after the %s has it", (store) => {
     expect(readConfig(withVariable("ANSWER_AFTER", store)).answerAfter).toBe(store);
+  });
+
+  it.each([
+    ['{"maxMembership":5}', { maxMembership: 5 }],
+    [
+      '{"authenticationRequired":true,"authNamespace":"family"}',
+      { authenticationRequired: true, authNamespace: "family" },
+    ],
+  ])("may have defaults for domains: %s", (text, settings) => {
+    expect(readConfig(withVariable("DOMAIN_DEFAULTS", text)).domainDefaults).toEqual(settings);
+  });
+
+  it.each([
+    ['{"maxMembers":5}', "DOMAIN_DEFAULTS is malformed: Unrecognized key"],
+    ['{"maxMembership":-1}', "DOMAIN_DEFAULTS is malformed at maxMembership:"],
+    [
+      '{"authNamespace":"family"}',
+      "DOMAIN_DEFAULTS is malformed at authNamespace: needs authenticationRequired to be true",
+    ],
+    ["[]", "DOMAIN_DEFAULTS is malformed"],
+  ])("has no defaults for domains that are wrong: %s", (text, message) => {
+    expect(() => readConfig(withVariable("DOMAIN_DEFAULTS", text))).toThrow(message);
   });
 
   it.each([60, 86_400, 31_536_000])("takes %d seconds for a token's life", (seconds) => {

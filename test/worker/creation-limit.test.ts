@@ -64,14 +64,46 @@ describe("the creation of domains", () => {
     expect((await registerWith({}, newDomain())).status).toBe(201);
   });
 
-  it("may need a token of a trusted issuer, joining what exists does not", async () => {
+  it("may need a token of a trusted issuer, to whose namespace the domain belongs from then on", async () => {
     const [vars, domain] = [{ DOMAIN_CREATION: "authenticated" }, newDomain()];
     const refused = await registerWith(vars, domain);
     expect(refused).toMatchObject({ status: 401, body: { error: "DOM_AUTHENTICATION_REQUIRED", code: 503 } });
     expect((await rows(domain)).info).toBeUndefined();
-    const token = await mintToken("studio", env.TEST_ISSUER_KEYS.studio);
-    expect((await registerWith(vars, domain, { authorization: `Bearer ${token}` })).status).toBe(201);
-    expect((await registerWith(vars, domain)).status).toBe(201);
+    const by = async (namespace: "studio" | "arcade") => {
+      const token = await mintToken(namespace, env.TEST_ISSUER_KEYS[namespace]);
+      return (await registerWith(vars, domain, { authorization: `Bearer ${token}` })).status;
+    };
+    expect(await by("studio")).toBe(201);
+    const { info, log } = await rows(domain);
+    expect(info).toMatchObject({ authentication_required: 1, auth_namespace: "studio", owner_subject: null });
+    expect(JSON.parse(String(log[0]?.changes))[1]).toMatchObject({ type: "settings-changed", by: "token" });
+    expect([await by("arcade"), (await registerWith(vars, domain)).status, await by("studio")]).toEqual([
+      401, 401, 201,
+    ]);
+    // One that an operator made for everybody stays so.
+    const open = newDomain();
+    await askWith(vars, "PUT", `/admin/domains/${open}`, {}, asAdmin);
+    expect((await registerWith(vars, open)).status).toBe(201);
+  });
+
+  it("gives domains that devices make the settings of DOMAIN_DEFAULTS, and no others", async () => {
+    const vars = { DOMAIN_DEFAULTS: JSON.stringify({ maxMembership: 1, memberIdleDays: 180 }) };
+    const [made, kept] = [newDomain(), newDomain()];
+    expect((await registerWith(vars, made)).status).toBe(201);
+    expect((await registerWith(vars, made)).status).toBe(409);
+    const { info, log } = await rows(made);
+    expect(info).toMatchObject({ max_membership: 1, member_idle_days: 180, authentication_required: 0 });
+    expect(JSON.parse(String(log[0]?.changes))[1]).toMatchObject({ type: "settings-changed", by: "DOMAIN_DEFAULTS" });
+    await askWith(vars, "PUT", `/admin/domains/${kept}`, {}, asAdmin);
+    await registerWith(vars, kept);
+    expect((await rows(kept)).info).toMatchObject({ max_membership: null, member_idle_days: null });
+  });
+
+  it("asks for a token from the first device on, where the defaults say so", async () => {
+    const vars = { DOMAIN_DEFAULTS: JSON.stringify({ authenticationRequired: true }) };
+    const domain = newDomain();
+    expect((await registerWith(vars, domain)).status).toBe(401);
+    expect((await rows(domain)).info).toBeUndefined();
   });
 
   it("may be the operators' alone", async () => {

@@ -3,7 +3,8 @@ import type { JWK } from "jose";
 import type { Deregistration } from "../../domain/deregistration.ts";
 import type { DomainError } from "../../domain/errors.ts";
 import type { Registration } from "../../domain/registration.ts";
-import type { AuthEvidence, DeviceProof } from "../../domain/types.ts";
+import { overlay } from "../../domain/settings.ts";
+import { type AuthEvidence, DEFAULT_SETTINGS, type DeviceProof } from "../../domain/types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
@@ -44,6 +45,7 @@ export const devices = new Hono<AppEnv>()
       bannedEverywhere: isBanned(banned, machineGuid, proof),
       ...(deviceName === undefined ? {} : { sealedName: await sealedName(c, domain, machineGuid, deviceName) }),
       sealed,
+      ...birthFor(c, auth),
       creationRefusal: CREATION_REFUSALS[configOf(c.env).domainCreation](auth),
     };
     const grant = await execute(c, domain, command, { addresses: clientAddresses(c) }).catch((error) =>
@@ -91,6 +93,23 @@ async function sealingKey(jwk: SealingKey): Promise<CryptoKey> {
   const key = await importSealingKey(jwk);
   if (key) return key;
   throw invalidRequest({ field: "encryptionKey", detail: "is not a public key that can be encrypted to" });
+}
+
+/**
+ * What a domain is born with. One that needs a token to be made belongs to the namespace of its maker: else anybody could
+ * enter it. The own domain of a token has its issuer's settings.
+ */
+function birthFor(c: Context<AppEnv>, auth: AuthEvidence): Pick<Registration, "birth"> {
+  const { domainCreation, domainDefaults } = configOf(c.env);
+  const isVerified = auth.kind === "verified";
+  if (isVerified && auth.ownDomain) return {};
+  const ofMaker =
+    isVerified && domainCreation === "authenticated"
+      ? { authenticationRequired: true, authNamespace: auth.namespace }
+      : null;
+  if (ofMaker === null && Object.keys(domainDefaults).length === 0) return {};
+  const settings = overlay(DEFAULT_SETTINGS, { ...domainDefaults, ...ofMaker });
+  return { birth: { settings, by: ofMaker ? "token" : "DOMAIN_DEFAULTS" } };
 }
 
 /** What keeps a device from creating a domain by asking for it, under each policy. */
