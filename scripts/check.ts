@@ -1,6 +1,13 @@
 // `npm run check`: format and lint, types, the API's description, tests (not with --except-tests);
 // stops at the first that fails.
 import { spawnSync } from "node:child_process";
+import { scriptOptions } from "./arguments.ts";
+
+const { exceptTests = false } = scriptOptions<{ exceptTests?: boolean }>(
+  "check",
+  "Checks format, lint, types, the API's description and the tests; stops at the first that fails.",
+  [["--except-tests", "leave the tests out"]],
+);
 
 const STEPS: readonly (readonly string[])[] = [
   ["biome", "ci", "."],
@@ -11,7 +18,7 @@ const STEPS: readonly (readonly string[])[] = [
   ["node", "scripts/assets.ts"],
   ["redocly", "lint", "build/assets/openapi.json"],
   // Whoever ran the tests a moment ago need not run them again.
-  ...(process.argv.includes("--except-tests") ? [] : [["vitest", "run"]]),
+  ...(exceptTests ? [] : [["vitest", "run"]]),
 ];
 
 /** Keeps Redocly's program from telling anybody that it runs. */

@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { DeviceDomain, DeviceDomainError, MemoryStore } from "../src/client/index.ts";
 import { encryptToDomain, verifyDomainToken } from "../src/licence/index.ts";
+import { scriptOptions } from "./arguments.ts";
+
+scriptOptions("demo", "Tells the life of a domain, on a running server (DOMAIN_SERVER_URL, or the local one).");
 
 const SERVER = (process.env.DOMAIN_SERVER_URL ?? `http://localhost:${process.env.PORT ?? 8787}`).replace(/\/$/, "");
 const NAME = `demo-${crypto.randomUUID().slice(0, 8)}`;

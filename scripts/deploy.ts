@@ -1,10 +1,16 @@
 // `npm run deploy`: brings everything to Cloudflare, and may be run again; see deployment.ts for the steps.
-// `--add-database` adds a D1 database.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
+import { give, scriptOptions } from "./arguments.ts";
 import { DeploymentError, deploy, type Run, type Tools } from "./deployment.ts";
 import { newSecrets } from "./local-secrets.ts";
+
+const { addDatabase = false } = scriptOptions<{ addDatabase?: boolean }>(
+  "deploy",
+  "Brings everything to Cloudflare; may be run again at any time.",
+  [["--add-database", "add a D1 database, which takes its share of new domains"]],
+);
 
 try {
   const tools: Tools = {
@@ -17,11 +23,10 @@ try {
     ask,
     serverUrl: process.env.DOMAIN_SERVER_URL,
   };
-  await deploy(tools, { database: process.argv.includes("--add-database") });
+  await deploy(tools, { database: addDatabase });
 } catch (error) {
   if (!(error instanceof DeploymentError)) throw error;
-  console.error(error.message);
-  process.exit(1);
+  give(error.message);
 }
 
 async function ask(question: string): Promise<string> {

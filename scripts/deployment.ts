@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { SECRETS } from "../src/server/config.ts";
 import { type DatabaseEntry, databaseEntries, NO_DATABASE, withId, withOneMore } from "./database-entries.ts";
+import { configuredNames, unknownNames } from "./variable-names.ts";
 
 /** What came of running wrangler. */
 export type Run = Readonly<{ code: number; output: string }>;
@@ -38,6 +39,7 @@ export const NEW_SECRETS_FILE = "secrets.json";
  * @throws DeploymentError
  */
 export async function deploy(tools: Tools, more: Readonly<{ database?: boolean }> = {}): Promise<void> {
+  for (const line of unknownNames(configuredNames(configuration(tools)))) tools.say(line);
   await ensureServerUrl(tools);
   ensureRateLimits(tools);
   if (more.database) addDatabase(tools);

@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
+import { give, scriptOptions } from "./arguments.ts";
 import { databaseEntries } from "./database-entries.ts";
 import {
   developmentIssuer,
@@ -11,9 +13,11 @@ import {
   SECRETS_FILE,
   writeSecretsOnce,
 } from "./local-secrets.ts";
+import { configuredNames, unknownNames } from "./variable-names.ts";
 
 const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
 
+scriptOptions("dev", "Serves everything locally.", [], "The port is 8787, or that in the variable PORT.");
 await main();
 
 async function main(): Promise<void> {
@@ -23,21 +27,46 @@ async function main(): Promise<void> {
   }
   if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
   const url = `http://localhost:${port}`;
+  const config = readFileSync("wrangler.toml", "utf8");
+  for (const line of unknownNames([...Object.keys(readSecrets()), ...configuredNames(config)])) console.error(line);
   const variables = localVariables(url);
 
-  for (const { binding } of databaseEntries(readFileSync("wrangler.toml", "utf8"))) {
+  for (const { binding } of databaseEntries(config)) {
     const migrated = await finished(wrangler(["d1", "migrations", "apply", binding, "--local"], "pipe"));
     if (migrated.code !== 0) give(`The local database ${binding} could not be migrated:\n${migrated.output}`);
   }
 
-  console.log(`Serving on ${url}. The admin token is ADMIN_TOKEN in ${SECRETS_FILE}.`);
   const settings = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
   const server = wrangler(
     ["dev", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false", ...settings],
     "inherit",
   );
+  welcome(url);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => server.kill(signal));
   process.exit((await finished(server)).code);
+}
+
+/** Says where everything is, once the server answers; or in a sentence, what is wrong with it. */
+async function welcome(url: string): Promise<void> {
+  let found: Response | null = null;
+  while (found === null) {
+    await delay(200);
+    found = await fetch(`${url}/health`).catch(() => null);
+  }
+  const { database, secrets } = (await found.json()) as { database: string; secrets: string };
+  if (secrets !== "ok") {
+    console.error(
+      `The secrets in ${SECRETS_FILE} do not fit the local data: put the former ones back, or start over with npm run reset.`,
+    );
+  } else if (database !== "ok") {
+    console.error(`The local database is ${database}: npm run reset starts over.`);
+  } else {
+    console.log(`
+Serving on ${url}.
+  console  ${url}/console   (the admin token is ADMIN_TOKEN in ${SECRETS_FILE})
+  API      ${url}/docs
+`);
+  }
 }
 
 /**
@@ -55,9 +84,7 @@ function localVariables(url: string): Record<string, string> {
     return { ...Object.fromEntries(own), ...issuer, JURISDICTION: "" };
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof SyntaxError)) throw error;
-    return give(
-      `${error.message} Mend it in ${SECRETS_FILE}, or delete that file to start over with new secrets and no data.`,
-    );
+    return give(`${error.message} Mend it in ${SECRETS_FILE}, or start over with npm run reset.`);
   }
 }
 
@@ -87,9 +114,4 @@ function isFree(port: number): Promise<boolean> {
     probe.once("error", () => resolve(false));
     probe.listen(port, "localhost", () => probe.close(() => resolve(true)));
   });
-}
-
-function give(sentence: string): never {
-  console.error(sentence);
-  process.exit(1);
 }

@@ -1,7 +1,7 @@
 // `npm run token -- --namespace NAME`: prints an auth token that a local server accepts for that auth namespace.
 import { existsSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
+import { give, scriptOptions } from "./arguments.ts";
 import {
   DEVELOPMENT_AUDIENCE,
   DEVELOPMENT_ISSUER,
@@ -11,20 +11,20 @@ import {
   SECRETS_FILE,
 } from "./local-secrets.ts";
 
-const USAGE = "usage: npm run token -- --namespace NAME [--subject WHO] [--minutes 60]";
-
-const { values } = parseArgs({
-  options: {
-    namespace: { type: "string" },
-    subject: { type: "string", default: "local-developer" },
-    minutes: { type: "string", default: "60" },
-  },
-  strict: true,
-});
+const values = scriptOptions<{ namespace?: string; subject: string; minutes: string }>(
+  "token",
+  "Prints an auth token that a local server accepts.",
+  [
+    ["--namespace <name>", "the auth namespace that it counts for"],
+    ["--subject <who>", "whose token it is", "local-developer"],
+    ["--minutes <number>", "how long it is good", "60"],
+  ],
+);
 const minutes = Number(values.minutes);
 const key = existsSync(SECRETS_FILE) ? developmentIssuerKey(readSecrets()) : null;
 
-if (!values.namespace || !(minutes > 0)) give(USAGE);
+if (!values.namespace) give("Name the auth namespace: npm run token -- --namespace NAME.", 2);
+if (!(minutes > 0)) give("--minutes must be a number above 0.", 2);
 if (!key) give(`There is no development issuer yet: "npm run dev" makes one, in ${SECRETS_FILE}.`);
 
 console.log(
@@ -37,8 +37,3 @@ console.log(
     .setExpirationTime(`${minutes} minutes`)
     .sign(key),
 );
-
-function give(sentence: string): never {
-  console.error(sentence);
-  process.exit(1);
-}

@@ -1,18 +1,14 @@
 // `npm run -s wrap-keys < KEYS`: wraps existing private keys of domains, and writes the SQL that brings them into D1.
 import { createECDH } from "node:crypto";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import type { JWK } from "jose";
 import * as z from "zod";
 import { domainNameProblem } from "../src/domain/names.ts";
 import { ConfigError, type Keys, readConfig } from "../src/server/config.ts";
 import { domainKeyPair } from "../src/server/crypto/key-pairs.ts";
 import { wrapPrivateKey } from "../src/server/crypto/key-wrapping.ts";
+import { give, scriptOptions } from "./arguments.ts";
 import { givenVariable, newSecrets, SECRETS_FILE } from "./local-secrets.ts";
-
-const USAGE = `usage: npm run -s wrap-keys [-- --json] < KEYS
-Reads JSON Lines {"domain", "keyVersion", "privateJwk"}, and writes SQL, or with --json the rows as JSON Lines.
-Wraps with the first of KEY_ENCRYPTION_KEYS, from the environment or from ${SECRETS_FILE}.`;
 
 const base64url32 = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 bytes in base64url");
 
@@ -37,7 +33,12 @@ type Row = Readonly<Record<(typeof COLUMNS)[number], string | number>>;
 
 const COLUMNS = ["domain", "key_version", "public_jwk", "wrapped_private_jwk", "key_encryption_kid"] as const;
 
-const { json } = options();
+const { json } = scriptOptions<{ json?: boolean }>(
+  "wrap-keys",
+  'Wraps private keys of domains, given as JSON Lines {"domain", "keyVersion", "privateJwk"}, and writes SQL.',
+  [["--json", "write the rows as JSON Lines instead"]],
+  `Wraps with the first of KEY_ENCRYPTION_KEYS, from the environment or from ${SECRETS_FILE}.`,
+);
 const keyEncryptionKeys = await givenKeyEncryptionKeys();
 /** The newest version of each domain so far. */
 const newest = new Map<string, number>();
@@ -111,14 +112,6 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-function options() {
-  try {
-    return parseArgs({ options: { json: { type: "boolean", default: false } }, strict: true }).values;
-  } catch {
-    return give(USAGE);
-  }
-}
-
 async function givenKeyEncryptionKeys(): Promise<Keys> {
   const KEY_ENCRYPTION_KEYS = givenVariable("KEY_ENCRYPTION_KEYS");
   try {
@@ -128,9 +121,4 @@ async function givenKeyEncryptionKeys(): Promise<Keys> {
     if (!(error instanceof ConfigError)) throw error;
     return give(error.message);
   }
-}
-
-function give(sentence: string): never {
-  console.error(sentence);
-  process.exit(1);
 }

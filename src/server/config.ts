@@ -159,6 +159,9 @@ const VARIABLES = {
   },
 } as const;
 
+/** The names of all variables that the server reads. */
+export const VARIABLE_NAMES = Object.keys(VARIABLES);
+
 /** The names of the variables that must be kept secret, and must be set. */
 export const SECRETS = Object.entries(VARIABLES).flatMap(([name, { secret }]) => (secret ? [name] : []));
 

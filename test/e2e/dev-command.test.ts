@@ -36,6 +36,7 @@ describe("npm run dev", () => {
   it("writes secrets for its owner alone, migrates, and serves", async () => {
     const server = run();
     await healthy(server);
+    await said(server, "/docs");
     secrets = readFileSync(join(copy, ".dev.vars"), "utf8");
     expect(statSync(join(copy, ".dev.vars")).mode & 0o777).toBe(0o600);
     expect(secrets).toMatch(/^ADMIN_TOKEN=\S{32,}$/m);
@@ -44,6 +45,7 @@ describe("npm run dev", () => {
     const { credentials } = (await joined.json()) as { credentials: [{ token: string }] };
     expect(decodeJwt(credentials[0].token).iss).toBe(`http://localhost:${port}`);
     await stopped(server);
+    expect(server.output()).toContain(`console  http://localhost:${port}/console`);
     for (const secret of secrets.matchAll(/=(.*)$/gm)) expect(server.output()).not.toContain(secret[1]);
   });
 
@@ -82,6 +84,19 @@ describe("npm run dev", () => {
   });
 });
 
+describe("npm run dev with other secrets than the data is wrapped with", () => {
+  it("says in a sentence what is wrong, and how to start over", async () => {
+    const file = join(copy, ".dev.vars");
+    const former = readFileSync(file, "utf8");
+    rmSync(file);
+    const server = run();
+    await said(server, "npm run reset");
+    expect(server.output()).toContain("do not fit the local data");
+    await stopped(server);
+    writeFileSync(file, former);
+  });
+});
+
 type Run = { child: ChildProcess; output: () => string; ended: Promise<number | null> };
 
 function run(): Run {
@@ -101,6 +116,14 @@ async function healthy({ child, output }: Run): Promise<void> {
     if (child.exitCode !== null) throw new Error(`the server ended early:\n${output()}`);
     const response = await fetch(`http://localhost:${port}/health`).catch(() => null);
     if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** Waits until it has said something. */
+async function said({ child, output }: Run, text: string): Promise<void> {
+  while (!output().includes(text)) {
+    if (child.exitCode !== null) throw new Error(`the server ended early:\n${output()}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
