@@ -1,6 +1,6 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke; then the document stays as it is.
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import {
   BROKEN,
   BROKEN_COPIES,
@@ -57,6 +57,12 @@ const HISTORIES_OF_BROKEN_COPY = 64;
 const HISTORIES_AT_ONCE = 32;
 
 const begin = performance.now();
+/** What failed where nobody waited for it. */
+const strays: string[] = [];
+process.on("unhandledRejection", (reason) => {
+  // Miniflare, of a runtime that it ends.
+  if (!/other side closed|ECONNRESET|ECONNREFUSED/.test(inspect(reason))) strays.push(inspect(reason).slice(0, 500));
+});
 say("building the servers");
 const code = await build(...(Object.keys(SERVERS) as ServerName[]));
 const rows: Row[] = [];
@@ -119,6 +125,7 @@ await part("joins at five times what the process takes", "real", (server) =>
   tryOverload(server, overloadSeconds, { connections: 1_000, queued: false, timed }),
 );
 await part("joins at once, with a late disk", "lateCommits", tryCrowd);
+rows.push({ what: "failures that nobody waited for", tried: strays.length, broke: strays, figures: "" });
 rows.push({ what: "log lines searched for secrets", tried: scanned.lines, broke: scanned.secrets, figures: "" });
 
 const text = table(rows);
@@ -151,7 +158,7 @@ async function part(
     scanned.lines += server.log.lines;
     scanned.secrets.push(...server.log.secrets.slice(0, 5));
   } finally {
-    await server.stop();
+    await server.stop().catch((error) => say(`a server did not end well: ${error}`));
   }
 }
 
