@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import { DomainOperator, type FailedDomain } from "../operator/index.ts";
 import { wholeNumber } from "./arguments.ts";
 import { PartlyDoneError } from "./failures.ts";
-import type { Surroundings } from "./program.ts";
 import { shown } from "./shown.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { type Cell, factLines, tableLines } from "./table.ts";
 
 /** What a table shows of a row, by its heading. */

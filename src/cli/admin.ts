@@ -4,7 +4,7 @@ import { type AdminActions, adminActions, command, listCommand } from "./admin-a
 import { addDevicesAcrossDomains } from "./admin-devices.ts";
 import { ACTIVITY, BANS, DELETIONS, DOMAINS, KEYS, LOG, MEMBERS, REFUSALS } from "./admin-tables.ts";
 import { settingsWith, wholeNumber } from "./arguments.ts";
-import type { Surroundings } from "./program.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const DEVICE = "by its handle or machine GUID";
 

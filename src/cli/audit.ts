@@ -4,6 +4,7 @@ import type { LogCheckpoint } from "../domain/log-replay.ts";
 import type { DomainOperator, LogLine, OperatedDomain, LogCheckpoint as SignedCheckpoint } from "../operator/index.ts";
 import { jsonLines } from "../operator/json-lines.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
+import { UnreadableFileError } from "./failures.ts";
 import { banText, LogAudit, type Present } from "./log-audit.ts";
 
 /** What an audit found: nothing wrong if there are no problems. */
@@ -46,7 +47,7 @@ export async function audit(
   const authority = createRemoteJWKSet(new URL("/.well-known/jwks.json", origin));
   const head = await operated.logHead();
   const { domain } = head;
-  const statements = [head.statement, earlier === undefined ? null : (await read(earlier)).trim()];
+  const statements = [head.statement, earlier === undefined ? null : headIn(await read(earlier))];
   const signed: LogCheckpoint[] = [];
   for (const statement of statements) {
     if (statement === null) continue;
@@ -73,6 +74,20 @@ export async function audit(
   log.compare(present);
   const { revision, memberCount: members, keyVersion } = present;
   return { domain, entries, revision, members, keyVersion, problems: log.problems, head: head.statement };
+}
+
+/** The signed head in what an earlier audit printed: all of its JSON, or the head alone, quoted or not. */
+function headIn(text: string): string {
+  const trimmed = text.trim();
+  if (!/^["{]/.test(trimmed)) return trimmed;
+  try {
+    const value: unknown = JSON.parse(trimmed);
+    const head = typeof value === "string" ? value : (value as { head?: unknown }).head;
+    if (typeof head === "string") return head;
+  } catch {
+    // It is said below.
+  }
+  throw new UnreadableFileError("The file of --head holds no signed head: give what an audit printed with --json.");
 }
 
 /** Reads a file as text. */

@@ -10,6 +10,8 @@ export const EXIT = {
   refused: 3,
   notNow: 4,
   notMember: 5,
+  tampered: 6,
+  interrupted: 130,
 } as const;
 
 /** A failure as the command line reports it: a stable name, sentences with a line each, and the exit code. */
@@ -25,7 +27,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   DOMAIN_NOT_FOUND: "Check the URL; joining creates a domain.",
   NOT_A_MEMBER: "Join the domain first: device-domain join URL.",
   KEY_RETIRED: "Ask for a new licence: the key of this one is retired.",
-  KEY_NOT_HELD: "Fetch the newer keys first: device-domain renew.",
+  KEY_NOT_HELD: "If it is for this domain, fetch the newer keys: device-domain renew.",
+  DOMAIN_TOKEN_EXPIRED: "Get a new one: device-domain renew.",
   LEAVE_UNFINISHED: "Finish the leave first: device-domain leave.",
   UNREACHABLE: "Check the address and the network, and try again.",
   UNTRUSTED_ANSWER: "Nothing was stored; make sure that the URL is the real server's.",
@@ -63,19 +66,27 @@ export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
 }
 
+/** What the system says of a path that holds no devices. */
+const UNUSABLE: readonly string[] = ["ENOTDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENOENT", "ENAMETOOLONG"];
+
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof UnreadableFileError) {
     return { error: "UNREADABLE_FILE", sentences: [error.message], exitCode: EXIT.usage };
   }
   if (error instanceof AuditError) {
-    return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.failed };
+    return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.tampered };
   }
   if (error instanceof PartlyDoneError) {
     return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof OperatorError) {
     return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };
+  }
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (path !== undefined && code !== undefined && UNUSABLE.includes(code)) {
+    const sentence = `${path} cannot be used (${code}). Name a folder of your own with --home.`;
+    return { error: "UNUSABLE_HOME", sentences: [sentence], exitCode: EXIT.usage };
   }
   if (!(error instanceof DomainServerError || error instanceof DeviceDomainError)) {
     const sentence = error instanceof Error ? error.message : String(error);
@@ -102,6 +113,7 @@ export function reportOf({ error, sentences }: Failure, json: boolean): string {
 function exitCode(error: DomainServerError | DeviceDomainError): number {
   if (error.retryable) return EXIT.notNow;
   if (error.error === "INVALID_DOMAIN_URL") return EXIT.usage;
+  if (error.error === "DOMAIN_TOKEN_EXPIRED") return EXIT.notNow;
   if (["DEREG_DENIED", "NOT_A_MEMBER", "KEY_NOT_HELD", "KEY_RETIRED", "LEAVE_UNFINISHED"].includes(error.error))
     return EXIT.notMember;
   return error instanceof DomainServerError ? EXIT.refused : EXIT.failed;

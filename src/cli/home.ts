@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { makePrivateFolder } from "../client/file-store.ts";
 
 /** Where the command line keeps its devices, and which domain it speaks of when none is named. */
 export class Home {
@@ -23,7 +24,7 @@ export class Home {
 
   /** Makes a domain the current one. */
   async setCurrentDomain(url: string): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(resolve(this.directory));
     const draft = `${this.#pointer}.${process.pid}`;
     await writeFile(draft, `${url}\n`, { mode: 0o600 });
     await rename(draft, this.#pointer);

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
+import { EXIT } from "./failures.ts";
 import { run } from "./program.ts";
 
 // Ctrl-C ends what is under way; a leave that was begun is finished by the next one.
 const interruption = new AbortController();
 process.once("SIGINT", () => interruption.abort());
 
-process.exitCode = await run({
+const code = await run({
   arguments: process.argv.slice(2),
   environment: process.env,
   input: process.stdin,
@@ -13,3 +14,4 @@ process.exitCode = await run({
   errors: process.stderr,
   signal: interruption.signal,
 });
+process.exitCode = interruption.signal.aborted ? EXIT.interrupted : code;

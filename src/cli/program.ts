@@ -1,33 +1,20 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { Command, CommanderError } from "commander";
-import { DeviceDomain } from "../client/device-domain.ts";
-import type { DeviceState } from "../client/device-state.ts";
 import { domainAddress } from "../client/domain-url.ts";
 import { DeviceDomainError } from "../client/errors.ts";
-import { FileStore } from "../client/file-store.ts";
 import { DomainOperator } from "../operator/index.ts";
 import { addAdminCommands } from "./admin.ts";
 import { audit } from "./audit.ts";
 import { addCompletionCommand } from "./completion.ts";
-import { AuditError, EXIT, failureOf, reportOf, UnreadableFileError } from "./failures.ts";
-import { Home } from "./home.ts";
+import { Device } from "./device.ts";
+import { addDomainCommands } from "./domain-commands.ts";
+import { AuditError, EXIT, failureOf, reportOf } from "./failures.ts";
+import { contentOf } from "./files.ts";
 import { shown } from "./shown.ts";
+import type { Options, Said, Surroundings } from "./surroundings.ts";
 
-/** What a run of the command line works with. */
-export type Surroundings = Readonly<{
-  arguments: readonly string[];
-  environment: Readonly<Record<string, string | undefined>>;
-  input: NodeJS.ReadableStream;
-  output: NodeJS.WritableStream & { isTTY?: boolean };
-  errors: NodeJS.WritableStream;
-  signal?: AbortSignal;
-}>;
-
-type Options = { home?: string; json?: boolean; domain?: string; authToken?: string };
-
-/** What a command has to say: as a sentence for people, as JSON for programs, or as bytes for either. */
-type Said = { sentence: string; json: Record<string, unknown> } | { bytes: Uint8Array };
+const { version: VERSION } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
 const EXIT_CODES = `
 Exit codes:
@@ -37,6 +24,8 @@ Exit codes:
   ${EXIT.refused}  the server refused
   ${EXIT.notNow}  not now: the same command may succeed later
   ${EXIT.notMember}  this device is no member, or lacks the key
+  ${EXIT.tampered}  an audit found that a log was tampered with
+  ${EXIT.interrupted}  interrupted by Ctrl-C
 
 Environment:
   DEVICE_DOMAIN_HOME        where devices are kept (--home); ~/.device-domain by default
@@ -48,7 +37,12 @@ Environment:
 /** Runs the command line once. @returns the exit code */
 export async function run(surroundings: Surroundings): Promise<number> {
   const program = programOf(surroundings);
+  const waiting = setTimeout(() => surroundings.errors.write("Waiting for an answer…\n"), SILENCE_MILLISECONDS);
   try {
+    const [asked] = program.parseOptions([...surroundings.arguments]).operands;
+    if (asked !== undefined && asked !== "help" && !program.commands.some((each) => each.name() === asked)) {
+      program.error(`error: unknown command '${shown(asked)}'`);
+    }
     await program.parseAsync([...surroundings.arguments], { from: "user" });
     return EXIT.done;
   } catch (error) {
@@ -57,8 +51,13 @@ export async function run(surroundings: Surroundings): Promise<number> {
     const failure = failureOf(error);
     surroundings.errors.write(reportOf(failure, program.opts<Options>().json ?? false));
     return failure.exitCode;
+  } finally {
+    clearTimeout(waiting);
   }
 }
+
+/** After this time somebody who waits is told so. */
+const SILENCE_MILLISECONDS = 1_000;
 
 function programOf(surroundings: Surroundings): Command {
   const { output, errors, signal } = surroundings;
@@ -70,6 +69,7 @@ function programOf(surroundings: Surroundings): Command {
     .option("--domain <url>", "the domain to speak of; the one joined last by default")
     .option("--auth-token <token>", "an auth token, for domains that require one")
     .option("--json", "print JSON")
+    .version(VERSION, "--version", "print the version")
     .configureOutput({ writeOut: (out) => output.write(out), writeErr: (err) => errors.write(err) })
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXIT_CODES)
@@ -87,9 +87,15 @@ function programOf(surroundings: Surroundings): Command {
       });
 
   const say = (said: Said, json: boolean) => {
-    // The secret itself is passed through as it is: it may be for another program.
-    if ("bytes" in said) output.write(said.bytes);
-    else output.write(`${json ? shown(JSON.stringify(said.json)) : emphasised(shown(said.sentence), output)}\n`);
+    // The secret itself is passed through as it is: it may be for another program. On a terminal the prompt follows.
+    if ("bytes" in said) {
+      output.write(said.bytes);
+      if (output.isTTY && said.bytes.at(-1) !== 0x0a) output.write("\n");
+      return;
+    }
+    const lines = "lines" in said ? said.lines : [said.sentence];
+    const text = lines.map((line) => emphasised(shown(line), output)).join("\n");
+    output.write(`${json ? shown(JSON.stringify(said.json)) : text}\n`);
   };
 
   command("join <url>", "join a domain, such as https://host/domains/den", async (device, url: string) => {
@@ -126,17 +132,20 @@ function programOf(surroundings: Surroundings): Command {
 
   command("status", "say where this device stands; asks no server", async (device) => {
     const { url, state } = await device.remembered();
-    const keyVersion = state.credentials.at(-1)?.keyVersion ?? null;
+    const newest = state.credentials.at(-1);
+    const keyVersion = newest?.keyVersion ?? null;
+    const expiresAt = newest ? new Date(newest.expiresAt).toISOString() : null;
+    const until = expiresAt === null ? "" : `, its token good until ${expiresAt}`;
     const STANDINGS = {
       new: "has not joined",
-      member: `is a member of *${url}*, at key version ${keyVersion}`,
+      member: `is a member of *${url}*, at key version ${keyVersion}${until}`,
       leaving: `was leaving *${url}* when it was interrupted; finish with: device-domain leave`,
       left: `has left *${url}*`,
       removed: `was removed from *${url}*; try again with: device-domain join ${url}`,
     };
     return {
-      sentence: `The device ${state.machineGuid} ${STANDINGS[state.status]}.`,
-      json: { domain: url, machineGuid: state.machineGuid, status: state.status, keyVersion },
+      sentence: `The device ${state.machineGuid.slice(0, 8)}… ${STANDINGS[state.status]}.`,
+      json: { domain: url, machineGuid: state.machineGuid, status: state.status, keyVersion, expiresAt },
     };
   });
 
@@ -155,17 +164,20 @@ function programOf(surroundings: Surroundings): Command {
     const newest = state.credentials.at(-1);
     if (!newest) throw new DeviceDomainError("NOT_A_MEMBER", "This device holds no domain token");
     const { token, keyVersion, expiresAt } = newest;
+    if (expiresAt <= Date.now()) throw new DeviceDomainError("DOMAIN_TOKEN_EXPIRED", "The domain token has expired");
     return {
       sentence: token,
       json: { domain: url, keyVersion, token, expiresAt: new Date(expiresAt).toISOString() },
     };
   });
 
+  addDomainCommands(command, surroundings);
+
   program
     .command("audit <url>")
     .description("check a domain's log: its hashes, what was signed of it, and whether it led to the present state")
     .option("--admin-token <token>", "an operator's token")
-    .option("--head <file>", "a signed head from an earlier audit (the head of its --json output)")
+    .option("--head <file>", "an earlier audit's --json output, or the head in it")
     .option("--archive <file>", "an earlier export of the log, if it was cut since")
     .action(async (url: string, options: { adminToken?: string; head?: string; archive?: string }) => {
       const token = options.adminToken ?? surroundings.environment.DEVICE_DOMAIN_ADMIN_TOKEN ?? "";
@@ -181,52 +193,6 @@ function programOf(surroundings: Surroundings): Command {
   addAdminCommands(program, surroundings);
   addCompletionCommand(program, output);
   return program;
-}
-
-async function contentOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw new UnreadableFileError(`${file} cannot be read; give the file that holds the secret.`, { cause });
-  }
-}
-
-/** This machine, as the options of a command have it. */
-class Device {
-  readonly home: Home;
-  readonly #options: Options;
-  readonly #environment: Surroundings["environment"];
-
-  constructor({ environment }: Surroundings, options: Options) {
-    this.home = new Home(options.home, environment);
-    this.#options = options;
-    this.#environment = environment;
-  }
-
-  /** The device in the domain at `url`. */
-  open(url: string): Promise<DeviceDomain> {
-    const authToken = this.#options.authToken ?? this.#environment.DEVICE_DOMAIN_AUTH_TOKEN;
-    return DeviceDomain.open(url, { store: this.#store, ...(authToken ? { authToken } : {}) });
-  }
-
-  /** The device in the domain that is spoken of. */
-  async current(): Promise<{ url: string; domain: DeviceDomain }> {
-    const { url } = await this.remembered();
-    return { url, domain: await this.open(url) };
-  }
-
-  /** What is remembered of the device in the domain that is spoken of. */
-  async remembered(): Promise<{ url: string; state: DeviceState }> {
-    const url = this.#options.domain ?? (await this.home.currentDomain());
-    if (url === null) throw new DeviceDomainError("NOT_A_MEMBER", "This device has not joined a domain");
-    const state = await this.#store.load(domainAddress(url).url);
-    if (!state) throw new DeviceDomainError("NOT_A_MEMBER", `This device has not joined ${url}`);
-    return { url, state };
-  }
-
-  get #store(): FileStore {
-    return new FileStore(this.home.directory);
-  }
 }
 
 /** What stands between asterisks in bold on a terminal, and plain anywhere else. */

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { DeviceState, DeviceStore } from "./device-state.ts";
 import { isDeviceState } from "./device-state.ts";
 import { DeviceDomainError } from "./errors.ts";
@@ -37,7 +37,7 @@ export class FileStore implements DeviceStore {
 
   /** @throws DeviceDomainError `STORE_NOT_PRIVATE` that names the folder */
   async save(domainUrl: string, state: DeviceState): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(this.#directory);
     await this.#prepare();
     const path = this.#path(domainUrl);
     // A program that ends in mid-writing leaves the old file as it was.
@@ -67,6 +67,22 @@ export class FileStore implements DeviceStore {
     await checkPrivate(this.#directory);
     const drafts = names.filter((name) => DRAFT_NAME.test(name)).map((name) => join(this.#directory, name));
     await Promise.all(drafts.filter((draft) => !ownDrafts.has(draft)).map((draft) => rm(draft, { force: true })));
+  }
+
+  /** The domains it has devices of, with what is known of each. @throws DeviceDomainError `STORE_NOT_PRIVATE` */
+  async list(): Promise<readonly Readonly<{ domainUrl: string; state: DeviceState }>[]> {
+    const names = await this.#prepare()
+      .then(() => readdir(this.#directory))
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return [];
+        throw error;
+      });
+    const files = names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name));
+    const texts = await Promise.all(files.map((name) => readFile(join(this.#directory, name), "utf8")));
+    return texts.flatMap((text) => {
+      const { domainUrl, ...state } = (json(text) ?? {}) as { domainUrl?: unknown };
+      return typeof domainUrl === "string" && isDeviceState(state) ? [{ domainUrl, state }] : [];
+    });
   }
 
   #path(domainUrl: string): string {
@@ -115,5 +131,25 @@ function json(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return null;
+  }
+}
+
+/**
+ * Makes a folder for its owner alone, and those above it that are missing, one after the other: where the system makes
+ * none, as in `/proc`, Node's own recursive way would try for minutes.
+ *
+ * @throws Error of the file system
+ */
+export async function makePrivateFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // What is there already may be no folder: whoever uses it is told.
+    if (code === "EEXIST") return;
+    const above = dirname(path);
+    if (code !== "ENOENT" || above === path) throw error;
+    await makePrivateFolder(above);
+    await mkdir(path, { mode: 0o700 });
   }
 }

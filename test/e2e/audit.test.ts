@@ -118,7 +118,7 @@ describe("an audit", () => {
     const domain = await eventfulDomain();
     await tamper(domain, statement);
     const { code, found } = await audit(server, domain);
-    expect(code).toBe(1);
+    expect(code).toBe(6);
     expect(found.error).toBe("LOG_NOT_WHOLE");
     expect(found.message).toContain(complaint);
   });
@@ -131,7 +131,7 @@ describe("an audit", () => {
       "update domain_log set revision = 107 - revision where revision in (103, 104)",
     );
     const { code, found } = await audit(server, domain);
-    expect(code).toBe(1);
+    expect(code).toBe(6);
     expect(found.message).toContain("Entry 3 ");
   });
 
@@ -149,7 +149,7 @@ describe("an audit", () => {
     const domain = await eventfulDomain();
     await tamper(domain, statement);
     const { code, found } = await audit(server, domain);
-    expect(code).toBe(1);
+    expect(code).toBe(6);
     expect(found.message).toContain(complaint);
   });
 
@@ -160,6 +160,13 @@ describe("an audit", () => {
     writeFileSync(file, found.head);
     await joins(domain, randomUUID());
     expect((await audit(server, domain, "--head", file)).code).toBe(0);
+    for (const kept of [JSON.stringify(found), JSON.stringify(found.head), `${found.head}\n`]) {
+      writeFileSync(file, kept);
+      expect((await audit(server, domain, "--head", file)).code).toBe(0);
+    }
+    writeFileSync(file, "{}");
+    expect(await audit(server, domain, "--head", file)).toMatchObject({ code: 2, found: { error: "UNREADABLE_FILE" } });
+    writeFileSync(file, found.head);
 
     // The whole domain is replaced by one with a log of its own, which is in itself without fault.
     await untilCopied(domain);
@@ -172,7 +179,7 @@ describe("an audit", () => {
     for (let count = 0; count < 10; count++) await joins(domain, randomUUID());
     expect((await audit(server, domain)).code).toBe(0);
     const later = await audit(server, domain, "--head", file);
-    expect(later.code).toBe(1);
+    expect(later.code).toBe(6);
     expect(later.found.message).toContain("Entry 9 is not the one that was signed for.");
   });
 });

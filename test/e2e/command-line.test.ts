@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -20,11 +22,24 @@ afterAll(async () => {
 });
 
 /** Runs the command line as a device with a home of its own, and gives back what it printed. */
-async function commandLine(home: string, args: string, { input = "", terminal = false } = {}) {
+async function commandLine(home: string, args: string, { input = "", terminal = false, abortAfter = "" } = {}) {
   const output = Object.assign(new PassThrough(), { isTTY: terminal });
   const errors = new PassThrough();
+  const interruption = new AbortController();
+  const write = errors.write.bind(errors);
+  errors.write = (chunk: unknown) => {
+    if (abortAfter !== "" && String(chunk).includes(abortAfter)) interruption.abort();
+    return write(chunk);
+  };
   const environment = { DEVICE_DOMAIN_HOME: join(directory, home) };
-  const running = run({ arguments: args.split(" "), environment, input: Readable.from([input]), output, errors });
+  const running = run({
+    arguments: args.split(" "),
+    environment,
+    input: Readable.from([input]),
+    output,
+    errors,
+    signal: interruption.signal,
+  });
   const code = await running;
   output.end();
   errors.end();
@@ -53,6 +68,68 @@ it("takes the home and the domain of a device as options", async () => {
   expect((await commandLine("nowhere", "status")).code).toBe(5);
 });
 
+describe("the domains of a home", () => {
+  it("are listed, and one of them is spoken of", async () => {
+    const [one, other] = [domainUrl("listed-1"), domainUrl("listed-2")];
+    expect((await commandLine("many", "list")).out).toBe("No device is kept here.\n");
+    for (const url of [one, other]) await commandLine("many", `join ${url}`);
+    expect(
+      (await commandLine("many", "list")).out
+        .trim()
+        .split("\n")
+        .map((line) => line.trim())
+        .sort(),
+    ).toEqual([`* ${other} (member)`, `${one} (member)`].sort());
+    expect((await commandLine("many", `use ${one}`)).code).toBe(0);
+    expect((await commandLine("many", "status")).out).toContain(one);
+    expect((await commandLine("many", `use ${domainUrl("never-joined")}`)).code).toBe(5);
+  });
+
+  it("are encrypted to, and their tokens verified", async () => {
+    const url = domainUrl("both-sides");
+    await commandLine("both", `join ${url}`);
+    const jwe = (await commandLine("both", "encrypt -", { input: "a licence" })).out.trim();
+    expect((await commandLine("both", "decrypt -", { input: jwe })).out).toBe("a licence");
+    // On a terminal the prompt comes on a line of its own.
+    expect((await commandLine("both", "decrypt -", { input: jwe, terminal: true })).out).toBe("a licence\n");
+    const token = (await commandLine("both", "token")).out.trim();
+    expect(JSON.parse((await commandLine("both", `verify ${token}`)).out)).toMatchObject({
+      sub: "both-sides",
+      key_version: 1,
+    });
+    expect((await commandLine("both", `verify ${token}x`)).code).not.toBe(0);
+  });
+});
+
+describe("the command line itself", () => {
+  it("has a version, and no help for what is no command", async () => {
+    expect((await commandLine("new", "--version")).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await commandLine("new", "nonsense --help")).toMatchObject({ code: 2, out: "" });
+    expect((await commandLine("new", "join --help")).code).toBe(0);
+  });
+
+  it.each(["/etc/passwd", "/proc/no-such-folder", "/dev/null/home"])(
+    "says what is wrong with the home %s",
+    async (home) => {
+      const { code, err } = await commandLine("new", `--home ${home} join ${domainUrl("homeless")}`);
+      expect(code).toBe(2);
+      expect(err).toMatch(/cannot be used \(E[A-Z]+\)\. Name a folder of your own with --home\.\n$/);
+    },
+  );
+
+  it("says that it waits, where nobody answers", async () => {
+    const silent = createServer(() => {}).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as { port: number };
+    const waiting = commandLine("patient", `join http://127.0.0.1:${port}/domains/den`, {
+      abortAfter: "Waiting for an answer…\n",
+    });
+    expect((await waiting).err).toContain("Waiting for an answer…");
+    silent.close();
+    silent.closeAllConnections();
+  });
+});
+
 describe("a device's life at the command line", () => {
   it("joins, renews, opens, previews and leaves", async () => {
     const url = domainUrl("den");
@@ -63,7 +140,7 @@ describe("a device's life at the command line", () => {
     });
     expect((await commandLine("tv", `join ${url}`)).out).toBe(`Already a member of ${url}, at key version 1.\n`);
     expect((await commandLine("tv", "status")).out).toMatch(
-      /^The device [0-9a-f-]{36} is a member of .*, at key version 1\.\n$/,
+      /^The device [0-9a-f]{8}… is a member of .*, at key version 1, its token good until 20.*Z\.\n$/,
     );
 
     await commandLine("phone", `join ${url}`);
@@ -123,6 +200,7 @@ describe("a device's life at the command line", () => {
       machineGuid,
       status: "member",
       keyVersion: 1,
+      expiresAt: expect.stringMatching(/^20.*Z$/),
     });
     expect(JSON.parse((await commandLine("json", "token --json")).out)).toMatchObject({ keyVersion: 1 });
     expect(JSON.parse((await commandLine("json", "leave --json --preview")).out)).toEqual({

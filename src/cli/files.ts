@@ -1,0 +1,14 @@
+import { readFile } from "node:fs/promises";
+import { UnreadableFileError } from "./failures.ts";
+
+/** The text of a file that was named. @throws UnreadableFileError */
+export function contentOf(file: string): Promise<string> {
+  return readFile(file, "utf8").catch(unreadable(file));
+}
+
+/** What a file that was named cannot be read with. */
+export function unreadable(file: string) {
+  return (cause: unknown): never => {
+    throw new UnreadableFileError(`${file} cannot be read.`, { cause });
+  };
+}

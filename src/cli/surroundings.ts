@@ -1,0 +1,18 @@
+/** What a run of the command line works with. */
+export type Surroundings = Readonly<{
+  arguments: readonly string[];
+  environment: Readonly<Record<string, string | undefined>>;
+  input: NodeJS.ReadableStream;
+  output: NodeJS.WritableStream & { isTTY?: boolean };
+  errors: NodeJS.WritableStream;
+  signal?: AbortSignal;
+}>;
+
+/** The options of all commands. */
+export type Options = { home?: string; json?: boolean; domain?: string; authToken?: string };
+
+/** What a command has to say: as a sentence or lines for people, as JSON for programs, or as bytes for either. */
+export type Said =
+  | { sentence: string; json: Record<string, unknown> }
+  | { lines: readonly string[]; json: Record<string, unknown> }
+  | { bytes: Uint8Array };
