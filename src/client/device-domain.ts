@@ -78,13 +78,13 @@ export class DeviceDomain {
    * The device that the store holds for a domain; a new one, already saved, if it holds none.
    *
    * @param url the domain's URL, such as `https://host/domains/den`
-   * @throws DeviceDomainError `INVALID_DOMAIN_URL`, `MACHINE_GUID_CONFLICT`, `STORE_MALFORMED` or `STORE_NOT_PRIVATE`
+   * @throws DeviceDomainError `INVALID_DOMAIN_URL`, `INVALID_MACHINE_GUID`, `MACHINE_GUID_CONFLICT`, `STORE_MALFORMED` or `STORE_NOT_PRIVATE`
    */
   static async open(url: string | URL, options: DeviceDomainOptions = {}): Promise<DeviceDomain> {
     const address = domainAddress(url);
     const machineGuid = options.machineGuid?.toLowerCase();
     if (machineGuid !== undefined && !GUID.test(machineGuid)) {
-      throw new DeviceDomainError("MACHINE_GUID_CONFLICT", "The machine GUID is no UUID of version 4 or 7");
+      throw new DeviceDomainError("INVALID_MACHINE_GUID", "The machine GUID is no UUID of version 4 or 7");
     }
     const record = await DeviceRecord.open(options.store ?? new MemoryStore(), address.url, machineGuid);
     return new DeviceDomain(address, record, options);

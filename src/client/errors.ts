@@ -1,8 +1,12 @@
+import type { ErrorName } from "../protocol/errors.ts";
+
 /** The names of what can go wrong on the device's own side; branch on them, never on a message. */
 export type DeviceErrorName =
   /** The URL is not that of a domain, or plain http to another machine. */
   | "INVALID_DOMAIN_URL"
-  /** The machine GUID asked for is malformed, or the store holds a device with another one. */
+  /** The machine GUID asked for is no UUID of version 4 or 7. */
+  | "INVALID_MACHINE_GUID"
+  /** The store holds a device with another machine GUID. */
   | "MACHINE_GUID_CONFLICT"
   /** The device has not joined, or has left. */
   | "NOT_A_MEMBER"
@@ -50,9 +54,12 @@ export class DeviceDomainError extends Error {
   }
 }
 
-/** What a server's refusal says besides its name. */
+/** The names of a server's refusals; `UNEXPECTED_ANSWER` for any other, such as a proxy's. */
+export type ServerErrorName = ErrorName | "UNEXPECTED_ANSWER";
+
+/** What a server's refusal says. */
 export type ServerErrorDetails = Readonly<{
-  error: string;
+  error: ServerErrorName;
   status: number;
   code: number | null;
   title: string | null;
@@ -69,8 +76,8 @@ export type ServerErrorDetails = Readonly<{
  */
 export class DomainServerError extends Error {
   override readonly name = "DomainServerError";
-  /** The stable name to branch on; `UNEXPECTED_ANSWER` if something else than the server refused. */
-  readonly error: string;
+  /** The stable name to branch on. */
+  readonly error: ServerErrorName;
   readonly status: number;
   /** The number of the reference logic, for the errors that have one. */
   readonly code: number | null;

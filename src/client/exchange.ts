@@ -1,3 +1,4 @@
+import { ERROR_NAMES } from "../protocol/errors.ts";
 import { DeviceDomainError, DomainServerError, type ServerErrorDetails } from "./errors.ts";
 import { orAborted } from "./retries.ts";
 
@@ -55,7 +56,7 @@ export function refusalDetails(
   problem: Readonly<Record<string, unknown>>,
 ): ServerErrorDetails {
   return {
-    error: textMember(problem, "error") ?? "UNEXPECTED_ANSWER",
+    error: ERROR_NAMES.find((name) => name === problem.error) ?? "UNEXPECTED_ANSWER",
     status,
     code: typeof problem.code === "number" ? problem.code : null,
     title: textMember(problem, "title"),

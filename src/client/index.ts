@@ -15,7 +15,13 @@ export type {
   StoredKey,
   StoredKeyPair,
 } from "./device-state.ts";
-export { DeviceDomainError, type DeviceErrorName, DomainServerError } from "./errors.ts";
+export {
+  DeviceDomainError,
+  type DeviceErrorName,
+  DomainServerError,
+  isRetryable,
+  type ServerErrorName,
+} from "./errors.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
 export type { BeforeLeaving, Membership } from "./membership-requests.ts";
 export { MemoryStore } from "./memory-store.ts";

@@ -56,10 +56,12 @@ describe("a device is opened", () => {
       machineGuid.toLowerCase(),
     );
     expect((await DeviceDomain.open(FAKE_DOMAIN_URL, { store, machineGuid })).status).toBe("new");
-    for (const other of [crypto.randomUUID(), "tv", ""]) {
-      await expect(DeviceDomain.open(FAKE_DOMAIN_URL, { store, machineGuid: other })).rejects.toMatchObject({
-        error: "MACHINE_GUID_CONFLICT",
-      });
+    for (const [other, error] of [
+      [crypto.randomUUID(), "MACHINE_GUID_CONFLICT"],
+      ["tv", "INVALID_MACHINE_GUID"],
+      ["", "INVALID_MACHINE_GUID"],
+    ] as const) {
+      await expect(DeviceDomain.open(FAKE_DOMAIN_URL, { store, machineGuid: other })).rejects.toMatchObject({ error });
     }
   });
 

@@ -63,8 +63,8 @@ describe("a call", () => {
 
   it.each([400, 401, 403, 404, 409, 422, 500])("is not repeated after %i", async (status) => {
     const device = await open();
-    server.fates.push(refuse(status, "SOME_ERROR"));
-    await expect(device.join()).rejects.toMatchObject({ error: "SOME_ERROR", status, retryable: false });
+    server.fates.push(refuse(status, "INVALID_REQUEST"));
+    await expect(device.join()).rejects.toMatchObject({ error: "INVALID_REQUEST", status, retryable: false });
     expect(pauses).toEqual([]);
   });
 
