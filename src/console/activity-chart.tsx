@@ -18,7 +18,8 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
   const [span, setSpan] = useState(30);
   const { value, failure, busy, reload } = useLoaded(
     (signal) => operator.domain(domain).activity({ days: span, signal }),
-    [operator, domain, span, revision],
+    [operator, domain, span],
+    revision,
   );
   return (
     <section class="card activity" aria-labelledby="activity-title" aria-busy={busy}>

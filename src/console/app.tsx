@@ -1,10 +1,12 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ConsoleContext } from "./context.ts";
 import { DevicesPage } from "./devices-page.tsx";
 import { DomainPage } from "./domain-page.tsx";
 import { DomainsPage } from "./domains-page.tsx";
 import { type Failure, failureOf } from "./failures.ts";
-import { Mark, OutcomeRegion } from "./frame.tsx";
+import { LostBanner, Mark, OutcomeRegion } from "./frame.tsx";
+import { LeavingDialog } from "./leaving-dialog.tsx";
+import { Surroundings } from "./loading.ts";
 import { operatorWith } from "./operator.ts";
 import { hashOf, routeOf, useRoute } from "./routes.ts";
 import { savedToken, saveToken } from "./session.ts";
@@ -16,13 +18,19 @@ export function App() {
   const [signedInHere, setSignedInHere] = useState(false);
   const [farewell, setFarewell] = useState<Failure | null>(null);
   const [outcome, setOutcome] = useState<Readonly<{ text: string; place: string }> | null>(null);
-  const { route, arrived } = useRoute();
+  const [lostSince, setLostSince] = useState<string | null>(null);
+  const [turn, setTurn] = useState(0);
+  const lastAnswer = useRef<string | null>(null);
+  const unsaved = useRef(false);
+  const [signsOut, setSignsOut] = useState(false);
+  const { route, arrived, answer } = useRoute(() => unsaved.current);
   const place = hashOf(route);
 
   const signOut = (why: Failure | null) => {
     saveToken(null);
     setToken(null);
     setOutcome(null);
+    setLostSince(null);
     setFarewell(why);
   };
   const signIn = (newToken: string) => {
@@ -31,9 +39,14 @@ export function App() {
     setSignedInHere(true);
     setFarewell(null);
   };
+  const onReached = (isReached: boolean) => {
+    if (isReached) lastAnswer.current = new Date().toISOString();
+    setLostSince(isReached ? null : lastAnswer.current);
+  };
   const tools = useMemo(
     () => ({
-      operator: operatorWith(token ?? "", (error) => signOut(failureOf(error))),
+      operator: operatorWith(token ?? "", { onSignedOut: (error) => signOut(failureOf(error)), onReached }),
+      unsaved,
       say: (text: string) => setOutcome({ text, place: hashOf(routeOf(location.hash)) }),
     }),
     [token],
@@ -66,23 +79,39 @@ export function App() {
             <a href={hashOf({ page: "devices" })} aria-current={route.page === "devices" ? "page" : undefined}>
               Devices
             </a>
-            <button type="button" class="button quiet" onClick={() => signOut(null)}>
+            <button
+              type="button"
+              class="button quiet"
+              onClick={() => (unsaved.current ? setSignsOut(true) : signOut(null))}
+            >
               Sign out
             </button>
           </nav>
         )}
       </header>
       <main>
-        {token === null ? (
-          <SignIn failure={farewell} onSignIn={signIn} />
-        ) : route.page === "domains" ? (
-          <DomainsPage key={place} prefix={route.prefix} />
-        ) : route.page === "devices" ? (
-          <DevicesPage />
-        ) : (
-          <DomainPage key={route.domain} domain={route.domain} view={route.view} />
-        )}
+        <LostBanner since={lostSince} onRetry={() => setTurn((before) => before + 1)} />
+        <Surroundings.Provider value={{ turn, onAction: () => setOutcome(null), isLost: lostSince !== null }}>
+          {token === null ? (
+            <SignIn failure={farewell} onSignIn={signIn} />
+          ) : route.page === "domains" ? (
+            <DomainsPage key={place} prefix={route.prefix} />
+          ) : route.page === "devices" ? (
+            <DevicesPage />
+          ) : (
+            <DomainPage key={route.domain} domain={route.domain} view={route.view} />
+          )}
+        </Surroundings.Provider>
       </main>
+      {answer && <LeavingDialog onClose={answer} />}
+      {signsOut && (
+        <LeavingDialog
+          onClose={(goes) => {
+            setSignsOut(false);
+            if (goes) signOut(null);
+          }}
+        />
+      )}
       <OutcomeRegion text={outcome?.place === place ? outcome.text : null} onDismiss={() => setOutcome(null)} />
     </ConsoleContext.Provider>
   );

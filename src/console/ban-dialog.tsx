@@ -19,6 +19,7 @@ export function BanDialog(props: {
       title={device ? "Ban this device?" : "Ban a device"}
       action="Ban"
       danger
+      fields={["machineGuid", "reason"]}
       thenFocus={VIEW_TITLE}
       work={ban}
       onClose={onClose}

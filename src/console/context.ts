@@ -7,6 +7,8 @@ export type Console = Readonly<{
   operator: DomainOperator;
   /** Tells the operator that something was done. */
   say: (outcome: string) => void;
+  /** Whether the view has something that is lost with it: then the operator is asked first. */
+  unsaved: { current: boolean };
   /** Whether the operator navigated here, so that the focus must follow; on a fresh page it must not. */
   arrived: boolean;
 }>;

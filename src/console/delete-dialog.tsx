@@ -22,16 +22,18 @@ export function DeleteDomain({ overview }: { overview: DomainOverview }) {
 
 /** Says what goes with the domain, and asks for its name. What is typed goes to the server, which compares it. */
 function DeleteDialog({ overview, onClose }: { overview: DomainOverview; onClose: () => void }) {
-  const { operator, say } = useConsole();
+  const { operator, say, unsaved } = useConsole();
   const { domain, memberCount, keyVersion } = overview;
   const [name, setName] = useState("");
   const work = async () => {
     const { copied } = await operator.domain(domain).delete(name.trim());
+    // What was not saved has nowhere to go any more.
+    unsaved.current = false;
     goTo({ page: "domains", prefix: "" });
     say(`${domain} is deleted.${copied ? "" : " The list shows it until the database has that."}`);
   };
   return (
-    <Dialog title="Delete the domain" action="Delete" danger work={work} onClose={onClose}>
+    <Dialog title="Delete the domain" action="Delete" danger fields={["confirm"]} work={work} onClose={onClose}>
       {({ failure }) => (
         <>
           <div class="notice">
@@ -44,7 +46,7 @@ function DeleteDialog({ overview, onClose }: { overview: DomainOverview; onClose
           <Field
             label="Name of the domain"
             hint={`Type ${domain} to delete it.`}
-            fault={failure?.fields.confirm}
+            fault={failure?.fields.confirm === undefined ? undefined : `must be ${domain}`}
             control={(attributes) => (
               <input
                 {...attributes}

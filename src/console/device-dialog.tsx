@@ -68,6 +68,7 @@ export function DeviceDialog(props: {
       title={title}
       action={action}
       danger={to !== "unban"}
+      fields={["reason"]}
       thenFocus={thenFocus}
       work={act}
       onClose={(isDone) => onClose(isDone ? outcome : null)}

@@ -36,7 +36,7 @@ export function DevicesPage() {
         Devices
       </Heading>
       <Finder onFound={setFound} />
-      {found && <FoundDevice device={found} onAsk={(to) => setAsked({ to, device: found })} />}
+      {found && <FoundDevice key={found.handle} device={found} onAsk={(to) => setAsked({ to, device: found })} />}
       <h2>Banned from all domains</h2>
       <PagedList
         list={bans}
@@ -64,7 +64,7 @@ function Finder({ onFound }: { onFound: (device: Device | null) => void }) {
       <form class="search" onSubmit={submit}>
         <Field
           label="Find by machine GUID"
-          fault={find.failure?.fields.device}
+          fault={find.failure?.fields.machineGuid}
           control={(attributes) => (
             <input
               {...attributes}
@@ -81,7 +81,7 @@ function Finder({ onFound }: { onFound: (device: Device | null) => void }) {
           Find
         </Button>
       </form>
-      <FailureNotice failure={find.failure} />
+      <FailureNotice failure={find.failure} fields={["machineGuid"]} />
     </search>
   );
 }

@@ -10,13 +10,15 @@ export function Dialog(props: {
   /** What the button says that does it. */
   action: string;
   danger?: boolean;
+  /** The members of the request that have a field in it. */
+  fields?: readonly string[];
   work: () => Promise<unknown>;
   /** The id of what gets the focus once it is done, for when what it was opened from goes away by that. */
   thenFocus?: string;
   /** Told once it is closed: whether it was done. */
   onClose: (done: boolean) => void;
 }) {
-  const { title, children, action: verb, danger = false, work, thenFocus = "", onClose } = props;
+  const { title, children, action: verb, danger = false, fields = [], work, thenFocus = "", onClose } = props;
   const action = useAction();
   const dialog = useRef<HTMLDialogElement>(null);
   const done = useRef(false);
@@ -47,7 +49,7 @@ export function Dialog(props: {
       <form onSubmit={submit}>
         <h2 id={id}>{title}</h2>
         {typeof children === "function" ? children(action) : children}
-        <FailureNotice failure={action.failure} />
+        <FailureNotice failure={action.failure} fields={fields} />
         <div class="buttons">
           <Button onClick={() => onClose(false)}>Cancel</Button>
           <Button type="submit" kind={danger ? "danger" : "primary"} busy={action.busy}>

@@ -90,7 +90,7 @@ function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () =>
     say(`${domain} was created. Anyone may join it, until you set rules here.`);
   };
   return (
-    <Dialog title="New domain" action="Create" work={create} onClose={onClose}>
+    <Dialog title="New domain" action="Create" fields={["domain"]} work={create} onClose={onClose}>
       {({ failure }) => (
         <Field
           label="Name"

@@ -11,6 +11,8 @@ export type Failure = Readonly<{
   requestId: string | null;
   /** What is wrong with which member of the request. */
   fields: Readonly<Record<string, string>>;
+  /** Whether it says nothing about what was fetched before: the server, or the way to it, has failed for now. */
+  passes: boolean;
 }>;
 
 /** Something that the console itself does not do. */
@@ -20,7 +22,7 @@ export class RefusedHere extends Error {
 
   constructor(title: string, detail: string) {
     super(title);
-    this.failure = { title, detail, error: null, requestId: null, fields: {} };
+    this.failure = { title, detail, error: null, requestId: null, fields: {}, passes: false };
   }
 }
 
@@ -28,13 +30,13 @@ export class RefusedHere extends Error {
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof RefusedHere) return thrown.failure;
   if (thrown instanceof OperatorError) {
-    const { title, detail, error, requestId, fields } = thrown;
+    const { title, detail, error, requestId, fields, retryable } = thrown;
     const faults = Object.fromEntries(fields.map((fault) => [fault.field, fault.detail]));
-    return { title, detail, error, requestId, fields: faults };
+    return { title, detail, error, requestId, fields: faults, passes: retryable };
   }
   if (thrown instanceof DomainServerError || thrown instanceof DeviceDomainError) {
     const requestId = thrown instanceof DomainServerError ? thrown.requestId : null;
-    return { title: thrown.message, detail: null, error: thrown.error, requestId, fields: {} };
+    return { title: thrown.message, detail: null, error: thrown.error, requestId, fields: {}, passes: false };
   }
-  return { title: "This page failed", detail: String(thrown), error: null, requestId: null, fields: {} };
+  return { title: "This page failed", detail: String(thrown), error: null, requestId: null, fields: {}, passes: false };
 }

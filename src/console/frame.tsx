@@ -1,5 +1,17 @@
-/** What was done last, until it is dismissed. A screen reader says it. */
+import { useEffect } from "preact/hooks";
+import { Button } from "./parts.tsx";
+import { Time } from "./times.tsx";
+
+/** How long it is shown what was done last, in milliseconds. */
+const OUTCOME_TIME = 10_000;
+
+/** What was done last, for a while or until it is dismissed. A screen reader says it. */
 export function OutcomeRegion({ text, onDismiss }: { text: string | null; onDismiss: () => void }) {
+  useEffect(() => {
+    if (text === null) return;
+    const timer = setTimeout(onDismiss, OUTCOME_TIME);
+    return () => clearTimeout(timer);
+  }, [text]);
   return (
     <div class="outcome-region" role="status">
       {text !== null && (
@@ -8,6 +20,23 @@ export function OutcomeRegion({ text, onDismiss }: { text: string | null; onDism
           <button type="button" class="button quiet" aria-label="Dismiss" onClick={onDismiss}>
             ×
           </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Says that the server is not there, and from when everything is that is shown. */
+export function LostBanner({ since, onRetry }: { since: string | null; onRetry: () => void }) {
+  return (
+    <div role="alert" class="lost-region">
+      {since !== null && (
+        <div class="lost notice">
+          <p>
+            <strong>The server cannot be reached.</strong> What you see is as it was at <Time at={since} part="clock" />
+            .
+          </p>
+          <Button onClick={onRetry}>Try again</Button>
         </div>
       )}
     </div>

@@ -15,14 +15,15 @@ const SHORT_KID = 12;
 export function KeysView({ overview, refresh }: DomainViewProps) {
   const { operator } = useConsole();
   const { domain, keyVersion, retiredUpTo, revision } = overview;
-  const list = usePages(() => operator.domain(domain).keys(), [operator, domain, keyVersion]);
+  const list = usePages(() => operator.domain(domain).keys(), [operator, domain], keyVersion);
   const { value: newestIsCurrent, failure } = useLoaded(
     async (signal) => {
       if (keyVersion === 0) return false;
       const { currentKeyVersion } = await operator.domain(domain).publicKeys({ version: keyVersion, signal });
       return currentKeyVersion === keyVersion;
     },
-    [operator, domain, revision],
+    [operator, domain],
+    revision,
   );
   const [asking, setAsking] = useState<"rollover" | "retirement" | null>(null);
   const close = (done: boolean) => {

@@ -1,48 +1,81 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
 import type { CallOptions, Page, PagedList } from "../operator/index.ts";
 import { type Failure, failureOf } from "./failures.ts";
 
 /** Something that is fetched: what is there so far, and what went wrong with the last try. */
 export type Loaded<Value> = Readonly<{ value: Value | null; failure: Failure | null; busy: boolean }>;
 
+/** What the page around has to do with what is fetched and done in it. */
+export const Surroundings = createContext<
+  Readonly<{
+    /** Everything is fetched again when it changes. */
+    turn: number;
+    /** Told that an action begins. */
+    onAction: () => void;
+    /** Whether the page says itself that the server cannot be reached. */
+    isLost: boolean;
+  }>
+>({ turn: 0, onAction: () => {}, isLost: false });
+
 const NOTHING = { value: null, failure: null, busy: true } as const;
 
-/** Fetches a value, and again on `reload` or when what it depends on changes. A stale answer is dropped. */
+/**
+ * Fetches a value, and again on `reload` or when what it depends on changes. A stale answer is dropped. While the server
+ * cannot be asked, the value stays.
+ *
+ * @param subject what the value is about: of another subject none stays
+ * @param version changes when the value may have changed
+ */
 export function useLoaded<Value>(
   load: (signal: AbortSignal) => Promise<Value>,
-  dependencies: readonly unknown[],
+  subject: readonly unknown[],
+  version: unknown = null,
 ): Loaded<Value> & Readonly<{ reload: () => void; replace: (before: Value, after: Value) => void }> {
   const [state, setState] = useState<Loaded<Value>>(NOTHING);
   const [turn, setTurn] = useState(0);
+  const { turn: turnOfAll, isLost } = useContext(Surroundings);
+  const keepsFor = useRef<readonly unknown[]>([]);
   useEffect(() => {
     const controller = new AbortController();
-    const settle = (next: Loaded<Value>) => {
-      if (!controller.signal.aborted) setState(next);
-    };
+    const { signal } = controller;
     setState((before) => ({ ...before, failure: null, busy: true }));
-    load(controller.signal).then(
-      (value) => settle({ value, failure: null, busy: false }),
-      (thrown) => settle({ value: null, failure: failureOf(thrown), busy: false }),
+    load(signal).then(
+      (value) => {
+        if (signal.aborted) return;
+        keepsFor.current = subject;
+        setState({ value, failure: null, busy: false });
+      },
+      (thrown) => {
+        if (signal.aborted) return;
+        const failure = failureOf(thrown);
+        const stays = failure.passes && subject.every((part, index) => part === keepsFor.current[index]);
+        setState(({ value }) => ({ value: stays ? value : null, failure, busy: false }));
+      },
     );
     return () => controller.abort();
-  }, [...dependencies, turn]);
+  }, [...subject, version, turn, turnOfAll]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   const replace = useCallback((before: Value, after: Value) => {
     // Not if it was fetched again meanwhile.
     setState((now) => (now.value === before ? { ...now, value: after } : now));
   }, []);
-  return { ...state, reload, replace };
+  // Where the page says it, the view need not.
+  const failure = isLost && state.value !== null ? null : state.failure;
+  return { ...state, failure, reload, replace };
 }
 
 /** A list that is fetched page by page, from the beginning again on `reload` or when what it depends on changes. */
 export function usePages<Item>(
   list: () => PagedList<Item>,
-  dependencies: readonly unknown[],
+  subject: readonly unknown[],
+  version: unknown = null,
 ): Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }> {
   const load = (cursor: string | null, call?: CallOptions) => list().page(cursor, call);
   const { value, failure, busy, reload, replace } = useLoaded<Page<Item>>(
     (signal) => load(null, { signal }),
-    dependencies,
+    subject,
+    version,
   );
   const next = useAction();
   const cursor = value?.nextCursor ?? null;
@@ -76,10 +109,12 @@ export function useAction(): Action {
     failure: null,
   });
   const running = useRef(false);
+  const { onAction } = useContext(Surroundings);
   const run = async (work: () => Promise<unknown>) => {
     if (running.current) return false;
     running.current = true;
     setState({ busy: true, failure: null });
+    onAction();
     try {
       await work();
       setState({ busy: false, failure: null });

@@ -9,7 +9,7 @@ import { dayOf, Time } from "./times.tsx";
 /** What happened in a domain, newest first. */
 export function LogView({ overview: { domain, revision } }: DomainViewProps) {
   const { operator } = useConsole();
-  const list = usePages(() => operator.domain(domain).log(), [operator, domain, revision]);
+  const list = usePages(() => operator.domain(domain).log(), [operator, domain], revision);
   const entries = list.value ?? [];
   const beginsDay = (entry: LogEntry) => {
     const before = entries[entries.indexOf(entry) - 1];

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { Member } from "../operator/index.ts";
+import { type Member, OperatorError } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
+import { RefusedHere } from "./failures.ts";
 import { useAction, usePages } from "./loading.ts";
 import { Button, FailureNotice, Field, PagedList, VIEW_TITLE } from "./parts.tsx";
 import { countText, SelectionDialog } from "./selection-dialog.tsx";
@@ -162,13 +163,21 @@ function Finder({ domain, onFound }: { domain: string; onFound: (member: Member 
   const submit = (event: Event) => {
     event.preventDefault();
     onFound(null);
-    find.run(async () => onFound(await operator.domain(domain).member(guid.trim())));
+    find.run(async () => {
+      try {
+        onFound(await operator.domain(domain).member(guid.trim()));
+      } catch (thrown) {
+        if (!(thrown instanceof OperatorError) || thrown.error !== "NOT_FOUND") throw thrown;
+        throw new RefusedHere("No member of this domain has this machine GUID", "Its bans may have it.");
+      }
+    });
   };
   return (
     <search>
       <form class="search" onSubmit={submit}>
         <Field
           label="Find by machine GUID"
+          fault={find.failure?.fields.machineGuid}
           control={(attributes) => (
             <input
               {...attributes}
@@ -185,7 +194,7 @@ function Finder({ domain, onFound }: { domain: string; onFound: (member: Member 
           Find
         </Button>
       </form>
-      <FailureNotice failure={find.failure} />
+      <FailureNotice failure={find.failure} fields={["machineGuid"]} />
     </search>
   );
 }

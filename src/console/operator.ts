@@ -1,15 +1,33 @@
 import { DomainOperator, type OperatorError } from "../operator/index.ts";
 
+/** What the console wants to know of its requests. */
+type Listener = Readonly<{
+  /** The server does not take the credential (any more). */
+  onSignedOut: (error: OperatorError) => void;
+  /** The server answered, or could not be reached. */
+  onReached: (isReached: boolean) => void;
+}>;
+
 /**
  * The server's administration, as whoever looks at the console reaches it. It repeats nothing: the one who waits is told at
  * once, and has a button.
  *
  * @param token the credential; empty where something in front of the server adds one
- * @param onSignedOut told when the server does not take the credential (any more)
  */
-export function operatorWith(token: string, onSignedOut: (error: OperatorError) => void = () => {}): DomainOperator {
+export function operatorWith(token: string, listener?: Listener): DomainOperator {
   const onError = (error: OperatorError) => {
-    if (error.status === 401) onSignedOut(error);
+    if (error.status === 401) listener?.onSignedOut(error);
+    if (isLost(error)) listener?.onReached(false);
   };
-  return new DomainOperator(location.origin, { token, retries: 0, onError });
+  const asked: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    if (response.status < 500) listener?.onReached(true);
+    return response;
+  };
+  return new DomainOperator(location.origin, { token, retries: 0, onError, fetch: asked });
+}
+
+/** Whether the server was not there, be it that something in front of it says so. */
+function isLost({ error, status }: OperatorError): boolean {
+  return error === "UNREACHABLE" || (error === "UNEXPECTED_ANSWER" && (status ?? 0) >= 500);
 }

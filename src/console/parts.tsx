@@ -27,11 +27,23 @@ export function Heading(props: {
   );
 }
 
-/** What went wrong, in the server's own words. */
-export function FailureNotice({ failure }: { failure: Failure | null }) {
+/**
+ * What went wrong, in the server's own words. What is wrong with a field stands beside it, in the form's words: then the
+ * focus goes there.
+ *
+ * @param fields the members of the request that have a field
+ */
+export function FailureNotice({ failure, fields = [] }: { failure: Failure | null; fields?: readonly string[] }) {
+  const region = useRef<HTMLDivElement>(null);
+  const faulty = Object.keys(failure?.fields ?? {});
+  const standsThere = faulty.length > 0 && faulty.every((name) => fields.includes(name));
+  useEffect(() => {
+    if (standsThere) region.current?.closest("form")?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [failure]);
   return (
-    <div role="alert" class="failure-region">
-      {failure && (
+    <div role="alert" class="failure-region" ref={region}>
+      {standsThere && <p class="failure failure-title">Nothing was changed. See what is marked.</p>}
+      {failure && !standsThere && (
         <div class="failure">
           <p class="failure-title">{failure.title}</p>
           {failure.detail && <p>{failure.detail}</p>}
@@ -81,7 +93,11 @@ export function Button(props: {
   );
 }
 
-/** A labelled control, with a hint below it and, if the server did not like the value, what it said of that. */
+/**
+ * A labelled control, with a hint below it and, if the server did not like the value, a sentence of that.
+ *
+ * @param fault what the server said of the value, such as "must be an integer"
+ */
 export function Field(props: {
   label: string;
   hint?: ComponentChildren;
@@ -98,7 +114,7 @@ export function Field(props: {
         {hint}
       </p>
       <p id={`${id}-fault`} class="fault" hidden={fault === undefined}>
-        {fault}
+        {fault === undefined ? null : `${label} ${fault}.`}
       </p>
     </div>
   );
@@ -121,11 +137,12 @@ export function Checkbox(props: {
         type="checkbox"
         checked={checked}
         aria-describedby={`${id}-hint`}
+        aria-invalid={fault !== undefined}
         onChange={(event) => onChange(event.currentTarget.checked)}
       />
       <label for={id}>{label}</label>
       <p id={`${id}-hint`} class={fault ? "fault" : "hint"}>
-        {fault ?? hint}
+        {fault === undefined ? hint : `“${label}” ${fault}.`}
       </p>
     </div>
   );

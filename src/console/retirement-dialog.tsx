@@ -51,6 +51,7 @@ export function RetirementDialog({
       title="Retire old keys"
       action={bringsBack ? "Bring back" : "Retire"}
       danger={!bringsBack}
+      fields={[by]}
       work={work}
       onClose={onClose}
     >

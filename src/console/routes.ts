@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** What there is to see of a domain, in the order of its navigation. */
 export const VIEWS = ["overview", "settings", "members", "bans", "keys", "log", "try"] as const;
@@ -36,15 +36,48 @@ export function goTo(route: Route): void {
   location.hash = hashOf(route);
 }
 
-/** The place the browser is at, and whether the operator went there since the page was loaded. */
-export function useRoute(): Readonly<{ route: Route; arrived: boolean }> {
+/** Where the operator is, and whether they went there since the page was loaded. */
+type Place = Readonly<{
+  route: Route;
+  arrived: boolean;
+  /** Answers whether to go to where the browser is already; null if nobody has to be asked. */
+  answer: ((goes: boolean) => void) | null;
+}>;
+
+/** Follows the browser. @param isHeld whether the operator must be asked before the place is left */
+export function useRoute(isHeld: () => boolean): Place {
   const [place, setPlace] = useState(() => ({ route: routeOf(location.hash), arrived: false }));
+  const [wanted, setWanted] = useState<Route | null>(null);
+  const here = useRef(place.route);
+  const entry = useRef(entryNow());
+  const go = (route: Route) => {
+    here.current = route;
+    entry.current = entryNow();
+    setPlace({ route, arrived: true });
+  };
   useEffect(() => {
-    const follow = () => setPlace({ route: routeOf(location.hash), arrived: true });
+    const follow = () => {
+      const route = routeOf(location.hash);
+      const asks = isHeld() && hashOf(route) !== hashOf(here.current);
+      setWanted(asks ? route : null);
+      if (!asks) go(route);
+    };
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
-  return place;
+  const answer = (goes: boolean) => {
+    setWanted(null);
+    const moved = entryNow() - entry.current;
+    if (wanted && goes) go(wanted);
+    else if (moved !== 0) history.go(-moved);
+    else history.replaceState(null, "", hashOf(here.current));
+  };
+  return { ...place, answer: wanted && answer };
+}
+
+/** Where in its history the browser is; always 0 if it does not say. */
+function entryNow(): number {
+  return globalThis.navigation?.currentEntry?.index ?? 0;
 }
 
 function decoded(segment: string | undefined): string | undefined {

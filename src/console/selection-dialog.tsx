@@ -40,6 +40,7 @@ export function SelectionDialog(props: {
       title={to === "evict" ? `Evict ${count}?` : `Ban ${count}?`}
       action={to === "evict" ? "Evict" : "Ban"}
       danger
+      fields={["reason"]}
       thenFocus={VIEW_TITLE}
       work={act}
       onClose={(done) => onClose(done ? members.length : members.length - left.length)}

@@ -108,6 +108,18 @@ export const SETTINGS_FORM: readonly Readonly<{ title: string; fields: readonly 
 
 const FIELDS = SETTINGS_FORM.flatMap(({ fields }) => fields);
 
+const LABELS = new Map<string, string>(FIELDS.map(({ name, label }) => [name, label]));
+
+/** The members of the request that have a field in the form. */
+export const SETTING_NAMES: readonly string[] = [...LABELS.keys()];
+
+/** What the server says of a value, with the other settings called as the form calls them. */
+export function inFormWords(fault: string): string {
+  return fault
+    .replace(/(\w+) to be true/, (text, name) => (LABELS.has(name) ? `“${LABELS.get(name)}” to be ticked` : text))
+    .replace(/\w+/g, (name) => (LABELS.has(name) ? `“${LABELS.get(name)}”` : name));
+}
+
 /** The settings as they stand in the form. */
 export type Draft = Readonly<Partial<Record<keyof SettingsPatch, string | boolean>>>;
 

@@ -2,19 +2,20 @@ import { useEffect, useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
+import type { Failure } from "./failures.ts";
 import { useAction } from "./loading.ts";
 import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
-import { type Draft, draftOf, patchOf, SETTINGS_FORM } from "./settings-form.ts";
+import { type Draft, draftOf, inFormWords, patchOf, SETTING_NAMES, SETTINGS_FORM } from "./settings-form.ts";
 
 type FormField = (typeof SETTINGS_FORM)[number]["fields"][number];
 
 /** A domain's rules, to change. */
 export function SettingsView({ overview, refresh }: DomainViewProps) {
-  const { operator, say } = useConsole();
+  const { operator, say, unsaved } = useConsole();
   const [draft, setDraft] = useState(() => draftOf(overview));
   const save = useAction();
   const isChanged = Object.keys(patchOf(draft, overview)).length > 0;
-  useWarningBeforeLeaving(isChanged);
+  useWarningBeforeLeaving(isChanged, unsaved);
   const submit = (event: Event) => {
     event.preventDefault();
     save.run(async () => {
@@ -35,13 +36,13 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
                 key={field.name}
                 field={field}
                 draft={draft}
-                fault={save.failure?.fields[field.name]}
+                fault={faultOf(save.failure, field.name)}
                 onChange={(part) => setDraft((before) => ({ ...before, ...part }))}
               />
             ))}
           </fieldset>
         ))}
-        <FailureNotice failure={save.failure} />
+        <FailureNotice failure={save.failure} fields={SETTING_NAMES} />
         <div class="buttons">
           <Button type="submit" kind="primary" busy={save.busy}>
             Save
@@ -102,12 +103,21 @@ function SettingField(props: {
   );
 }
 
-/** Has the browser ask before the page goes while something is not saved. */
-function useWarningBeforeLeaving(isChanged: boolean): void {
+function faultOf(failure: Failure | null, name: string): string | undefined {
+  const fault = failure?.fields[name];
+  return fault === undefined ? undefined : inFormWords(fault);
+}
+
+/** Has the browser ask before the page goes, and the console before the view goes, while something is not saved. */
+function useWarningBeforeLeaving(isChanged: boolean, unsaved: { current: boolean }): void {
   useEffect(() => {
     if (!isChanged) return;
     const warn = (event: Event) => event.preventDefault();
     addEventListener("beforeunload", warn);
-    return () => removeEventListener("beforeunload", warn);
+    unsaved.current = true;
+    return () => {
+      removeEventListener("beforeunload", warn);
+      unsaved.current = false;
+    };
   }, [isChanged]);
 }

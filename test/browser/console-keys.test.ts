@@ -48,7 +48,7 @@ describe("the keys of a domain, in the console", () => {
     await tab.dialog.getByLabel("Up to a version").check();
     await tab.dialog.getByLabel("Key version").fill("4");
     await tab.answer("Retire");
-    await tab.isRefused("must be below the highest key version, which is 4");
+    await tab.isMarked("Key version must be below the highest key version, which is 4.");
     await tab.dialog.getByLabel("Key version").fill("3");
     await tab.answer("Retire");
     await tab.hears("Keys 1 to 3 are retired.");
@@ -82,7 +82,7 @@ describe("the keys of a domain, in the console", () => {
 
     await askToRetire("1.5");
     await tab.answer("Retire");
-    await tab.isRefused("must be an integer");
+    await tab.isMarked("Days must be an integer.");
     await tab.dialog.getByLabel("Days").fill("365");
     const sent = tab.page.waitForRequest("**/retired-keys");
     await tab.answer("Retire");
@@ -109,7 +109,7 @@ describe("the keys of a domain, in the console", () => {
     await tab.shows("Until then, a device that left can open what is encrypted in those seconds.");
     await age.fill("0");
     await tab.press("Save");
-    await tab.isRefused("retireAfterDays");
+    await tab.isMarked("Days until a replaced key is retired must be");
     await interval.fill("3600");
     await age.fill("365");
     await tab.press("Save");

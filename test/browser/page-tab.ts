@@ -51,6 +51,11 @@ export class PageTab {
     await this.page.getByRole("alert").getByText(text).first().waitFor();
   }
 
+  /** Waits until a field is marked with what is wrong with it. */
+  async isMarked(text: string): Promise<void> {
+    await this.page.locator(".fault:visible").getByText(text).first().waitFor();
+  }
+
   /** Waits until the console shows some text. */
   async shows(text: string | RegExp): Promise<void> {
     await this.page.getByText(text).first().waitFor();
