@@ -11,6 +11,7 @@ import { admin } from "./routes/admin/index.ts";
 import { devices } from "./routes/devices.ts";
 import { domain } from "./routes/domain.ts";
 import { health } from "./routes/health.ts";
+import { home } from "./routes/home.ts";
 import { jwks } from "./routes/jwks.ts";
 import { keys } from "./routes/keys.ts";
 import { ownerDevices } from "./routes/owner-devices.ts";
@@ -28,7 +29,8 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => answer(c, wrongMethod(methods)) }));
-  for (const routes of [admin, devices, ownerDevices, ownerSignIn, domain, keys, jwks, health]) app.route("/", routes);
+  for (const routes of [home, admin, devices, ownerDevices, ownerSignIn, domain, keys, jwks, health])
+    app.route("/", routes);
   app.notFound((c) => answer(c, new Problem("NOT_FOUND")));
   app.onError((error, c) => answer(c, error instanceof Problem ? error : unexpected(error, c)));
   return app;

@@ -3,7 +3,7 @@ import { openApiDocument } from "../../src/openapi/document.ts";
 import { createApp } from "../../src/server/app.ts";
 
 /** For people: no part of the API. */
-const PAGES = ["GET /devices"];
+const PAGES = ["GET /", "GET /devices"];
 const METHODS = ["get", "put", "post", "patch", "delete", "options", "head"];
 
 describe("the API's description", () => {
