@@ -1,82 +1,104 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 // @ts-expect-error: oidc-provider comes without types
 import { Provider } from "oidc-provider";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
-import { signIn } from "../support/oidc-login.ts";
+import { trustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
+import { confirmDevice, signIn } from "../support/oidc-login.ts";
 import { freePort, startServer, type TestServer } from "../support/server.ts";
 
-/** A block of the document: what it is written in, its text, and of a command what it is said to answer. */
-type Block = Readonly<{ language: string; text: string; answer: object | null }>;
+/** A block of the document: what it is written in, its text, and what it is said to print; null if that is not said. */
+type Block = Readonly<{ language: string; text: string; output: string | null }>;
 
 const DOCUMENT = readFileSync("docs/households.md", "utf8");
-const APP = { clientId: "an-app", redirectUri: "http://127.0.0.1:7777/signed-in" };
+const APP = { clientId: "tv", redirectUri: "http://127.0.0.1:7777/signed-in" };
 /** How many devices people may have, if not as many as all. */
 const LIMITS: Readonly<Record<string, number>> = { carol: 1 };
 
 const dir = mkdtempSync(join(tmpdir(), "households-"));
-let provider: Server;
-let issuer: string;
+let providers: readonly Server[];
+let addresses: readonly (readonly [string, string])[];
 let server: TestServer;
 let shell: Shell;
-let tokens: { alice: string; bob: string; carol: string };
+let tokens: Readonly<{ bob: string; carol: string; dora: string }>;
 
 beforeAll(async () => {
-  const [providerPort, port] = [await freePort(), await freePort()];
-  const url = `http://127.0.0.1:${port}`;
-  issuer = `http://127.0.0.1:${providerPort}`;
-  provider = await startProvider(providerPort);
-  const entry = written(blocks().find(({ language }) => language === "json")?.text ?? "", url);
-  server = await startServer({ port, vars: { TRUSTED_ISSUERS: entry } });
-  const token = (person: string) => signIn(issuer, { ...APP, resource: url }, person);
-  tokens = { alice: await token("alice"), bob: await token("bob"), carol: await token("carol") };
-  shell = new Shell({ ALICE: tokens.alice, BOB: tokens.bob, ADMIN_TOKEN: server.adminToken });
+  const ports = [await freePort(), await freePort(), await freePort()] as const;
+  const [url, issuer, other] = ports.map((port) => `http://127.0.0.1:${port}`) as [string, string, string];
+  addresses = [
+    ["https://domains.example.com", url],
+    ["https://login.example.com", issuer],
+    ["https://tenant.auth0.com/.well-known/jwks.json", `${other}/jwks`],
+    ["https://tenant.auth0.com/", other],
+  ];
+  providers = [await startProvider(ports[1]), await startProvider(ports[2])];
+  server = await startServer({ port: ports[0], vars: { TRUSTED_ISSUERS: JSON.stringify(entries()) } });
+  const token = (person: string, at = issuer) => signIn(at, { ...APP, resource: url }, person);
+  tokens = { bob: await token("bob"), carol: await token("carol"), dora: await token("dora") };
+  shell = new Shell({ BOB: tokens.bob, SMITH: await token("auth0|507f", other), ADMIN_TOKEN: server.adminToken });
 });
 
 afterAll(async () => {
   shell?.end();
   await server?.stop();
-  provider?.close();
+  for (const provider of providers ?? []) provider.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
 describe("docs/households.md", () => {
-  it("says what happens: each command, in order, answers as it is written", async () => {
-    let ran = 0;
-    for (const { language, text, answer } of blocks()) {
-      if (language === "ts") expect(await program(text)).toBe("member 1\n");
-      if (language !== "sh") continue;
-      const output = await shell.run(written(text, server.url));
-      expect(answer, text).not.toBeNull();
-      expect(JSON.parse(output), text).toMatchObject(answer as object);
-      ran++;
+  it("says what happens: each command and program, in order, prints what is written", async () => {
+    const printed = { sh: 0, ts: 0 };
+    for (const { language, text, output } of blocks()) {
+      if (language !== "sh" && language !== "ts") continue;
+      const actual = await shell.run(language === "sh" ? written(text) : program(written(text)));
+      expect(actual, text).not.toContain(FAILED);
+      if (output === null) continue;
+      if (language === "ts") expect(actual).toBe(output);
+      else expect(JSON.parse(actual), text).toMatchObject(JSON.parse(written(output)));
+      printed[language]++;
+      const address = /"verification_uri_complete":"([^"]+)"/.exec(actual)?.[1];
+      if (address) await confirmDevice(address, "alice");
     }
-    expect(ran).toBeGreaterThan(8);
+    expect(printed).toEqual({ sh: 11, ts: 3 });
+  });
+
+  it("names settings that the server takes", () => {
+    const [entry] = entries();
+    const named = [...DOCUMENT.matchAll(/`("\w+": [^`]+)`/g)].map(([, member]) => JSON.parse(`{${member}}`));
+    const { signIn: page, ...settings } = Object.assign({}, ...named);
+    expect(Object.keys(settings)).toEqual(expect.arrayContaining(["maxMembership", "whenFull", "minIdleDays"]));
+    const domains = { ...(entry?.domains as object), ...settings };
+    expect(trustedIssuer.safeParse({ ...entry, signIn: page, domains }).error).toBeUndefined();
+    expect(page).toEqual({ clientId: "devices-page" });
   });
 });
 
 describe("a subscriber's token", () => {
   const device = crypto.randomUUID();
+  beforeAll(async () => {
+    const joined = await ask("POST", "/domains/family:dora/register", tokens.dora, { machineGuid: device });
+    expect(joined.status).toBe(201);
+  });
 
   it.each([
-    ["join", "POST", "/register", { machineGuid: device }],
-    ["renew", "POST", "/register", { machineGuid: "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77" }],
-    ["leave", "POST", "/deregister", { machineGuid: "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77" }],
+    ["join", "POST", "/register", { machineGuid: crypto.randomUUID() }],
+    ["renew", "POST", "/register", { machineGuid: device }],
+    ["leave", "POST", "/deregister", { machineGuid: device }],
     ["ask whether it may leave", "POST", "/deregister", { machineGuid: device, preview: true }],
     ["see devices", "GET", "/devices", undefined],
     ["remove devices", "DELETE", "/devices", undefined],
   ])("lets nobody %s in another subscriber's domain", async (_, method, path, body) => {
-    const before = await overview("family:alice");
-    const answer = await ask(method, `/domains/family:alice${path}`, tokens.bob, body);
-    expect(answer.status).toBe(401);
-    expect(await overview("family:alice")).toEqual(before);
+    const before = await overview("family:dora");
+    expect(before).toMatchObject({ memberCount: 1 });
+    const answer = await ask(method, `/domains/family:dora${path}`, tokens.bob, body);
+    expect(answer).toMatchObject({ status: 401, body: { error: "DOM_AUTHENTICATION_REQUIRED" } });
+    expect(await overview("family:dora")).toEqual(before);
   });
 
   it("names how many devices its subscriber may have", async () => {
@@ -88,30 +110,33 @@ describe("a subscriber's token", () => {
   });
 });
 
-/** The blocks of the document. A block of JSON right after a command is what the command answers. */
+/** The blocks of the document. One right after a command or a program is what that prints. */
 function blocks(): readonly Block[] {
-  const found = [...DOCUMENT.matchAll(/^```(\w+)\n(.*?)^```$(\n```json\n(.*?)^```$)?/gms)];
-  return found.map(([, language = "", text = "", , answer]) => ({
-    language,
-    text,
-    answer: answer === undefined ? null : JSON.parse(answer),
-  }));
+  const found = [...DOCUMENT.matchAll(/^```(\w+)\n(.*?)^```$(?:\n```(?:json|text)\n(.*?)^```$)?/gms)];
+  return found.map(([, language = "", text = "", output = null]) => ({ language, text, output }));
+}
+
+/** The entries for `TRUSTED_ISSUERS` that the document has. */
+function entries(): readonly Record<string, unknown>[] {
+  return blocks().flatMap(({ language, text }) => (language === "json" ? JSON.parse(written(text)) : []));
 }
 
 /** A text of the document with the addresses of this test. */
-function written(text: string, url: string): string {
-  return text.replaceAll("https://login.example.com", issuer).replaceAll("https://domains.example.com", url);
+function written(text: string): string {
+  return addresses.reduce((result, [address, actual]) => result.replaceAll(address, actual), text);
 }
 
-/** What a program of the document prints. */
-async function program(text: string): Promise<string> {
-  const client = pathToFileURL("src/client/index.ts").href;
-  const file = join(dir, "device.ts");
-  const code = written(text, server.url).replace("device-domain-server/client", client);
-  writeFileSync(file, `const token = process.env.ALICE as string;\n${code}`);
-  const env = { ...process.env, ALICE: tokens.alice, NODE_NO_WARNINGS: "1" };
-  return (await promisify(execFile)(process.execPath, [file], { env })).stdout;
+/** The command that runs a program of the document. */
+function program(text: string): string {
+  const library = (name: string) => pathToFileURL(name === "client" ? "src/client/index.ts" : `src/${name}.ts`).href;
+  const code = text.replaceAll(/"device-domain-server\/([\w/-]+)"/g, (_, name) => JSON.stringify(library(name)));
+  writeFileSync(join(dir, "program.ts"), code);
+  return `NODE_NO_WARNINGS=1 '${process.execPath}' program.ts`;
 }
+
+/** What the shell prints of a command that fails. */
+const FAILED = "@@failed";
+const DONE = "\n@@done\n";
 
 /** One shell for all commands: later ones use what earlier ones set. */
 class Shell {
@@ -119,18 +144,22 @@ class Shell {
   #output = "";
 
   constructor(variables: Record<string, string>) {
-    this.#bash = spawn("bash", [], { env: { ...process.env, ...variables }, stdio: ["pipe", "pipe", "inherit"] });
+    const env = { ...process.env, ...variables };
+    this.#bash = spawn("bash", [], { cwd: dir, env, stdio: ["pipe", "pipe", "inherit"] });
     this.#bash.stdout?.on("data", (chunk) => {
       this.#output += chunk;
     });
+    const commandLine = `'${process.execPath}' '${resolve("src/cli/main.ts")}'`;
+    this.#bash.stdin?.write(`device-domain() { ${commandLine} "$@"; }\nset -o pipefail\n`);
+    this.#bash.stdin?.write(`trap 'echo "${FAILED}: $BASH_COMMAND"' ERR\n`);
   }
 
   /** @returns what the commands print */
   async run(commands: string): Promise<string> {
     this.#output = "";
     this.#bash.stdin?.write(`${commands}\nprintf '\\n@@done\\n'\n`);
-    while (!this.#output.endsWith("\n@@done\n")) await once(this.#bash.stdout as NodeJS.ReadableStream, "data");
-    return this.#output.slice(0, -"\n@@done\n".length);
+    while (!this.#output.endsWith(DONE)) await once(this.#bash.stdout as NodeJS.ReadableStream, "data");
+    return this.#output.slice(0, -DONE.length);
   }
 
   end(): void {
@@ -147,7 +176,7 @@ async function startProvider(port: number): Promise<Server> {
         client_id: APP.clientId,
         token_endpoint_auth_method: "none",
         redirect_uris: [APP.redirectUri],
-        grant_types: ["authorization_code"],
+        grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"],
         response_types: ["code"],
         application_type: "native",
         id_token_signed_response_alg: "ES256",
@@ -160,6 +189,7 @@ async function startProvider(port: number): Promise<Server> {
       return dlimit === undefined ? {} : { dlimit };
     },
     features: {
+      deviceFlow: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_: unknown, resource: string) => ({

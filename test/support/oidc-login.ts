@@ -1,5 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 
+/** More pages than any sign-in has. */
+const MAX_PAGES = 30;
+
 /** Keeps cookies as a browser does, as far as a sign-in needs it. */
 class Browser {
   readonly #cookies = new Map<string, string>();
@@ -40,14 +43,7 @@ export async function signIn(
     ...{ client_id: clientId, redirect_uri: redirectUri, resource, response_type: "code", scope: "openid" },
     ...{ code_challenge: challenge, code_challenge_method: "S256" },
   });
-  const browser = new Browser();
-  let url = `${authorization_endpoint}?${query}`;
-  for (;;) {
-    const page = await browser.open(url);
-    const next = page.headers.get("location") ?? (await answered(browser, url, await page.text(), person));
-    url = new URL(next, url).href;
-    if (url.startsWith(redirectUri)) break;
-  }
+  const url = await throughPages(`${authorization_endpoint}?${query}`, person, redirectUri);
   const code = new URL(url).searchParams.get("code");
   if (code === null) throw new Error(`the provider sent back ${url}`);
   const response = await fetch(token_endpoint as string, {
@@ -62,14 +58,46 @@ export async function signIn(
   return access_token;
 }
 
-/** Sends the form of a page: who signs in, or that she consents. @returns where that leads */
-async function answered(browser: Browser, url: string, html: string, person: string): Promise<string> {
-  const action = /action="([^"]+)"/.exec(html)?.[1];
-  const prompt = /name="prompt" value="([^"]+)"/.exec(html)?.[1];
-  if (!action || !prompt) throw new Error(`there is no form at ${url}: ${html.slice(0, 500)}`);
-  const form = prompt === "login" ? { prompt, login: person, password: "any" } : { prompt };
-  const response = await browser.open(new URL(action, url).href, form);
-  const next = response.headers.get("location");
-  if (next === null) throw new Error(`the form at ${url} leads nowhere: ${response.status}`);
-  return new URL(next, url).href;
+/**
+ * Has a person let a device in whose code she was shown.
+ *
+ * @param address the `verification_uri_complete` that the device has
+ * @see RFC 8628, OAuth 2.0 Device Authorization Grant, section 3.3
+ */
+export async function confirmDevice(address: string, person: string): Promise<void> {
+  await throughPages(address, person);
+}
+
+/**
+ * Follows redirects and sends the form of each page: who signs in, and that she consents.
+ *
+ * @returns the address it ends at: one that begins with `end`, or that of a page without a form
+ */
+async function throughPages(start: string, person: string, end?: string): Promise<string> {
+  const browser = new Browser();
+  let url = start;
+  let response = await browser.open(url);
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const location = response.headers.get("location");
+    const form = location === null ? formOf(await response.text(), person) : null;
+    if (location === null && !form) return ended(url, response, end);
+    url = new URL(form?.action ?? location ?? "", url).href;
+    if (end !== undefined && url.startsWith(end)) return url;
+    response = await browser.open(url, form?.fields);
+  }
+  throw new Error(`the pages from ${start} come to no end`);
+}
+
+function ended(url: string, { status, ok }: Response, end: string | undefined): string {
+  if (!ok || end !== undefined) throw new Error(`the pages end at ${url} with ${status}`);
+  return url;
+}
+
+/** The form of a page as a person fills it in; null if there is none. */
+function formOf(html: string, person: string): { action: string; fields: Record<string, string> } | null {
+  const action = /<form[^>]* action="([^"]+)"/.exec(html)?.[1];
+  if (!action) return null;
+  const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)];
+  const fields = Object.fromEntries(hidden.map(([, name = "", value = ""]) => [name, value]));
+  return { action, fields: html.includes('name="login"') ? { ...fields, login: person, password: "any" } : fields };
 }

@@ -204,6 +204,16 @@ describe("a domain that is bound to a subject by hand", () => {
     expect((await join(den, await tokenOf(alice, {}, "arcade"))).status).toBe(201);
     expectRefused(await join(den, await tokenOf(bob, {}, "arcade")), "The token is of another subject.");
   });
+
+  it("takes a subject that no name can hold, but of an issuer without domains alone", async () => {
+    const [one, other] = [newSubject("den"), newSubject("den")];
+    const subject = "auth0|507f1f77";
+    await configure(one, { authenticationRequired: true, authNamespace: "games", ownerSubject: subject });
+    await configure(other, { authenticationRequired: true, authNamespace: "home", ownerSubject: subject });
+    expect((await join(one, await tokenOf(subject, {}, "arcade"))).status).toBe(201);
+    expect((await ask("GET", one, "/devices", undefined, await tokenOf(subject, {}, "arcade"))).status).toBe(200);
+    expect((await join(other, await tokenOf(subject))).status).toBe(401);
+  });
 });
 
 describe("a reserved name", () => {
