@@ -11,6 +11,7 @@ export const EXIT = {
   notNow: 4,
   notMember: 5,
   tampered: 6,
+  deviates: 7,
   interrupted: 130,
 } as const;
 
@@ -61,6 +62,15 @@ export class AuditError extends Error {
   }
 }
 
+/** A server deviates from the protocol. */
+export class ConformanceError extends Error {
+  override readonly name = "ConformanceError";
+
+  constructor(failed: number) {
+    super(`The server deviates from the protocol: ${failed} ${failed === 1 ? "check" : "checks"} failed.`);
+  }
+}
+
 /** Something was done in part: what is left may succeed later. */
 export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
@@ -76,6 +86,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof AuditError) {
     return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.tampered };
+  }
+  if (error instanceof ConformanceError) {
+    return { error: "NOT_CONFORMING", sentences: [error.message], exitCode: EXIT.deviates };
   }
   if (error instanceof PartlyDoneError) {
     return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };

@@ -7,6 +7,7 @@ import { DomainOperator } from "../operator/index.ts";
 import { addAdminCommands } from "./admin.ts";
 import { audit } from "./audit.ts";
 import { addCompletionCommand } from "./completion.ts";
+import { addConformanceCommand } from "./conformance/command.ts";
 import { Device } from "./device.ts";
 import { addDomainCommands } from "./domain-commands.ts";
 import { AuditError, EXIT, failureOf, reportOf } from "./failures.ts";
@@ -25,6 +26,7 @@ Exit codes:
   ${EXIT.notNow}  not now: the same command may succeed later
   ${EXIT.notMember}  this device is no member, or lacks the key
   ${EXIT.tampered}  an audit found that a log was tampered with
+  ${EXIT.deviates}  a conformance run found that the server deviates from the protocol
   ${EXIT.interrupted}  interrupted by Ctrl-C
 
 Environment:
@@ -190,6 +192,7 @@ function programOf(surroundings: Surroundings): Command {
       say({ sentence, json: { ...findings } }, program.opts<Options>().json ?? false);
     });
 
+  addConformanceCommand(program, surroundings);
   addAdminCommands(program, surroundings);
   addCompletionCommand(program, output);
   return program;

@@ -1,0 +1,37 @@
+import type { Command } from "commander";
+import { ConformanceError } from "../failures.ts";
+import { shown } from "../shown.ts";
+import type { Options, Surroundings } from "../surroundings.ts";
+import { tableLines } from "../table.ts";
+import { type Conformance, conformance, type Result } from "./run.ts";
+
+type ConformanceOptions = Options & Readonly<{ adminToken?: string }>;
+
+/** Adds the command that holds a server to the protocol. */
+export function addConformanceCommand(program: Command, { environment, output, signal }: Surroundings): void {
+  const print = (line: string) => output.write(`${shown(line)}\n`);
+  program
+    .command("conformance <url>")
+    .description("hold a server to the protocol, as a stranger would; it makes domains of its own, and cleans up")
+    .option("--admin-token <token>", "an operator's token: proves more, and has the domains deleted")
+    .action(async (url: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ConformanceOptions>();
+      const adminToken = options.adminToken ?? environment.DEVICE_DOMAIN_ADMIN_TOKEN;
+      const authToken = options.authToken ?? environment.DEVICE_DOMAIN_AUTH_TOKEN;
+      const found = await conformance(url, { adminToken, authToken, signal });
+      if (options.json) print(JSON.stringify(found));
+      else for await (const line of linesOf(found)) print(line);
+      if (found.failed > 0) throw new ConformanceError(found.failed);
+    });
+}
+
+async function* linesOf({ server, results, domainsLeft, ...counts }: Conformance): AsyncGenerator<string> {
+  yield* tableLines(["RESULT", "SECTION", "RULE", "FINDING"], rowsOf(results));
+  yield `${server}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped.`;
+  if (domainsLeft.length > 0)
+    yield `Domains that stay, without members: ${domainsLeft.length}. --admin-token has them deleted.`;
+}
+
+async function* rowsOf(results: readonly Result[]) {
+  for (const { result, section, rule, finding } of results) yield [result, section, rule, finding];
+}
