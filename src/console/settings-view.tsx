@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
@@ -12,15 +12,19 @@ type FormField = (typeof SETTINGS_FORM)[number]["fields"][number];
 /** A domain's rules, to change. */
 export function SettingsView({ overview, refresh }: DomainViewProps) {
   const { operator, say, unsaved } = useConsole();
+  // As the server last told them: what the page shows of the domain follows a moment after a save.
+  const [saved, setSaved] = useState(overview);
   const [draft, setDraft] = useState(() => draftOf(overview));
   const save = useAction();
-  const isChanged = Object.keys(patchOf(draft, overview)).length > 0;
+  const isChanged = Object.keys(patchOf(draft, saved)).length > 0;
   useWarningBeforeLeaving(isChanged, unsaved);
   const submit = (event: Event) => {
     event.preventDefault();
     save.run(async () => {
       if (!isChanged) return say("Nothing was changed.");
-      setDraft(draftOf(await operator.domain(overview.domain).changeSettings(patchOf(draft, overview))));
+      const changed = await operator.domain(overview.domain).changeSettings(patchOf(draft, saved));
+      setSaved(changed);
+      setDraft(draftOf(changed));
       say("The settings are saved. They hold from the next request on.");
       refresh();
     });
@@ -110,7 +114,8 @@ function faultOf(failure: Failure | null, name: string): string | undefined {
 
 /** Has the browser ask before the page goes, and the console before the view goes, while something is not saved. */
 function useWarningBeforeLeaving(isChanged: boolean, unsaved: { current: boolean }): void {
-  useEffect(() => {
+  // Before the operator can do anything else.
+  useLayoutEffect(() => {
     if (!isChanged) return;
     const warn = (event: Event) => event.preventDefault();
     addEventListener("beforeunload", warn);

@@ -27,8 +27,8 @@ export class PageTab {
     });
   }
 
-  press(name: string): Promise<void> {
-    return this.page.getByRole("button", { name, exact: true }).click();
+  press(name: string, timeout = 30_000): Promise<void> {
+    return this.page.getByRole("button", { name, exact: true }).click({ timeout });
   }
 
   /** The question that is asked at the moment. */
