@@ -107,7 +107,7 @@ describe("a server that has stopped", () => {
     await stopServer(tab);
     await tab.page.getByText("7 days").click();
     await tab.isRefused("The server cannot be reached");
-    expect(await tab.page.getByRole("img", { name: "2 joined" }).count()).toBe(0);
+    await expect.poll(() => tab.page.getByRole("img", { name: "2 joined" }).count()).toBe(0);
   });
 });
 
