@@ -40,10 +40,11 @@ import {
   settings,
   settingsMerge,
 } from "./requests.ts";
-import { deviceName, domainName } from "./values.ts";
+import { deviceName, domainName, memberName } from "./values.ts";
 
 const inDomain = z.object({ domain: domainName });
 const onDevice = inDomain.extend({ device: deviceName });
+const onMember = inDomain.extend({ device: memberName });
 
 /** Any one of the operators' credentials, as long as it reaches this far. */
 export const needs = (scope: Scope) =>
@@ -276,7 +277,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       tags: ["Members"],
       summary: "One member",
       security: needs("domains:read"),
-      requestParams: { path: onDevice },
+      requestParams: { path: onMember },
       responses: {
         200: jsonAnswer("The member.", memberAnswer, {
           byHandle: ADMIN_ANSWER.member,

@@ -171,7 +171,12 @@ export const dueRolloverParameters = described(rolloverQuery, {
 });
 
 /** The query of a domain's log. */
-export const logParameters = described(logQuery, { ...PAGE, order: "Which entries come first." });
+export const logParameters = described(logQuery, {
+  ...PAGE,
+  order: "Which entries come first.",
+  type: "Selects the entries with a change of this type. A page may have few of them, or none, although more follow.",
+  deviceId: "Selects the entries with a change of this device. With `type`, one change must be both.",
+});
 
 /** The query of a log's export. */
 export const exportParameters = described(exportQuery, { after: "Leaves out the entries up to this revision." });

@@ -109,6 +109,12 @@ export const deviceName = z.string().meta({
   examples: [EXAMPLE.machineGuid],
 });
 
+/** How a member is named by those who look. */
+export const memberName = z.string().meta({
+  description: "The whole machine GUID, in either case; a `handle`; or a `deviceId`, by which the log has the device.",
+  examples: [EXAMPLE.machineGuid],
+});
+
 /** 32 bytes, as a SHA-256 hash has. */
 export const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 

@@ -13,6 +13,7 @@ import type {
   KeyVersionPage,
   KeyVersionRow,
   LiftedBan,
+  LogChange,
   LogEntry,
   LogHead,
   LogLine,
@@ -25,6 +26,13 @@ import type {
   Settings,
   SettingsPatch,
 } from "./responses.ts";
+
+/** Which entries of a log, and in which order. */
+type LogSelection = Readonly<{
+  order?: "newest" | "oldest" | undefined;
+  type?: LogChange["type"] | undefined;
+  deviceId?: string | undefined;
+}>;
 
 /** One domain, as its operator reaches it. A `device` is a `handle` from a list, or a whole machine GUID. */
 export class OperatedDomain {
@@ -71,6 +79,7 @@ export class OperatedDomain {
     }, call);
   }
 
+  /** @param device a `deviceId` of the log, too */
   member(device: string, call: CallOptions = {}): Promise<FoundMember> {
     return this.#ask({ path: this.#path("members", device) }, call);
   }
@@ -121,10 +130,15 @@ export class OperatedDomain {
     return this.#ask({ method: "PUT", path: this.#path("retired-keys"), body: keys }, call);
   }
 
-  /** What happened in it, newest first if not asked otherwise. */
-  log({ order, ...call }: CallOptions & { order?: "newest" | "oldest" } = {}): PagedList<LogEntry> {
+  /**
+   * What happened in it, newest first if not asked otherwise.
+   *
+   * @param type selects the entries with a change of this type
+   * @param deviceId selects the entries with a change of this device
+   */
+  log({ order, type, deviceId, ...call }: CallOptions & LogSelection = {}): PagedList<LogEntry> {
     return new PagedList(async (page, options) => {
-      const request = { path: this.#path("log"), query: { order, ...page } };
+      const request = { path: this.#path("log"), query: { order, type, deviceId, ...page } };
       const { entries: items, nextCursor } = await this.#ask<LogPage>(request, options);
       return { items, nextCursor };
     }, call);

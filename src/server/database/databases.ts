@@ -3,8 +3,11 @@ import { DATABASE_BINDING } from "./database-choice.ts";
 /** A part of a list: the rows after a key, so many at most. */
 export type Part<Key> = Readonly<{ after: Key | null; limit: number }>;
 
-/** Rows of a list in their order; `cut` if there may be more although these are fewer than asked for. */
-export type Rows<Row> = Readonly<{ rows: readonly Row[]; cut?: boolean }>;
+/**
+ * Rows of a list in their order; `cut` if there may be more although these are fewer than asked for. They come after the last
+ * row, or after the key `end`.
+ */
+export type Rows<Row, Key = never> = Readonly<{ rows: readonly Row[]; cut?: boolean; end?: Key }>;
 
 /** The D1 databases that are bound, by their bindings, in the order of their numbers. */
 export function databasesOf(env: object): ReadonlyMap<string, D1Database> {

@@ -37,7 +37,7 @@ export async function page<Key extends string | number, Row>(
   c: Context<AppEnv>,
   { limit, cursor }: Readonly<{ limit: number; cursor?: string | undefined }>,
   list: readonly string[],
-  read: (part: Part<Key>) => Promise<Rows<Row>>,
+  read: (part: Part<Key>) => Promise<Rows<Row, Key>>,
   keyOf: (row: Row) => Key,
 ): Promise<Readonly<{ rows: readonly Row[]; nextCursor: string | null }>> {
   const keys = configOf(c.env).keyEncryptionKeys;
@@ -48,13 +48,14 @@ export async function page<Key extends string | number, Row>(
     throw invalidRequest({ field: "cursor", detail: "must be a nextCursor of this list" });
   }
   // One more than asked for tells whether there are more.
-  const { rows, cut = false } = await read({ after, limit: limit + 1 });
+  const { rows, cut = false, end } = await read({ after, limit: limit + 1 });
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
-  const more = cut || rows.length > limit;
+  const lastKey = last === undefined ? undefined : keyOf(last);
+  const next = rows.length > limit ? lastKey : cut ? (end ?? lastKey) : undefined;
   return {
     rows: shown,
-    nextCursor: more && last !== undefined ? await sealText(JSON.stringify([place, keyOf(last)]), PURPOSE, keys) : null,
+    nextCursor: next === undefined ? null : await sealText(JSON.stringify([place, next]), PURPOSE, keys),
   };
 }
 

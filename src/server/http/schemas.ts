@@ -117,6 +117,9 @@ export const settingsMergeBody = z
 
 const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
 
+/** What the log calls a device. */
+export const deviceId = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be a deviceId of a list or of the log");
+
 /** The query of a list. */
 export const pageQuery = z.strictObject({
   limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS).default(50)),
@@ -146,7 +149,14 @@ export const rolloverQuery = z.strictObject({ statement: z.enum(["true", "false"
 export const domainsQuery = pageQuery.extend({ prefix: z.string().max(128).default("") });
 
 /** The query of a domain's log. */
-export const logQuery = pageQuery.extend({ order: z.enum(["newest", "oldest"]).default("newest") });
+export const logQuery = pageQuery.extend({
+  order: z.enum(["newest", "oldest"]).default("newest"),
+  type: z
+    .string()
+    .regex(/^[a-z-]{1,40}$/, "must be a type of change, such as device-joined")
+    .optional(),
+  deviceId: deviceId.optional(),
+});
 
 /** The query of a log's export: the revision to begin after. */
 export const exportQuery = z.strictObject({ after: z.coerce.number().int().min(0).default(0) });

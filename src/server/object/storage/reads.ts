@@ -2,7 +2,7 @@ import { asc, desc, eq, gt, gte, lt, type SQL, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/durable-sqlite";
 import type { Samples } from "../../database/metrics.ts";
 import { type DomainStorage, settingsOf } from "./domain-storage.ts";
-import { type LogPage, readCheckpoint, readLog } from "./log.ts";
+import { type LogFilter, type LogPage, readCheckpoint, readLog } from "./log.ts";
 import { domainBans, domainKeys, domainMembership, domainRefusals } from "./schema.ts";
 
 /** Keys to read: one by its version or its `kid`, or those before a version (null for all). */
@@ -69,6 +69,18 @@ export const READS = {
     return members.where(eq(domainMembership.machineGuid, machineGuid)).all().map(identified(storage))[0] ?? null;
   },
 
+  /** The member that the log has under a device id, if it is among so many after a machine GUID; and the last of those. */
+  memberInLog(storage: DomainStorage, deviceId: string, { after, limit }: Page<string>) {
+    const query = "select machine_guid from domain_membership where machine_guid > ? order by machine_guid limit ?";
+    const guids = [...storage.sql.exec<{ machine_guid: string }>(query, after ?? "", limit)].map(
+      (row) => row.machine_guid,
+    );
+    return {
+      machineGuid: guids.find((guid) => storage.deviceId(guid) === deviceId) ?? null,
+      last: guids.length < limit ? null : (guids.at(-1) as string),
+    };
+  },
+
   /** The members that have not renewed for longest. */
   leastRecentlyRenewed(storage: DomainStorage, limit: number) {
     const members = open(storage).select().from(domainMembership);
@@ -118,9 +130,9 @@ export const READS = {
       .all();
   },
 
-  log(storage: DomainStorage, page: LogPage) {
-    const { rows, cut } = readLog(storage, page);
-    return { rows: rows.map(({ mac, ...entry }) => entry), cut };
+  log(storage: DomainStorage, page: LogPage, filter: LogFilter = {}) {
+    const { rows, ...rest } = readLog(storage, page, filter);
+    return { ...rest, rows: rows.map(({ mac, ...entry }) => entry) };
   },
 
   /** The log entries after a revision that do not have this domain's MAC, among so many; and the last that was looked at. */

@@ -18,12 +18,12 @@ const MAX_REFUSAL_ROWS = 1_000;
 export const adminLog = new Hono<AppEnv>()
   .get("/admin/domains/:domain/log", may("domains:read"), async (c) => {
     const domain = domainName(c);
-    const { order, ...query } = queryOf(c, logQuery);
+    const { order, type, deviceId, ...query } = queryOf(c, logQuery);
     const { rows, nextCursor } = await page<number, HashedEntry>(
       c,
       query,
-      ["log", domain, order],
-      (part) => read(c, domain, "log", { order, ...part }),
+      ["log", domain, order, type ?? "", deviceId ?? ""],
+      (part) => read(c, domain, "log", { order, ...part }, { type, deviceId }),
       ({ revision }) => revision,
     );
     return c.json({ entries: rows, nextCursor });

@@ -1,12 +1,13 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { configOf } from "../../config.ts";
 import { type AppEnv, domainName } from "../../http/context.ts";
 import { type Identified, memberShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
-import { pageQuery } from "../../http/schemas.ts";
+import { deviceId, pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
+import type { ReadResult } from "../../object/storage/reads.ts";
 import type { MemberRow } from "../../object/storage/statements.ts";
 
 /** The members of a domain. */
@@ -29,8 +30,10 @@ export const adminMembers = new Hono<AppEnv>()
     const domain = domainName(c);
     const { keyEncryptionKeys } = configOf(c.env);
     const asked = c.req.param("device");
-    const machineGuid = await namedDevice(domain, asked, keyEncryptionKeys);
-    const member = await read(c, domain, "member", machineGuid);
+    const machineGuid = deviceId.safeParse(asked).success
+      ? await memberInLog(c, domain, asked)
+      : await namedDevice(domain, asked, keyEncryptionKeys);
+    const member = machineGuid === null ? null : await read(c, domain, "member", machineGuid);
     if (!member) throw new Problem("NOT_FOUND", { detail: "The device is not a member of the domain." });
     const shown = await memberShown(domain, member, keyEncryptionKeys);
     // Whoever asks by the whole GUID knows it already.
@@ -42,3 +45,16 @@ export const adminMembers = new Hono<AppEnv>()
     const { copied } = await executeAsOperator(c, domain, { type: "evict", machineGuid });
     return c.json({ domain, evicted: true, copied });
   });
+
+/** The members that one call compares, for meanwhile the object does nothing else. */
+const MEMBERS_AT_A_TIME = 5_000;
+
+/** The machine GUID of the member that the log has under this id; null if there is none. The id does not lead to it. */
+async function memberInLog(c: Context<AppEnv>, domain: string, id: string): Promise<string | null> {
+  for (let after: string | null = null; ; ) {
+    const part: { after: string | null; limit: number } = { after, limit: MEMBERS_AT_A_TIME };
+    const { machineGuid, last }: ReadResult<"memberInLog"> = await read(c, domain, "memberInLog", id, part);
+    if (machineGuid !== null || last === null) return machineGuid;
+    after = last;
+  }
+}
