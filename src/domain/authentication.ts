@@ -35,7 +35,7 @@ function tokenRefusal({ name, isReserved, settings }: Guarded, auth: Verified): 
   if (auth.ownDomain && auth.ownDomain.name !== name) return unfit("The token is for another domain.");
   if (isReserved && !auth.ownDomain) return unfit("The token is not of the issuer that this domain's name belongs to.");
   if (!authenticationRequired) return null;
-  if (!isOfNamespace) return unfit("The token is of another auth namespace.");
+  if (!isOfNamespace) return unfit("The token is valid, but of another auth namespace.");
   return ownerSubject === null ? null : unfit("The token is of another subject.");
 }
 

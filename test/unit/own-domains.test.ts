@@ -223,7 +223,9 @@ it("tells the caller what is wrong with its own token, and names nobody else", (
   const owned = { authenticationRequired: true, authNamespace: "family", ownerSubject: "alice" };
   const { state } = after({ ...NEWBORN, name: "den" }, configure(owned));
   expect(details(state, token("bob"))).toBe("The token is of another subject.");
-  expect(details(state, token("alice", undefined, "studio"))).toBe("The token is of another auth namespace.");
+  expect(details(state, token("alice", undefined, "studio"))).toBe(
+    "The token is valid, but of another auth namespace.",
+  );
   expect(details(state, token("bob", {}))).toBe("The token is for another domain.");
   expect(details(OWN_LOOKING, token("bob"))).toBe("The token is not of the issuer that this domain's name belongs to.");
   expect(details(OWN_LOOKING, { kind: "invalid", reason: "why", detail: "Why." })).toBe("Why.");
