@@ -1,9 +1,6 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import * as esbuild from "esbuild";
+import { buildWorker } from "../scripts/worker-build.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 
 /** The built Workers: the code of each variant, and how large the one that is deployed is, compressed, in bytes. */
@@ -19,38 +16,4 @@ export async function buildWorkers(folder: string): Promise<Bundles> {
     code: Object.fromEntries(VARIANTS.map((variant, index) => [variant, variants[index]])) as Record<Variant, string>,
     compressedBytes: gzipSync(deployed as string).length,
   };
-}
-
-/** Builds one Worker into a folder, as one module with its source map beside it. @returns its code */
-export async function buildWorker(entry: string, folder: string): Promise<string> {
-  const options = ["--config", "wrangler.toml", "--dry-run", "--outdir", folder];
-  const child = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "deploy", entry, ...options], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG_PATH: join(folder, "logs"), CI: "true" },
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`${entry} could not be built:\n${output}`);
-  const file = join(folder, entry.slice(entry.lastIndexOf("/") + 1).replace(/\.ts$/, ".js"));
-  await inlineTexts(file);
-  return readFileSync(file, "utf8");
-}
-
-/** Takes into a built Worker the texts that a deployment sends beside it: migrations of the object's storage. */
-async function inlineTexts(file: string): Promise<void> {
-  await esbuild.build({
-    entryPoints: [file],
-    outfile: file,
-    allowOverwrite: true,
-    bundle: true,
-    format: "esm",
-    target: "es2024",
-    loader: { ".sql": "text" },
-    external: ["cloudflare:*", "node:*"],
-    minifyWhitespace: true,
-    minifySyntax: true,
-    sourcemap: true,
-    logLevel: "error",
-  });
 }

@@ -1,15 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { compatibilityDate } from "../scripts/project.ts";
+import { type Database, DOMAIN_CLASS, HOST, LOCAL_OPTIONS, localWorker } from "../scripts/local-worker.ts";
 import type { MeterReading } from "./meter.ts";
 import { childrenNamed } from "./processes.ts";
 import { tablesOf, type Variant } from "./variants.ts";
 
 /** The address that the servers are told they have: the `iss` of their tokens, and the `aud` of signed requests. */
 export const SERVER_URL = "https://domains.example";
-
-/** A D1 database, from outside workerd. */
-export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
 
 /** A running Worker, and the ways into it. */
 export type BenchServer = Readonly<{
@@ -34,11 +31,7 @@ export type BenchServer = Readonly<{
 /** How a server is started, if not as usual. */
 export type ServerOptions = Readonly<{ inspected?: boolean; databases?: number }>;
 
-const HOST = "127.0.0.1";
 const NAME = "bench";
-const CLASS = "DomainObject";
-const WRITER_CLASS = "DatabaseWriter";
-const BANS_CLASS = "DeviceBans";
 const CONTROL = "MeterControl";
 /** D1 has everything once that many looks in a row found nothing under way. */
 const QUIET_LOOKS = 4;
@@ -58,26 +51,17 @@ export async function startServer(
   { inspected = false, databases = 1 }: ServerOptions = {},
 ): Promise<BenchServer> {
   const bindings = Array.from({ length: databases }, (_, index) => (index === 0 ? "DB" : `DB_${index + 1}`));
+  const variables = {
+    ...secrets,
+    DOMAIN_SERVER_URL: SERVER_URL,
+    TRUSTED_ISSUERS: "[]",
+    DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
+  };
   const before = childrenNamed("workerd");
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      name: NAME,
-      modules: true,
-      script: code,
-      compatibilityDate: compatibilityDate(),
-      compatibilityFlags: ["nodejs_compat"],
-      bindings: {
-        ...secrets,
-        DOMAIN_SERVER_URL: SERVER_URL,
-        TRUSTED_ISSUERS: "[]",
-        DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
-      },
-      d1Databases: Object.fromEntries(bindings.map((binding) => [binding, `bench-${binding}`])),
-      durableObjects: {
-        DOMAIN_OBJECT: { className: CLASS, useSQLite: true },
-        DATABASE_WRITER: { className: WRITER_CLASS, useSQLite: true },
-        DEVICE_BANS: { className: BANS_CLASS, useSQLite: true },
-      },
+      ...LOCAL_OPTIONS,
+      ...localWorker(NAME, code, variables, bindings),
       resourcePersistencePath: folder,
       // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
       unsafeDirectSockets: [
@@ -85,11 +69,7 @@ export async function startServer(
         { host: HOST, port: 0, entrypoint: CONTROL },
       ],
       ...(inspected ? { inspectorPort: 0 } : {}),
-      host: HOST,
       port: 0,
-      cf: false,
-      logRequests: false,
-      telemetry: { enabled: false },
     }),
   );
   try {
@@ -115,7 +95,7 @@ export async function startServer(
       setDelay: async (delayMilliseconds) => {
         await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();
       },
-      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, CLASS, { name: domain }),
+      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN_CLASS, { name: domain }),
       stop: () => miniflare.dispose(),
     };
   } catch (error) {

@@ -2,7 +2,7 @@
 // `--quick` is a small form. The full run also writes its tables and charts into docs/performance.md. It fails if
 // anything fails that is no matter of speed.
 import { join } from "node:path";
-import { buildWorker } from "./bundles.ts";
+import { buildWorker } from "../scripts/worker-build.ts";
 import { thisMachine } from "./machine.ts";
 import { measure } from "./measuring.ts";
 import { populate } from "./population.ts";

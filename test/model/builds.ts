@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as esbuild from "esbuild";
-import { buildWorker } from "../../bench/bundles.ts";
+import { buildWorker } from "../../scripts/worker-build.ts";
 
 /** The servers that are tried: the real one, variants of it that must be as good, and what is broken on purpose. */
 export const SERVERS = {

@@ -4,16 +4,14 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { childrenNamed } from "../../bench/processes.ts";
 import { newSecrets } from "../../scripts/local-secrets.ts";
-import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
+import { DOMAIN_CLASS, HOST, LOCAL_OPTIONS, localWorker, migrate } from "../../scripts/local-worker.ts";
 import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
 import { freePort } from "../support/server.ts";
 import { DatabaseFiles } from "./database-file.ts";
 import { LogScan } from "./log-scan.ts";
 import { ObjectFiles } from "./object-files.ts";
 
-const HOST = "127.0.0.1";
 const NAME = "model";
-const DOMAIN_CLASS = "DomainObject";
 
 /**
  * A built Worker in a workerd of its own, with its Durable Objects and its D1 in a folder, and nothing in between. It
@@ -74,8 +72,7 @@ export class ModelServer {
     try {
       await server.#run();
       for (const name of databases) {
-        const d1 = await server.#miniflare.getD1Database(name);
-        for (const statement of migrations().flatMap(statementsOf)) await d1.prepare(statement).run();
+        await migrate(await server.#miniflare.getD1Database(name));
       }
       return server;
     } catch (error) {
@@ -135,25 +132,16 @@ export class ModelServer {
 
   async #run(): Promise<void> {
     const before = childrenNamed("workerd");
+    const variables = {
+      ...this.#secrets,
+      DOMAIN_SERVER_URL: this.origin,
+      TRUSTED_ISSUERS: JSON.stringify(this.issuers.trusted),
+      DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
+    };
     this.#miniflare = new Miniflare(
       convertV4MiniflareOptions({
-        name: NAME,
-        modules: true,
-        script: this.#code,
-        compatibilityDate: compatibilityDate(),
-        compatibilityFlags: ["nodejs_compat"],
-        bindings: {
-          ...this.#secrets,
-          DOMAIN_SERVER_URL: this.origin,
-          TRUSTED_ISSUERS: JSON.stringify(this.issuers.trusted),
-          DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
-        },
-        d1Databases: Object.fromEntries(this.#databases.map((name) => [name, `${NAME}-${name}`])),
-        durableObjects: {
-          DOMAIN_OBJECT: { className: DOMAIN_CLASS, useSQLite: true },
-          DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
-          DEVICE_BANS: { className: "DeviceBans", useSQLite: true },
-        },
+        ...LOCAL_OPTIONS,
+        ...localWorker(NAME, this.#code, variables, this.#databases),
         resourcePersistencePath: this.#folder,
         // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
         unsafeDirectSockets: [
@@ -161,11 +149,7 @@ export class ModelServer {
           { host: HOST, port: Number(new URL(this.door).port), entrypoint: "Door" },
         ],
         handleStructuredLogs: ({ level, message }) => this.log.take(level, message),
-        host: HOST,
         port: 0,
-        cf: false,
-        logRequests: false,
-        telemetry: { enabled: false },
       }),
     );
     await this.#miniflare.ready;

@@ -1,14 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { buildWorker } from "../../bench/bundles.ts";
-import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
-import { compatibilityDate, migrations, statementsOf } from "../../scripts/project.ts";
-
-/** A D1 database, from outside workerd. */
-export type Database = Awaited<ReturnType<Miniflare["getD1Database"]>>;
+import { newSecrets } from "../../scripts/local-secrets.ts";
+import { type Database, DOMAIN_CLASS, LOCAL_OPTIONS, localWorker, migrate } from "../../scripts/local-worker.ts";
+import { compatibilityDate } from "../../scripts/project.ts";
+import { buildWorker } from "../../scripts/worker-build.ts";
 
 /** A row as SQLite gives it. */
 export type Row = Record<string, string | number | null>;
@@ -35,7 +32,6 @@ export type EmbeddedServer = Readonly<{
 }>;
 
 const NAME = "server";
-const DOMAIN = "DomainObject";
 const ORIGIN = "https://domains.example";
 
 /** Keeps what it gets out of the queue, in order, and hands it out; refuses while it is told to. */
@@ -57,39 +53,20 @@ export async function startEmbeddedServer(
 ): Promise<EmbeddedServer> {
   const dir = mkdtempSync(join(tmpdir(), "device-domains-"));
   const script = await buildWorker("src/server/index.ts", join(dir, "build"));
-  const adminToken = randomBytes(32).toString("base64url");
-  let vars = {
-    ADMIN_TOKEN: adminToken,
-    KEY_ENCRYPTION_KEYS: JSON.stringify({ keys: [newKeyEncryptionKey()] }),
-    DOMAIN_AUTHORITY_KEYS: JSON.stringify({ keys: [await newSigningKey()] }),
-    DOMAIN_SERVER_URL: ORIGIN,
-    ...options.vars,
-  };
+  const secrets = await newSecrets();
+  let vars: Record<string, string> = { ...secrets, DOMAIN_SERVER_URL: ORIGIN, ...options.vars };
   const logLines: string[] = [];
   const settings = (port: number) =>
     convertV4MiniflareOptions({
-      host: "127.0.0.1",
+      ...LOCAL_OPTIONS,
       port,
-      cf: false,
-      telemetry: { enabled: false },
       unsafeTriggerHandlers: true,
       unsafeInspectDurableObjects: true,
       handleStructuredLogs: ({ message }: { message: string }) => logLines.push(message),
       resourcePersistencePath: join(dir, "state"),
       workers: [
         {
-          name: NAME,
-          modules: true,
-          script,
-          compatibilityDate: compatibilityDate(),
-          compatibilityFlags: ["nodejs_compat"],
-          bindings: vars,
-          d1Databases: { DB: "embedded" },
-          durableObjects: {
-            DOMAIN_OBJECT: { className: DOMAIN, useSQLite: true },
-            DATABASE_WRITER: { className: "DatabaseWriter", useSQLite: true },
-            DEVICE_BANS: { className: "DeviceBans", useSQLite: true },
-          },
+          ...localWorker(NAME, script, vars),
           ...(options.withQueue ? { queueProducers: { EVENTS: "domain-events" } } : {}),
         },
         {
@@ -111,19 +88,19 @@ export async function startEmbeddedServer(
   try {
     const url = (await miniflare.ready).origin;
     let database = await miniflare.getD1Database("DB", NAME);
-    for (const statement of migrations().flatMap(statementsOf)) await database.prepare(statement).run();
+    await migrate(database);
     return {
       url,
-      adminToken,
+      adminToken: secrets.ADMIN_TOKEN as string,
       logLines,
       get database() {
         return database;
       },
       stored: async <Found extends Row>(domain: string, statement: string, ...values: (string | number | null)[]) => {
-        const storage = await miniflare.unsafeGetDurableObjectStorage(NAME, DOMAIN, { name: domain });
+        const storage = await miniflare.unsafeGetDurableObjectStorage(NAME, DOMAIN_CLASS, { name: domain });
         return storage.exec<Found>(statement, ...values);
       },
-      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN, { name: domain }),
+      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN_CLASS, { name: domain }),
       restart: async (changes) => {
         await miniflare.dispose();
         vars = { ...vars, ...changes };

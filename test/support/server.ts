@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
-import { buildWorker } from "../../bench/bundles.ts";
 import { newSecrets } from "../../scripts/local-secrets.ts";
+import { buildWorker } from "../../scripts/worker-build.ts";
 import { secretIn } from "../model/log-scan.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
