@@ -1,7 +1,6 @@
 // `npm run dev`: writes local secrets once, checks them, migrates the local database and serves everything.
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
 import { give, scriptOptions } from "./arguments.ts";
@@ -13,6 +12,7 @@ import {
   SECRETS_FILE,
   writeSecretsOnce,
 } from "./local-secrets.ts";
+import { freePort } from "./ports.ts";
 import { configuredNames, unknownNames } from "./variable-names.ts";
 
 const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
@@ -21,10 +21,7 @@ scriptOptions("dev", "Serves everything locally.", [], "The port is 8787, or tha
 await main();
 
 async function main(): Promise<void> {
-  const port = portOf(process.env.PORT ?? "8787");
-  if (!(await isFree(port))) {
-    give(`Port ${port} is in use: stop what listens there, or choose another with PORT=8788 npm run dev.`);
-  }
+  const port = await freePort(8787);
   if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
   const url = `http://localhost:${port}`;
   const config = readFileSync("wrangler.toml", "utf8");
@@ -99,19 +96,4 @@ function finished(child: ChildProcess): Promise<{ code: number; output: string }
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
   return new Promise((resolve) => child.on("exit", (code) => resolve({ code: code ?? 1, output })));
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  return Number.isInteger(port) && port > 0 && port < 65536
-    ? port
-    : give(`PORT is "${text}", which is no port number.`);
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(port, "localhost", () => probe.close(() => resolve(true)));
-  });
 }
