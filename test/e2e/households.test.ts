@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 // @ts-expect-error: oidc-provider comes without types
 import { Provider } from "oidc-provider";
@@ -12,6 +11,7 @@ import { newSigningKey } from "../../scripts/local-secrets.ts";
 import { trustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
 import { confirmDevice, signIn } from "../support/oidc-login.ts";
 import { freePort, startServer, type TestServer } from "../support/server.ts";
+import { FAILED, Shell } from "../support/shell.ts";
 
 /** A block of the document: what it is written in, its text, and what it is said to print; null if that is not said. */
 type Block = Readonly<{ language: string; text: string; output: string | null }>;
@@ -41,7 +41,7 @@ beforeAll(async () => {
   server = await startServer({ port: ports[0], vars: { TRUSTED_ISSUERS: JSON.stringify(entries()) } });
   const token = (person: string, at = issuer) => signIn(at, { ...APP, resource: url }, person);
   tokens = { bob: await token("bob"), carol: await token("carol"), dora: await token("dora") };
-  shell = new Shell({ BOB: tokens.bob, SMITH: await token("auth0|507f", other), ADMIN_TOKEN: server.adminToken });
+  shell = new Shell(dir, { BOB: tokens.bob, SMITH: await token("auth0|507f", other), ADMIN_TOKEN: server.adminToken });
 });
 
 afterAll(async () => {
@@ -132,39 +132,6 @@ function program(text: string): string {
   const code = text.replaceAll(/"device-domain-server\/([\w/-]+)"/g, (_, name) => JSON.stringify(library(name)));
   writeFileSync(join(dir, "program.ts"), code);
   return `NODE_NO_WARNINGS=1 '${process.execPath}' program.ts`;
-}
-
-/** What the shell prints of a command that fails. */
-const FAILED = "@@failed";
-const DONE = "\n@@done\n";
-
-/** One shell for all commands: later ones use what earlier ones set. */
-class Shell {
-  readonly #bash: ChildProcess;
-  #output = "";
-
-  constructor(variables: Record<string, string>) {
-    const env = { ...process.env, ...variables };
-    this.#bash = spawn("bash", [], { cwd: dir, env, stdio: ["pipe", "pipe", "inherit"] });
-    this.#bash.stdout?.on("data", (chunk) => {
-      this.#output += chunk;
-    });
-    const commandLine = `'${process.execPath}' '${resolve("src/cli/main.ts")}'`;
-    this.#bash.stdin?.write(`device-domain() { ${commandLine} "$@"; }\nset -o pipefail\n`);
-    this.#bash.stdin?.write(`trap 'echo "${FAILED}: $BASH_COMMAND"' ERR\n`);
-  }
-
-  /** @returns what the commands print */
-  async run(commands: string): Promise<string> {
-    this.#output = "";
-    this.#bash.stdin?.write(`${commands}\nprintf '\\n@@done\\n'\n`);
-    while (!this.#output.endsWith(DONE)) await once(this.#bash.stdout as NodeJS.ReadableStream, "data");
-    return this.#output.slice(0, -DONE.length);
-  }
-
-  end(): void {
-    this.#bash.stdin?.end();
-  }
 }
 
 /** An OpenID provider as part 1 of the document wants it, whose development pages let anybody in by any name. */
