@@ -20,7 +20,7 @@ export type RegisterRequest = Readonly<{
 }>;
 
 /** A domain credential; `expiresAt` in milliseconds since the Unix epoch. */
-export type LiteralCredential = Readonly<{ keyVersion: number; token: string; expiresAt: number; privateKey: JWK }>;
+type LiteralCredential = Readonly<{ keyVersion: number; token: string; expiresAt: number; privateKey: JWK }>;
 
 /** What a registered device gets. */
 export type Registered = Readonly<{

@@ -1,5 +1,5 @@
 /** A line of a chart: its name, and one value for each place along the x axis. */
-export type Series = Readonly<{ name: string; values: readonly number[] }>;
+type Series = Readonly<{ name: string; values: readonly number[] }>;
 
 /** What a chart shows. */
 export type Chart = Readonly<{

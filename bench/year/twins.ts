@@ -7,7 +7,7 @@ import { median } from "../statistics.ts";
 import { join, send } from "./newcomers.ts";
 
 /** What one of two domains came to; times in milliseconds. */
-export type Twin = Readonly<{ joins: Summary; coldJoin: number; coldRenewal: number }>;
+type Twin = Readonly<{ joins: Summary; coldJoin: number; coldRenewal: number }>;
 
 /** Two domains with the same members, and what the first makes of the second, in the same rounds. */
 export type Comparison = Readonly<{

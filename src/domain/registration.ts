@@ -53,7 +53,7 @@ export type RegistrationGrant = Readonly<{
 }>;
 
 /** Key versions from one to another, both included. */
-export type KeyVersions = Readonly<{ from: number; to: number }>;
+type KeyVersions = Readonly<{ from: number; to: number }>;
 
 /** The registration logic of the reference, its steps 2 to 6, for a domain that may not exist yet. */
 export function decideRegistration(

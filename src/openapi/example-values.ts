@@ -44,7 +44,7 @@ export const SEALING_KEY = { kty: "OKP", crv: "X25519", x: "3p7bfXt9wbTTW2HC7OQ1
 export const SIGNED_AT = 1_795_451_639;
 
 /** The claims that make a request's members a signed request. */
-export function signedClaims(path: string) {
+function signedClaims(path: string) {
   return { aud: `${EXAMPLE.origin}${path}`, iat: SIGNED_AT, jti: "b5d1f7c0-2c8e-4e53-9a51-6a0f3f1f7f42" };
 }
 

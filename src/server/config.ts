@@ -48,7 +48,7 @@ export type Config = Readonly<{
 export type Keys = readonly [JWK, ...JWK[]];
 
 /** What has to have a change before it is answered. */
-export type AnswerAfter = (typeof ANSWER_AFTER)[number];
+type AnswerAfter = (typeof ANSWER_AFTER)[number];
 
 const ANSWER_AFTER = ["object", "database"] as const;
 
@@ -63,7 +63,7 @@ export type Jurisdiction = (typeof JURISDICTIONS)[number];
 const JURISDICTIONS = ["eu", "us", "fedramp"] as const;
 
 /** A place near which an object can be made. */
-export type LocationHint = (typeof LOCATION_HINTS)[number];
+type LocationHint = (typeof LOCATION_HINTS)[number];
 
 const LOCATION_HINTS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 

@@ -3,7 +3,7 @@ import type { Ask, Change, Look, Repeat, SettingsSent, TokenKind } from "./reque
 
 /** How many devices, idempotency keys, and ids of requests that are sent again, a domain sees. */
 export const DEVICES = 5;
-export const KEYS = 3;
+const KEYS = 3;
 const REQUESTS = 2;
 /** How much each client asks: 28 requests in all, and with the looks at the end, 32. */
 const ASKS = [4, 4, 4, 4, 3, 3, 3, 3];

@@ -35,7 +35,7 @@ export type Change =
 export type Repeat = Readonly<{ ask: "repeat"; request: number; of: Change }>;
 
 /** The platform loses the domain's object: in the middle of whatever it does, or when it is idle next. */
-export type Loss = Readonly<{ ask: "lose"; how: "abort" | "evict" }>;
+type Loss = Readonly<{ ask: "lose"; how: "abort" | "evict" }>;
 
 /** What may be read of a domain. */
 export type Look =

@@ -7,7 +7,7 @@ const HOST = "127.0.0.1";
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "host"];
 
 /** A response on its way, for an alteration to change. */
-export type AlterableResponse = {
+type AlterableResponse = {
   status: number;
   headers: Record<string, string>;
   // biome-ignore lint/suspicious/noExplicitAny: bodies of every shape are altered

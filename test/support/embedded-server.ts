@@ -8,7 +8,7 @@ import { compatibilityDate } from "../../scripts/project.ts";
 import { buildWorker } from "../../scripts/worker-build.ts";
 
 /** A row as SQLite gives it. */
-export type Row = Record<string, string | number | null>;
+type Row = Record<string, string | number | null>;
 
 /** The built Worker in a Miniflare of this process: its database, its objects and its queue are within reach. */
 export type EmbeddedServer = Readonly<{

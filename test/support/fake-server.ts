@@ -23,7 +23,7 @@ export type SeenRequest = { action: string; payload: Record<string, unknown>; pr
 export type Fate = (pass: () => Promise<Response>, init: RequestInit) => Promise<Response>;
 
 /** What a domain token is to state. */
-export type DomainStatement = StatedKey &
+type DomainStatement = StatedKey &
   Readonly<{ issuer: string; domain: string; issuedAt: number; lifetimeSeconds: number }>;
 
 /** Credentials before they are sealed and sent, for tests to spoil. */

@@ -38,7 +38,7 @@ export const deliverLast: Fault = async (exchange) => {
 };
 
 /** The answer takes a while. */
-export const delayAnswer: Fault = async (exchange) => {
+const delayAnswer: Fault = async (exchange) => {
   const answer = await exchange.deliver();
   await delay(5);
   exchange.answer(answer);
@@ -61,7 +61,7 @@ export function beBusy(seconds: number): Fault {
 }
 
 /** The server gets the request, and then a captured one once more. @param which of those before: 0 the oldest, up to 1 */
-export function replayEarlier(which: number): Fault {
+function replayEarlier(which: number): Fault {
   return async (exchange) => {
     const earlier = exchange.line.deliveries.map(({ request }) => request);
     const answer = await exchange.deliver();

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 
 /** The namespaces of the issuers that test servers trust. */
-export const TEST_NAMESPACES = ["studio", "arcade", "office"] as const;
+const TEST_NAMESPACES = ["studio", "arcade", "office"] as const;
 export type TestNamespace = (typeof TEST_NAMESPACES)[number];
 
 /** The `aud` that test servers expect. */

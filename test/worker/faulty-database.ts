@@ -41,7 +41,7 @@ export function faultyDatabase(database: D1Database, interfere: Interference): D
 const realOf = new WeakMap<object, D1PreparedStatement>();
 
 /** What may go wrong with a call to the database: each leaves it done or not, and says so or not. */
-export const FAULTS = {
+const FAULTS = {
   "fails before": async () => {
     throw new Error(CONNECTION_LOST);
   },

@@ -8,7 +8,7 @@ import { joins, leaves, objectOf } from "./objects.ts";
 export type DomainJwk = JWK & { key_version: number };
 
 /** A credential without the private key. */
-export type Credential = { keyVersion: number; token: string; expiresAt: string };
+type Credential = { keyVersion: number; token: string; expiresAt: string };
 
 /** Has one device join a domain, leave it and come back, until its keys have come to a version. */
 export async function bringTo(domain: string, version: number, member = newGuid()): Promise<void> {

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, type JWK } from "jose";
 
 /** The JOSE key agreement that secrets for a domain are encrypted with. */
-export const DOMAIN_KEY_ALGORITHM = "ECDH-ES+A256KW";
+const DOMAIN_KEY_ALGORITHM = "ECDH-ES+A256KW";
 
 /** A domain key pair as JWKs: EC P-256, for key agreement. */
 export type DomainKeyPair = Readonly<{ publicJwk: JWK; privateJwk: JWK }>;

@@ -63,15 +63,6 @@ export async function unwrapPrivateKey(
   }
 }
 
-/** The `kid` that a wrapped private JWK says it was wrapped with; null if it does not say. */
-export function keyEncryptionKid(wrapped: string): string | null {
-  try {
-    return decodeProtectedHeader(wrapped).kid ?? null;
-  } catch {
-    return null;
-  }
-}
-
 function readHeader(wrapped: string, name: string) {
   try {
     return decodeProtectedHeader(wrapped);

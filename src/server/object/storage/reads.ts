@@ -220,6 +220,3 @@ export type ReadArguments<Name extends ReadName> =
 
 /** The result of a reading. */
 export type ReadResult<Name extends ReadName> = ReturnType<(typeof READS)[Name]>;
-
-/** A domain's settings and state; times in milliseconds since the Unix epoch. */
-export type DomainOverview = ReadResult<"overview">;

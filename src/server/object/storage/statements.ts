@@ -28,7 +28,7 @@ export type ProgressRow = typeof progress.$inferSelect;
 export type DeletionRow = typeof domainDeletion.$inferSelect;
 
 /** A value of a column. */
-export type Value = string | number | null;
+type Value = string | number | null;
 
 const columnsOf = (table: SQLiteTable) =>
   Object.entries(getTableColumns(table)).map(([name, column]) => [name, column.name]);
