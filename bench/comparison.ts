@@ -8,7 +8,7 @@ import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 /** A variant whose D1 answers so many milliseconds late. */
 export type Contestant = Readonly<{ variant: Variant; delayMilliseconds: number }>;
 
-/** What one contestant did under one workload. */
+/** The result of one contestant under one workload. */
 export type Row = Summary & Contestant & Readonly<{ workload: WorkloadKey }>;
 
 /** Which contestants to measure under which workload. */

@@ -2,7 +2,7 @@
 // bench names to it every process it starts and the folder it works in; when its channel closes, they go.
 import { rmSync } from "node:fs";
 
-/** What the bench tells its keeper: a folder, or a process. */
+/** A message of the bench to its keeper: a folder, or a process. */
 export type Kept = Readonly<{ folder: string } | { pid: number }>;
 
 const kept: Kept[] = [];

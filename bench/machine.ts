@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
 
-/** What the figures were taken on. */
+/** The machine that the figures were taken on. */
 export type Machine = Readonly<{
   processor: string;
   processors: number;

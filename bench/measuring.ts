@@ -7,7 +7,7 @@ import { median } from "./statistics.ts";
 /** Requests in flight, unless a measurement says otherwise. */
 export const CONNECTIONS = 64;
 
-/** What can be put under load; what has no D1 has no meter of it. */
+/** A server under load; one without D1 has no meter. */
 export type Measured = Pick<BenchServer, "origin" | "pid"> & { readonly readMeter?: BenchServer["readMeter"] };
 
 /** One round of load on one server. */
@@ -20,7 +20,7 @@ export type Round = Measurement &
     d1Calls: number;
   }>;
 
-/** What several rounds came to; times in milliseconds. */
+/** The result of several rounds; times in milliseconds. */
 export type Summary = Readonly<{
   rounds: number;
   /** The median of the rounds, and the least and most of them. */

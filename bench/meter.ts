@@ -1,4 +1,4 @@
-/** What the calls to a metered database came to, how late it answers them, and what objects wrote themselves. */
+/** The calls to a metered database, its delay, and the rows that objects wrote themselves. */
 export type Meter = {
   /** How many milliseconds late each call is answered, a batch as a single statement. */
   delayMilliseconds: number;

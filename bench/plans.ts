@@ -3,9 +3,9 @@ import type { Effort } from "./measuring.ts";
 import type { Variant } from "./variants.ts";
 import type { WorkloadKey } from "./workloads.ts";
 
-/** What a run measures, and how thoroughly. */
+/** The parts of a run, and its precision. */
 export type Plan = Readonly<{
-  /** What has not begun after this many seconds is left out: a busy machine makes a run poorer, not longer. */
+  /** Parts that have not begun after this many seconds are left out: a busy machine makes a run poorer, not longer. */
   lastStartSeconds: number;
   /** Joins that each server is sent before anything counts: workerd compiles what is hot on the way. */
   warmUp: number;

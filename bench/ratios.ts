@@ -73,7 +73,7 @@ function rowsWritten(what: string, target: number, costs: RowCosts | undefined):
   return atMost(`D1 rows written ${what}`, beside, target, " rows", costs?.rowsWritten ?? null);
 }
 
-/** What one makes of another that took part in the same rounds: each is held against its neighbour in time. */
+/** The ratio of one series to another of the same rounds: each figure is compared with its neighbour in time. */
 function inTurn(measured: Summary | undefined, reference: Summary | undefined): number | null {
   if (!measured || !reference || measured.rates.length !== reference.rates.length) return over(measured, reference);
   return median(measured.rates.map((rate, round) => rate / (reference.rates[round] as number)));

@@ -23,6 +23,6 @@ export type Results = Readonly<{
   memberGrowth: readonly MemberPoint[];
   keyGrowth: readonly KeyPoint[];
   databaseGrowth: readonly DatabasePoint[];
-  /** What cfssl does in the way of certificates; null also if it is not installed. */
+  /** The certificates that cfssl makes; null also if it is not installed. */
   certificates: Summary | null;
 }>;

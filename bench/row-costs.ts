@@ -4,7 +4,7 @@ import { CONNECTIONS } from "./measuring.ts";
 import { populate } from "./population.ts";
 import type { BenchServer } from "./server.ts";
 
-/** What one request costs in both stores, on average: what its operator pays for. */
+/** The average cost of one request in both stores, in the units that Cloudflare bills. */
 export type RowCosts = Readonly<{
   calls: number;
   statements: number;
@@ -16,7 +16,7 @@ export type RowCosts = Readonly<{
 /** The cost of a request that comes alone, and of one that comes with others. */
 export type Costs = Readonly<{ alone: RowCosts; inBurst: RowCosts }>;
 
-/** What joins cost, and renewals by devices that hold the keys. */
+/** The costs of joins, and of renewals by devices that hold the keys. */
 export type RequestCosts = Readonly<{ join: Costs; renewal: Costs }>;
 
 const DOMAIN = "counted";
@@ -42,7 +42,7 @@ async function costsOf(generator: LoadGenerator, server: BenchServer, traffic: T
   };
 }
 
-/** What a request costs in several bursts, each of which begins once D1 has everything of the one before. */
+/** The cost of a request over several bursts. Each burst begins once D1 has all of the one before. */
 async function costsIn(
   generator: LoadGenerator,
   server: BenchServer,

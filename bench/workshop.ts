@@ -38,7 +38,7 @@ export class Workshop {
       await work(workshop);
       return await end(0);
     } catch (error) {
-      // What fails because the workshop is closing is no news.
+      // Failures while the workshop closes are expected.
       if (!workshop.#closed) console.error(error);
       return await end(1);
     }

@@ -8,13 +8,13 @@ import { problemPages } from "./problem-pages.ts";
 import { referencePage } from "./reference-page.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-/** What `directory` in wrangler.toml names. */
+/** The folder that `directory` in wrangler.toml names. */
 const FOLDER = join(ROOT, "build", "assets");
 
 /** Files by their path below the folder. What is at `x.html` is served at `/x`. */
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
-/** What is built. No path may be one of the Worker's: a file is served before the Worker is asked. */
+/** The built files. No path may be one of the Worker's: a file is served before the Worker is asked. */
 const PARTS: readonly (() => Files | Promise<Files>)[] = [headers, consolePage, ownerPage, description, problemPages];
 
 /**
@@ -44,7 +44,7 @@ const HEADERS = {
   "cache-control": "no-cache",
 };
 
-/** What every file is served with. */
+/** Headers of every file. */
 function headers(): Files {
   const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
   const name = "content-security-policy";
@@ -87,7 +87,7 @@ async function bundled(page: string): Promise<Files> {
   return Object.fromEntries(outputFiles.map(({ path, contents }) => [`${page}${path}`, contents]));
 }
 
-/** What the API is, for programs and for people. */
+/** The description of the API, for programs and for people. */
 function description(): Files {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
   const document = openApiDocument(version);

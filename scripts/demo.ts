@@ -93,7 +93,7 @@ async function keysOf({ store }: Actor): Promise<DeviceDomain> {
   return DeviceDomain.open(DOMAIN, { store: copy });
 }
 
-/** What a licence server does: encrypt to the domain's current key. */
+/** The part of a licence server: it encrypts to the domain's current key. */
 async function licence(secret: string, keyVersion: number): Promise<string> {
   const jwe = await encryptToDomain(DOMAIN, secret);
   console.log(`\nThe licence server encrypts "${secret}" to key version ${keyVersion}: ${short(jwe)}`);

@@ -3,10 +3,10 @@ import { SECRETS } from "../src/server/config.ts";
 import { type DatabaseEntry, databaseEntries, NO_DATABASE, withId, withOneMore } from "./database-entries.ts";
 import { configuredNames, unknownNames } from "./variable-names.ts";
 
-/** What came of running wrangler. */
+/** The result of a run of wrangler. */
 export type Run = Readonly<{ code: number; output: string }>;
 
-/** What a deployment works with: wrangler, and the files of the checkout. */
+/** The tools of a deployment: wrangler, and the files of the checkout. */
 export type Tools = Readonly<{
   /** Runs wrangler; what it prints is shown as well if `shown`. */
   wrangler(args: readonly string[], shown?: boolean): Promise<Run>;

@@ -29,7 +29,7 @@ ${body}
 `;
 }
 
-/** What descriptions use of Markdown: paragraphs, `code` and *emphasis*. */
+/** The Markdown of descriptions: paragraphs, `code` and *emphasis*. */
 export function prose(text: string | undefined): string {
   return (text ?? "")
     .split("\n\n")

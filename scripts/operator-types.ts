@@ -22,7 +22,7 @@ const FILE = fileURLToPath(new URL("../src/operator/responses.ts", import.meta.u
 
 const HEAD = "// Made by `npm run types` from the schemas in src/openapi. Do not edit.\n";
 
-/** What operators use besides `/admin`. */
+/** Paths that operators use besides `/admin`. */
 const PUBLIC_PATHS: readonly string[] = ["/health", "/domains/{domain}/keys"];
 
 const PRIMITIVES: Readonly<Record<string, string>> = { integer: "number" };
@@ -34,7 +34,7 @@ export function operatorTypes(): string {
   const named = new Set<string>();
   for (const [path, operations] of Object.entries(paths)) {
     if (!path.startsWith("/admin") && !PUBLIC_PATHS.includes(path)) continue;
-    // What is refused has a type of its own in the library.
+    // Refusals have a type of their own in the library.
     for (const name of referencesIn(operations, /^[45]\d\d$/)) addWithParts(name);
   }
   return HEAD + [...named].sort().map(declaration).join("");

@@ -155,7 +155,7 @@ ${rows.length > 0 ? `<h5>Headers</h5>\n<dl>\n${rows.join("\n")}\n</dl>` : ""}
       .join("\n");
   }
 
-  /** What a reference leads to, or the thing itself. */
+  /** The target of a reference, or the thing itself. */
   #resolved<Thing>(thing: Thing | Reference): Thing {
     if (!("$ref" in (thing as object))) return thing as Thing;
     const { $ref } = thing as Reference;

@@ -59,7 +59,7 @@ function membersHtml({ properties, required }: Schema): string {
   return `<dl>\n${members.join("\n")}\n</dl>`;
 }
 
-/** What a value may be, in one line. */
+/** The type of a value, in one line. */
 export function typeHtml(schema: Schema): string {
   const limits = (Object.keys(LIMITS) as Limit[]).map((limit) => limitHtml(limit, schema[limit]));
   return [kindHtml(schema), ...limits].filter((part) => part !== "").join(", ");

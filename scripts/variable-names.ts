@@ -6,7 +6,7 @@ const OTHERS = ["DEVELOPMENT_ISSUER_KEY"];
 /** How many letters a name may be off to be taken for a slip. */
 const MOST_OFF = 3;
 
-/** What to say of variables that nothing reads: their names, and which ones are meant. */
+/** Warnings of variables that nothing reads: their names, and the likely ones. */
 export function unknownNames(names: readonly string[]): readonly string[] {
   const known = [...VARIABLE_NAMES, ...OTHERS];
   return names

@@ -1,6 +1,6 @@
 import type { Refusal } from "../../src/domain/errors.ts";
 
-/** What the object answers: plain data, because errors lose their class on the way to the Worker. */
+/** The object's outcomes: plain data, because errors lose their class on the way to the Worker. */
 export type Answer<Grant> = Readonly<{ granted: true; grant: Grant } | { granted: false; refusal: Refusal }>;
 
 /** An answer that refuses. */

@@ -22,7 +22,7 @@ export type RegisterRequest = Readonly<{
 /** A domain credential; `expiresAt` in milliseconds since the Unix epoch. */
 type LiteralCredential = Readonly<{ keyVersion: number; token: string; expiresAt: number; privateKey: JWK }>;
 
-/** What a registered device gets. */
+/** The credentials of a registered device. */
 export type Registered = Readonly<{
   newMember: boolean;
   keyVersion: number;

@@ -6,7 +6,7 @@ export type InfoRow = DomainSettings & Readonly<{ keyRolloverRequired: boolean; 
 /** A row of `domain_keys`. */
 export type KeyRow = Readonly<{ keyVersion: number; publicJwk: string; wrappedPrivateJwk: string }>;
 
-/** What a change does to the counters and flags of a domain. */
+/** The effect of a change on the counters and flags of a domain. */
 export type InfoChange = Readonly<{ members: number; keyRolloverRequired: boolean }>;
 
 /** The tables of one domain: each method is one call to the database. */
@@ -139,7 +139,7 @@ export class Tables {
     return row?.signedAt ?? null;
   }
 
-  /** What the device asked for under an idempotency key; null if that key is not on record. */
+  /** The request of a device under an idempotency key; null if that key is not on record. */
   async requestedAction(machineGuid: string, idempotencyKey: string): Promise<string | null> {
     const row = await this.#one<{ action: string }>(
       "select action from domain_requests where domain = ? and machine_guid = ? and idempotency_key = ?",

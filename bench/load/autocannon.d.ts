@@ -1,4 +1,4 @@
-// What the bench uses of autocannon, which brings no types.
+// The types of autocannon that the bench uses: it brings none.
 declare module "autocannon" {
   import type { EventEmitter } from "node:events";
 

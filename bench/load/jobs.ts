@@ -1,4 +1,4 @@
-/** What devices ask of a server. A domain's members are those of `member-guids.ts`, by index. */
+/** Requests of devices. A domain's members are those of `member-guids.ts`, by index. */
 export type Traffic =
   /** New devices join one domain, and get all its keys or the newest; all if left out. */
   | Readonly<{ kind: "joins"; domain: string; credentials?: "all" | "newest" }>
@@ -25,7 +25,7 @@ export type Job = Readonly<{
   pace: Readonly<{ connections: number } | { perSecond: number }>;
 }>;
 
-/** What came of a job; times in milliseconds. */
+/** The result of a job; times in milliseconds. */
 export type Measurement = Readonly<{
   /** Answered per second, from the first request to the last answer. */
   perSecond: number;

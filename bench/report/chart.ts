@@ -1,10 +1,10 @@
 /** A line of a chart: its name, and one value for each place along the x axis. */
 type Series = Readonly<{ name: string; values: readonly number[] }>;
 
-/** What a chart shows. */
+/** The data of a chart. */
 export type Chart = Readonly<{
   title: string;
-  /** What the places along the x axis are, and their names. */
+  /** The places along the x axis, and their names. */
   x: string;
   places: readonly string[];
   y: string;

@@ -9,7 +9,7 @@ import { report } from "./report.ts";
 export const RESULTS_FILE = "bench/results/latest.json";
 const DOCUMENT = "docs/performance.md";
 const CHARTS = "docs/performance";
-/** What stands between these lines of the document is the bench's; the rest is written by hand. */
+/** The bench writes the text between these lines of the document; the rest is written by hand. */
 const [BEGIN, END] = ["<!-- written by npm run bench -->", "<!-- end of what npm run bench writes -->"];
 
 /** Keeps a run's results. */

@@ -3,7 +3,7 @@ import type { CpuProfile } from "../inspector.ts";
 import { figure, markdownTable } from "./table.ts";
 
 const SHOWN = 40;
-/** What a profile calls time in which no code of the isolate runs. */
+/** The profile's names for time in which no code of the isolate runs. */
 const IDLE = ["(idle)", "(program)", "(root)"];
 
 /** The time in which an isolate ran code of its own. */

@@ -15,7 +15,7 @@ export type AttackPlan = Readonly<{
   goesOn: (requests: number) => boolean;
 }>;
 
-/** What an attack came to. */
+/** The result of an attack. */
 export type AttackOutcome = Readonly<{
   devices: number;
   /** The attacker's requests. */

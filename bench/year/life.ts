@@ -18,14 +18,14 @@ export type YearPoint = Readonly<{
   sizes: ResponseSizes;
   /** The most memory that workerd held since the point before. */
   peakMemoryBytes: number;
-  /** What the heap of the Worker and its objects holds after a garbage collection. */
+  /** The heap of the Worker and its objects after a garbage collection. */
   heapBytes: number;
-  /** What the objects of the domain and of its twin hold in storage. */
+  /** The storage of the objects of the domain and its twin. */
   objectBytes: number;
   twinObjectBytes: number;
 }>;
 
-/** What the year came to. */
+/** The result of the year. */
 export type Life = Readonly<{
   points: readonly YearPoint[];
   licences: readonly Licence[];

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import type { Effort } from "../measuring.ts";
 
-/** What a run plays, and how thoroughly it measures. */
+/** The events of a run, and its precision. */
 export type YearPlan = Readonly<{
   quick: boolean;
   members: number;

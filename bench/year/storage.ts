@@ -16,12 +16,12 @@ export function objectBytes(folder: string, domain: string): number {
   return reading(objectFile(folder, domain), usedBytes);
 }
 
-/** What is in use in the storage of a domain's object. */
+/** The used storage of a domain's object. */
 export function objectUse(folder: string, domain: string): StorageUse {
   return reading(objectFile(folder, domain), useOf);
 }
 
-/** What is in use in D1. */
+/** The used storage of D1. */
 export function databaseUse(folder: string): StorageUse {
   const [file] = filesIn(join(folder, "d1", "miniflare-D1DatabaseObject"));
   if (file === undefined) throw new Error("the file of the database is not to be found");

@@ -6,7 +6,7 @@ import type { BenchServer } from "../server.ts";
 import { median } from "../statistics.ts";
 import { join, send } from "./newcomers.ts";
 
-/** What one of two domains came to; times in milliseconds. */
+/** The result of one of two domains; times in milliseconds. */
 type Twin = Readonly<{ joins: Summary; coldJoin: number; coldRenewal: number }>;
 
 /** Two domains with the same members, and what the first makes of the second, in the same rounds. */

@@ -40,7 +40,7 @@ on("leave", async () => {
 
 type Licence = Readonly<{ keys: readonly Readonly<{ kid: string; k: string; intendedTrackType: string }>[] }>;
 
-/** What is in a licence. It may be for a key that was made since this device last renewed. */
+/** Opens a licence. Its key may be newer than this device's last renewal. */
 async function opened(licence: string): Promise<Uint8Array> {
   try {
     return await device.decrypt(licence);

@@ -3,7 +3,7 @@ import { buffer } from "node:stream/consumers";
 import { decodeJwt } from "jose";
 import type { Operation } from "./script.ts";
 
-/** What is said anew for each connection and body. */
+/** Headers of one connection, which are not passed on. */
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "host"];
 
 /** A request of a client, kept whole. */

@@ -2,7 +2,7 @@
 const OPERATIONS = ["register", "deregister", "keys", "history", "rollover", "domain"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** What can happen to a request, by the word a script has for it. */
+/** Effects on a request, by the word for each. */
 export const EFFECTS = {
   unreached: "the connection is lost before the server has the request",
   lost: "the server acts, and the connection is lost before its response",
@@ -21,7 +21,7 @@ export type Effect = keyof typeof EFFECTS;
 /** One effect on some requests of a domain: those from the `first` to the `last` of an operation, counted from 1. */
 export type Step = Readonly<{ effect: Effect; operation: Operation; first: number; last: number }>;
 
-/** What a domain's name asks of the mock server. */
+/** The instructions in a domain's name. */
 export type Script = Readonly<{
   steps: readonly Step[];
   /** How far the server's clock is ahead, in seconds. */

@@ -6,15 +6,15 @@ import { shown } from "./shown.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { type Cell, factLines, tableLines } from "./table.ts";
 
-/** What a table shows of a row, by its heading. */
+/** The cells of a row, by heading. */
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
-/** What a command has to say: the response for programs, and a sentence for people, who else read the response. */
+/** The output of a command: the response for programs, and a sentence for people, or else the response. */
 type Said = Readonly<{ json: object; sentence?: string; failed?: readonly FailedDomain[] }>;
 
 type AdminOptions = Readonly<{ json?: boolean; server?: string; adminToken?: string; limit?: number }>;
 
-/** What operators' commands do: they ask the server, and print what it says. */
+/** Actions of operators' commands: they ask the server, and print its response. */
 export type AdminActions = ReturnType<typeof adminActions>;
 
 /** The actions of commands that run in these surroundings. */

@@ -139,7 +139,7 @@ function addKeys(admin: Command, { tells, lists }: AdminActions): void {
         const json = await operator.rewrapKeys();
         rewrapped += json.rewrapped;
         const sentence = `${rewrapped} keys were wrapped anew; ${json.done ? "all are" : "some are not"} wrapped with ${json.currentKid}.`;
-        // What cannot be opened now cannot be opened in the next round either.
+        // A key that does not open now does not open in the next round either.
         if (json.done || json.rewrapped === 0) return { json: { ...json, rewrapped }, sentence };
       }
     }),

@@ -7,7 +7,7 @@ import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
 import { UnreadableFileError } from "./failures.ts";
 import { banText, LogAudit, type Present } from "./log-audit.ts";
 
-/** What an audit found: nothing wrong if there are no problems. */
+/** The result of an audit: nothing is wrong if there are no problems. */
 export type Findings = Readonly<{
   domain: string;
   entries: number;
@@ -19,7 +19,7 @@ export type Findings = Readonly<{
   head: string | null;
 }>;
 
-/** What to hold a log against besides itself: files, by path. */
+/** Files that a log is compared with, by path. */
 export type Evidence = Readonly<{
   /** An earlier signed head: that entry must still be in the log, or have been cut off since. */
   head?: string | undefined;
@@ -136,7 +136,7 @@ async function archivedCheckpoint(archive: string): Promise<SignedCheckpoint | n
   return null;
 }
 
-/** What the domain authority signed. @throws Error if it did not sign this, of this domain */
+/** The claims of a statement of the domain authority. @throws Error if it did not sign this, of this domain */
 async function stated<Claims>(
   statement: string,
   typ: string,

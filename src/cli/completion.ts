@@ -3,7 +3,7 @@ import { Argument, type Command } from "commander";
 /** A command or an option, and what it is for. */
 type Word = Readonly<{ word: string; description: string }>;
 
-/** What may come next on the command line. */
+/** The words that may come next on the command line. */
 type Place = Readonly<{
   /** The commands so far, each with a space before it: " admin domains". */
   path: string;

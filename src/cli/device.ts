@@ -30,7 +30,7 @@ export class Device {
     return { url, domain: await this.open(url) };
   }
 
-  /** What is remembered of the device in the domain that is spoken of. */
+  /** The stored state of the device in the chosen domain. */
   async remembered(): Promise<{ url: string; state: DeviceState }> {
     const url = this.#options.domain ?? (await this.home.currentDomain());
     if (url === null) throw new DeviceDomainError("NOT_A_MEMBER", "This device has not joined a domain");

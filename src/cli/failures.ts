@@ -2,7 +2,7 @@ import { DeviceDomainError, DomainServerError } from "../client/errors.ts";
 import { OperatorError } from "../operator/index.ts";
 import { shown } from "./shown.ts";
 
-/** What a script can tell by the exit code. */
+/** Exit codes, for scripts. */
 export const EXIT = {
   done: 0,
   failed: 1,
@@ -18,7 +18,7 @@ export const EXIT = {
 /** A failure as the command line reports it: a stable name, sentences with a line each, and the exit code. */
 export type Failure = Readonly<{ error: string; sentences: readonly string[]; exitCode: number }>;
 
-/** What to do about the errors that somebody at the command line can do something about. */
+/** Remedies of the errors that a user of the command line can mend. */
 const REMEDIES: Readonly<Record<string, string>> = {
   DOM_AUTHENTICATION_REQUIRED: "Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.",
   DOM_LIMIT_REACHED: "Let another device leave first, or ask the operator for more room.",
@@ -36,7 +36,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   INVALID_DOMAIN_URL: "It looks like https://host/domains/NAME.",
 };
 
-/** What operators can do about theirs. */
+/** Remedies for operators. */
 const OPERATOR_REMEDIES: Readonly<Record<string, string>> = {
   ADMIN_AUTHENTICATION_REQUIRED: "Give an operator's token with --admin-token, or in DEVICE_DOMAIN_ADMIN_TOKEN.",
   ADMIN_SCOPE_REQUIRED: "Give a token with the scope that this needs.",
@@ -76,7 +76,7 @@ export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
 }
 
-/** What the system says of a path that holds no devices. */
+/** The system's error codes of a path that holds no devices. */
 const UNUSABLE: readonly string[] = ["ENOTDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENOENT", "ENAMETOOLONG"];
 
 /** How to report an error. */
@@ -108,7 +108,7 @@ export function failureOf(error: unknown): Failure {
   return { error: error.error, sentences: [sentenceOf(error, REMEDIES)], exitCode: exitCode(error) };
 }
 
-/** What happened, and what to do about it. */
+/** The failure in a sentence, and its remedy. */
 function sentenceOf(
   { error, message, retryable }: DomainServerError | DeviceDomainError | OperatorError,
   remedies: Readonly<Record<string, string>>,

@@ -6,7 +6,7 @@ export function contentOf(file: string): Promise<string> {
   return readFile(file, "utf8").catch(unreadable(file));
 }
 
-/** What a file that was named cannot be read with. */
+/** The error of a named file that cannot be read. */
 export function unreadable(file: string) {
   return (cause: unknown): never => {
     throw new UnreadableFileError(`${file} cannot be read.`, { cause });

@@ -48,7 +48,7 @@ export class LogAudit {
     this.#membersFromBefore = this.#state.memberCount;
   }
 
-  /** What is wrong, in one sentence each. */
+  /** Problems, in one sentence each. */
   get problems(): readonly string[] {
     return this.#problems;
   }

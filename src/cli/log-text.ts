@@ -1,9 +1,9 @@
 import type { LogChange, LogEntry } from "../operator/index.ts";
 
-/** What says nothing to a reader of the log that the rest does not say. */
+/** Members that a reader of the log does not need. */
 const LEFT_OUT: readonly string[] = ["type", "requestId", "deviceKeyThumbprint", "kid"];
 
-/** What a log entry says, in one line. */
+/** A log entry in one line. */
 export function entryText({ changes }: LogEntry): string {
   return changes.map(changeText).join("; ");
 }

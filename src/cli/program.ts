@@ -198,7 +198,7 @@ function programOf(surroundings: Surroundings): Command {
   return program;
 }
 
-/** What stands between asterisks in bold on a terminal, and plain anywhere else. */
+/** Shows text between asterisks in bold on a terminal, and plain anywhere else. */
 function emphasised(sentence: string, output: Surroundings["output"]): string {
   const [on, off] = output.isTTY && !process.env.NO_COLOR ? ["\u001b[1m", "\u001b[22m"] : ["", ""];
   return sentence.replace(/\*([^*]+)\*/g, `${on}$1${off}`);

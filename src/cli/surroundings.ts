@@ -1,4 +1,4 @@
-/** What a run of the command line works with. */
+/** The environment of a run of the command line. */
 export type Surroundings = Readonly<{
   arguments: readonly string[];
   environment: Readonly<Record<string, string | undefined>>;
@@ -11,7 +11,7 @@ export type Surroundings = Readonly<{
 /** The options of all commands. */
 export type Options = { home?: string; json?: boolean; domain?: string; authToken?: string };
 
-/** What a command has to say: as a sentence or lines for people, as JSON for programs, or as bytes for either. */
+/** The output of a command: a sentence or lines for people, JSON for programs, or bytes for either. */
 export type Said =
   | { sentence: string; json: Record<string, unknown> }
   | { lines: readonly string[]; json: Record<string, unknown> }

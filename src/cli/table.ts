@@ -1,6 +1,6 @@
 import { shown } from "./shown.ts";
 
-/** What a cell shows. */
+/** The value of a cell. */
 export type Cell = string | number | boolean | null;
 
 const GAP = "  ";

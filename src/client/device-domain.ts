@@ -26,7 +26,7 @@ export type DeviceDomainOptions = ConnectionOptions &
     deviceName?: string | undefined;
   }>;
 
-/** What every call can be given: a signal to end it early with. */
+/** Options of every call: a signal that ends it early. */
 export type CallOptions = Readonly<{ signal?: AbortSignal | undefined }>;
 
 /** How a device leaves. */
@@ -40,7 +40,7 @@ export type LeaveOptions = CallOptions &
     beforeLeaving?: BeforeLeaving | undefined;
   }>;
 
-/** What a device can know of a domain before it joins. */
+/** The description of a domain before a device joins it. */
 export type DomainOverview = Readonly<{
   domain: string;
   authenticationRequired: boolean;
@@ -201,7 +201,7 @@ export class DeviceDomain {
     return this.#owned.removeAllOthers(signal);
   }
 
-  /** What the server says of the domain. @throws DomainServerError `DOMAIN_NOT_FOUND` before anybody joined it */
+  /** Reads the server's description of the domain. @throws DomainServerError `DOMAIN_NOT_FOUND` before anybody joined it */
   async domain({ signal }: CallOptions = {}): Promise<DomainOverview> {
     const { url, domain } = this.#address;
     const overview = (await this.#server.get(url, signal)) as DomainOverview | null;

@@ -6,7 +6,7 @@ const ALGORITHMS = {
   deriveBits: { name: "ECDH", namedCurve: "P-256" },
 } as const;
 
-/** What a private key is for. */
+/** The purpose of a private key. */
 export type KeyUse = keyof typeof ALGORITHMS;
 
 /**
@@ -31,12 +31,12 @@ export function importPrivateKey(jwk: JWK, use: KeyUse): Promise<CryptoKey> {
   return crypto.subtle.importKey("jwk", privateMembers(jwk) as JsonWebKey, ALGORITHMS[use], false, [use]);
 }
 
-/** What makes an EC public key, without metadata. */
+/** The members of an EC public key, without metadata. */
 export function publicMembers({ kty, crv, x, y }: JWK): JWK {
   return { kty, crv, x, y } as JWK;
 }
 
-/** What makes an EC private key, without metadata. */
+/** The members of an EC private key, without metadata. */
 export function privateMembers(jwk: JWK): JWK {
   return { ...publicMembers(jwk), d: jwk.d } as JWK;
 }

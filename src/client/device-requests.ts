@@ -3,13 +3,13 @@ import { DEVICE_REQUEST_TYPE } from "../protocol/token-types.ts";
 import { usableKey } from "./device-keys.ts";
 import type { StoredKeyPair } from "./device-state.ts";
 
-/** What a signed request says besides its members. */
+/** Claims of a signed request besides its members. */
 export type RequestClaims = Readonly<{
   /** The absolute URL of the request, as the server knows itself. */
   audience: string;
   /** Milliseconds since the Unix epoch. */
   signedAt: number;
-  /** What no other request is called. */
+  /** An id that no other request has. */
   idempotencyKey: string;
 }>;
 

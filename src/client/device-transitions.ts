@@ -58,7 +58,7 @@ export function gone({ leave, ...state }: DeviceState, now: number): DeviceState
  */
 export function signingTime({ effectiveAt, unanswered, leave }: DeviceState, now: number): number {
   const mayBeTaken = (at: number | undefined) => (at ?? 0) < now + TOLERANCE_MILLISECONDS;
-  // What a wrong clock signed further ahead than that, the server never took.
+  // The server never accepted a request that a wrong clock signed further ahead than that.
   const open = [unanswered, leave?.signedAt].filter(mayBeTaken);
   return Math.max(now, ...[effectiveAt, ...open].map((at) => (at ?? 0) + 1));
 }

@@ -13,7 +13,7 @@ export type DomainTokenClaims = Readonly<{
   exp: number;
 }>;
 
-/** What a statement of the domain authority is held against. */
+/** The requirements on a statement of the domain authority. */
 export type TokenExpectations = Readonly<{
   issuer?: string | undefined;
   domain?: string | undefined;

@@ -26,7 +26,7 @@ export type DeviceErrorName =
   | "UNTRUSTED_ANSWER"
   /** No whole answer came back; whether the server acted is not known. */
   | "UNREACHABLE"
-  /** What the store holds of the device cannot be read; nothing of it was changed. */
+  /** The stored state of the device cannot be read; nothing of it was changed. */
   | "STORE_MALFORMED"
   /** The store's folder is another user's, or other users may enter it: nothing was read or written. */
   | "STORE_NOT_PRIVATE"
@@ -57,7 +57,7 @@ export class DeviceDomainError extends Error {
 /** The names of a server's refusals; `UNEXPECTED_ANSWER` for any other, such as a proxy's. */
 export type ServerErrorName = ErrorName | "UNEXPECTED_ANSWER";
 
-/** What a server's refusal says. */
+/** The members of a server's refusal. */
 export type ServerErrorDetails = Readonly<{
   error: ServerErrorName;
   status: number;
@@ -82,7 +82,7 @@ export class DomainServerError extends Error {
   /** The number of the reference logic, for the errors that have one. */
   readonly code: number | null;
   readonly detail: string | null;
-  /** What the server's operator can find the request by. */
+  /** The request's id, by which the server's operator finds it in the log. */
   readonly requestId: string | null;
   /** Whether the same request may be granted later, unchanged. */
   readonly retryable: boolean;

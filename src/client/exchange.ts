@@ -50,7 +50,7 @@ export async function exchange(
   }
 }
 
-/** What a refusal says of itself, in its problem document and in its headers. */
+/** Reads a refusal from its problem document and its headers. */
 export function refusalDetails(
   { headers, status }: Response,
   problem: Readonly<Record<string, unknown>>,

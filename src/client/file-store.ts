@@ -145,7 +145,7 @@ export async function makePrivateFolder(path: string): Promise<void> {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // What is there already may be no folder: whoever uses it is told.
+    // The path may exist and be no folder: its first use reports that.
     if (code === "EEXIST") return;
     const above = dirname(path);
     if (code !== "ENOENT" || above === path) throw error;

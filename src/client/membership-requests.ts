@@ -19,10 +19,10 @@ import { orAborted } from "./retries.ts";
 import { untrusted } from "./sealed-credentials.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-/** What a registration came to; `newMember` as the server's last answer has it. */
+/** The result of a registration; `newMember` as the server's last response has it. */
 export type Membership = Readonly<{ newMember: boolean; keyVersion: number }>;
 
-/** What an application does before a leave, such as deleting the licences that the device holds. */
+/** Work of an application before a leave, such as deleting the licences that the device holds. */
 export type BeforeLeaving = () => unknown;
 
 /** The requests that begin, renew and end a membership, and what is saved of each. Each is made in its turn. */
@@ -107,7 +107,7 @@ export class MembershipRequests {
     try {
       return { body: await this.#ask("register", members, crypto.randomUUID(), signal, begin), signedAt };
     } catch (error) {
-      // What was refused will not happen; an earlier try may.
+      // A refused request has no effect; an earlier try may have one.
       if (isRefusal(error)) await this.#record.save(refusedRegistration(before, error));
       throw error;
     }

@@ -8,7 +8,7 @@ import {
   untrusted,
 } from "./sealed-credentials.ts";
 
-/** What the response to a registration is checked with. */
+/** The expectations of a response to a registration. */
 export type RegistrationContext = CredentialContext &
   Readonly<{
     domain: string;

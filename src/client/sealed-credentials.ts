@@ -11,7 +11,7 @@ export type SealedCredentials = Readonly<{
   sealedKeys: string;
 }>;
 
-/** What credentials are checked with. */
+/** The expectations of credentials. */
 export type CredentialContext = Readonly<{
   authorityKeys: JWTVerifyGetKey;
   expectations: TokenExpectations;

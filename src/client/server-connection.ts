@@ -15,7 +15,7 @@ export type ConnectionOptions = Readonly<{
   /** The token for a domain that requires one, or where to get one before each try. */
   authToken?: string | (() => string | Promise<string>) | undefined;
   fetch?: typeof fetch | undefined;
-  /** What the server calls itself, if that is not the origin of the domain's URL. */
+  /** The server's issuer name, if that is not the origin of the domain's URL. */
   issuer?: string | undefined;
   /**
    * The domain authority to trust, or several. Left out, the device trusts the keys that signed what it first got, and
@@ -31,7 +31,7 @@ export type ConnectionOptions = Readonly<{
 /** How a signed request is made; both functions are called once everything else is at hand. */
 export type RequestSigning = Readonly<{
   signingKey: StoredKeyPair;
-  /** What no other request is called. */
+  /** An id that no other request has. */
   idempotencyKey: string;
   /** Milliseconds since the Unix epoch. */
   signingTime: () => number;

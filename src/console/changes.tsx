@@ -4,13 +4,13 @@ import type { LogChange, SettingsInForce } from "../operator/index.ts";
 /** The change of a type. */
 type ChangeOf<Type> = Extract<LogChange, { type: Type }>;
 
-/** What a change says, and the colour of its dot in the timeline. */
+/** The text of a change, and the colour of its dot in the timeline. */
 type Sentence<Change> = Readonly<{
   tone: "good" | "bad" | "key" | "plain";
   say: (change: Change) => ComponentChildren;
 }>;
 
-/** What the log's changes say. */
+/** Texts of the log's changes. */
 const SENTENCES: { readonly [Type in LogChange["type"]]: Sentence<ChangeOf<Type>> } = {
   "domain-created": { tone: "plain", say: () => "The domain came into being" },
   "device-joined": { tone: "good", say: ({ deviceId }) => <>{device(deviceId)} joined</> },
@@ -80,7 +80,7 @@ function takeOverSentence({ memberCount, keyVersion }: ChangeOf<"domain-taken-ov
   return `The domain was taken over from the database, with ${members} and key version ${keyVersion}`;
 }
 
-/** What a setting is called, and what it means that it has no value. */
+/** The label of a setting, and the text for no value. */
 const SETTINGS: Readonly<Record<keyof SettingsInForce, Readonly<{ name: string; none?: string }>>> = {
   authenticationRequired: { name: "auth token needed" },
   authNamespace: { name: "auth namespace" },

@@ -2,7 +2,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { DomainOperator } from "../operator/index.ts";
 
-/** What every view has at hand. */
+/** The context of every view. */
 export type Console = Readonly<{
   operator: DomainOperator;
   /** Tells the operator that something was done. */
@@ -16,7 +16,7 @@ export type Console = Readonly<{
 /** Carries it down the tree. */
 export const ConsoleContext = createContext<Console | null>(null);
 
-/** What the view has at hand. */
+/** The context of the view. */
 export function useConsole(): Console {
   return useContext(ConsoleContext) as Console;
 }

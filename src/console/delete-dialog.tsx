@@ -27,7 +27,7 @@ function DeleteDialog({ overview, onClose }: { overview: DomainOverview; onClose
   const [name, setName] = useState("");
   const work = async () => {
     const { copied } = await operator.domain(domain).delete(name.trim());
-    // What was not saved has nowhere to go any more.
+    // Unsaved changes have nowhere to go any more.
     unsaved.current = false;
     goTo({ page: "domains", prefix: "" });
     say(`${domain} is deleted.${copied ? "" : " The list shows it until the database has that."}`);

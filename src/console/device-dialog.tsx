@@ -5,7 +5,7 @@ import { Dialog } from "./dialog.tsx";
 import { RefusedHere } from "./failures.ts";
 import { Field } from "./parts.tsx";
 
-/** What can be done to a device in all its domains. */
+/** Actions on a device in all its domains. */
 export type Question = "evict" | "ban" | "unban";
 
 const WORDS = {

@@ -7,7 +7,7 @@ import { Button, FailureNotice } from "./parts.tsx";
 export function Dialog(props: {
   title: string;
   children: ComponentChildren | ((action: Action) => ComponentChildren);
-  /** What the button says that does it. */
+  /** The label of the button that confirms. */
   action: string;
   danger?: boolean;
   /** The members of the request that have a field in it. */

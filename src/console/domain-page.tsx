@@ -14,7 +14,7 @@ import { SettingsView } from "./settings-view.tsx";
 import { Standing } from "./standing.tsx";
 import { TryView } from "./try-view.tsx";
 
-/** What every view of a domain is given; `refresh` is for when the view has changed the domain. */
+/** Properties of every view of a domain; `refresh` is called after a view changed the domain. */
 export type DomainViewProps = Readonly<{ overview: DomainOverview; refresh: () => void }>;
 
 const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: FunctionComponent<DomainViewProps> }>>> = {

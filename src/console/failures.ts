@@ -1,15 +1,15 @@
 import { DeviceDomainError, DomainServerError } from "../client/index.ts";
 import { OperatorError } from "../operator/index.ts";
 
-/** What went wrong, in the words of whoever refused. */
+/** A failure, in the words of the server that refused. */
 export type Failure = Readonly<{
   title: string;
   detail: string | null;
   /** The stable name, if it has one. */
   error: string | null;
-  /** What the server's log knows it by. */
+  /** The request's id in the server's log. */
   requestId: string | null;
-  /** What is wrong with which member of the request. */
+  /** Errors of members of the request, by name. */
   fields: Readonly<Record<string, string>>;
   /** Whether it says nothing about what was fetched before: the server, or the way to it, has failed for now. */
   passes: boolean;
@@ -26,7 +26,7 @@ export class RefusedHere extends Error {
   }
 }
 
-/** What to show for anything that was thrown. */
+/** The failure to show for anything that was thrown. */
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof RefusedHere) return thrown.failure;
   if (thrown instanceof OperatorError) {

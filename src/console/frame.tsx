@@ -5,7 +5,7 @@ import { Time } from "./times.tsx";
 /** How long it is shown what was done last, in milliseconds. */
 const OUTCOME_TIME = 10_000;
 
-/** What was done last, for a while or until it is dismissed. A screen reader says it. */
+/** The latest result, shown for a while or until it is dismissed. A screen reader says it. */
 export function OutcomeRegion({ text, onDismiss }: { text: string | null; onDismiss: () => void }) {
   useEffect(() => {
     if (text === null) return;

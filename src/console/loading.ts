@@ -6,7 +6,7 @@ import { type Failure, failureOf } from "./failures.ts";
 /** Something that is fetched: what is there so far, and what went wrong with the last try. */
 export type Loaded<Value> = Readonly<{ value: Value | null; failure: Failure | null; busy: boolean }>;
 
-/** What the page around has to do with what is fetched and done in it. */
+/** The page's handlers for requests of its views. */
 export const Surroundings = createContext<
   Readonly<{
     /** Everything is fetched again when it changes. */

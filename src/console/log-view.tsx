@@ -6,7 +6,7 @@ import { usePages } from "./loading.ts";
 import { PagedList } from "./parts.tsx";
 import { dayOf, Time } from "./times.tsx";
 
-/** What happened in a domain, newest first. */
+/** The log of a domain, newest first. */
 export function LogView({ overview: { domain, revision } }: DomainViewProps) {
   const { operator } = useConsole();
   const list = usePages(() => operator.domain(domain).log(), [operator, domain], revision);

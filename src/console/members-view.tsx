@@ -119,7 +119,7 @@ function changed(chosen: ReadonlySet<string>, deviceId: string, isChosen: boolea
   return new Set(isChosen ? [...others, deviceId] : others);
 }
 
-/** What can be done to the members that are selected. */
+/** Actions on the selected members. */
 function Selection(props: {
   members: readonly Member[];
   selected: readonly Member[];
@@ -150,7 +150,7 @@ function Selection(props: {
   );
 }
 
-/** What a member is called. */
+/** The name of a member. */
 function calledOf({ name, machineGuid }: Member): string {
   return name ?? machineGuid;
 }

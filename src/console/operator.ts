@@ -1,6 +1,6 @@
 import { DomainOperator, type OperatorError } from "../operator/index.ts";
 
-/** What the console wants to know of its requests. */
+/** Observers of the console's requests. */
 type Listener = Readonly<{
   /** The server does not take the credential (any more). */
   onSignedOut: (error: OperatorError) => void;

@@ -151,7 +151,7 @@ export function Checkbox(props: {
 /** A list of which there may be more: its items, or that there are none, or why they could not be had. */
 export function PagedList<Item>(props: {
   list: Loaded<readonly Item[]> & Readonly<{ more: (() => void) | null; reload: () => void }>;
-  /** What it is a list of. */
+  /** The noun for its items. */
   label: string;
   empty: ComponentChildren;
   item: (item: Item) => ComponentChildren;

@@ -38,7 +38,7 @@ export function RetirementDialog({
   const value = typedNumber(text);
   const bringsBack = by === "upTo" && typeof value === "number" && value < retiredUpTo;
   const work = async () => {
-    // What is no number, the server refuses, and says what is wrong with it.
+    // The server refuses a value that is no number, and says what is wrong with it.
     const after = await operator.domain(domain).retireKeys({ [by]: value } as unknown as RetiredKeys);
     say(outcomeOf(retiredUpTo, after.retiredUpTo));
   };

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
-/** What there is to see of a domain, in the order of its navigation. */
+/** The views of a domain, in the order of its navigation. */
 export const VIEWS = ["overview", "settings", "members", "bans", "keys", "log", "try"] as const;
 
 /** One of the views of a domain. */

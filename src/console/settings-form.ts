@@ -113,7 +113,7 @@ const LABELS = new Map<string, string>(FIELDS.map(({ name, label }) => [name, la
 /** The members of the request that have a field in the form. */
 export const SETTING_NAMES: readonly string[] = [...LABELS.keys()];
 
-/** What the server says of a value, with the other settings called as the form calls them. */
+/** The server's error of a value, with the form's labels for other settings. */
 export function inFormWords(fault: string): string {
   return fault
     .replace(/(\w+) to be true/, (text, name) => (LABELS.has(name) ? `“${LABELS.get(name)}” to be ticked` : text))
@@ -129,7 +129,7 @@ export function draftOf(settings: DomainOverview): Draft {
   );
 }
 
-/** What differs from the settings. */
+/** The changed settings. */
 export function patchOf(draft: Draft, settings: DomainOverview): SettingsPatch {
   const wanted = FIELDS.map(({ name, kind }) => {
     const typed = draft[name];

@@ -1,11 +1,11 @@
 import type { DomainRow } from "../operator/index.ts";
 
-/** What the flag for a rollover means: without an interval nothing postpones it. */
+/** The meaning of the rollover flag: without an interval nothing postpones it. */
 export function rolloverText({ rolloverIntervalSeconds }: DomainRow): string {
   return rolloverIntervalSeconds === 0 ? "Rollover due" : "Rollover required";
 }
 
-/** What is special about a domain at the moment, as a row of labels. */
+/** Labels of a domain's present status. */
 export function Standing(props: DomainRow) {
   const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
   return (

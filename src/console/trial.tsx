@@ -8,7 +8,7 @@ import { Time } from "./times.tsx";
 /** One step of a trial: what it came to, and what was read or made in it. */
 type Step = Readonly<{ at: string; sentence: string; text: string | null; failure: Failure | null }>;
 
-/** What a step tells: a sentence, and a text that came out of it. */
+/** The report of a step: a sentence, and a text that it produced. */
 type Outcome = Readonly<{ sentence: string; text?: string }>;
 
 const STANDINGS: Readonly<Record<DeviceStatus, string>> = {

@@ -10,7 +10,7 @@ export type Deregistration = Readonly<{
   machineGuid: string;
   auth: AuthEvidence;
   preview: boolean;
-  /** What its signature proves; null if it is not signed. */
+  /** The proof of its signature; null if it is not signed. */
   proof: DeviceProof | null;
   /** The key under which its outcome is kept for the device to ask again; null to keep none. */
   idempotencyKey: string | null;

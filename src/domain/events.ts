@@ -1,4 +1,4 @@
-/** What an operator sets for a domain. */
+/** Settings of a domain, as an operator changes them. */
 export type DomainSettings = Readonly<{
   /** Whether a registration or de-registration needs an auth token. */
   authenticationRequired: boolean;
@@ -45,10 +45,10 @@ export const DEFAULT_SETTINGS: DomainSettings = {
 /** The key a membership is bound to, and when the binding was signed; null for one without a key. */
 export type DeviceKeyBinding = Readonly<{ deviceKeyThumbprint: string | null; signedAt: number | null }>;
 
-/** What a device brought about: which device, and by which request. */
+/** The cause of a device's change: the device, and its request. */
 type ByDevice = Readonly<{ machineGuid: string; requestId: string }>;
 
-/** What an operator brought about: by which request, and who that was. */
+/** The cause of an operator's change: the request, and the operator. */
 type ByOperator = Readonly<{ requestId: string; by: string }>;
 
 /** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */

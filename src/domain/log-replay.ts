@@ -1,7 +1,7 @@
 import { DEFAULT_SETTINGS, type DomainSettings } from "./events.ts";
 import type { LogChange, LogEntry } from "./log-entry.ts";
 
-/** What a log comes to: the state of a domain as far as the log tells it. */
+/** The result of a log: the state of a domain as far as the log records it. */
 export type ReplayedState = Readonly<{
   settings: DomainSettings;
   keyVersion: number;

@@ -1,7 +1,7 @@
 import { ownerRefusal } from "./owner.ts";
 import { type AuthEvidence, type Decision, type DomainState, granted, refused } from "./types.ts";
 
-/** What the log calls the owner. */
+/** The name of the owner in the log. */
 const OWNER = "owner";
 
 /** The owner gives a device another name, or takes its name away. */

@@ -3,7 +3,7 @@ import type { AuthEvidence, DomainSettings, DomainState } from "./types.ts";
 
 type Token = Extract<AuthEvidence, { kind: "verified" }>;
 
-/** What of a domain tells who owns it. */
+/** The settings of a domain that say who owns it. */
 type Owned = Pick<DomainState, "name" | "isReserved" | "settings">;
 
 /**

@@ -29,15 +29,15 @@ export type Registration = Readonly<{
   afterKeyVersion: number;
   /** How many credentials it gets at most, the newest. */
   maxCredentials: number;
-  /** What its signature proves; null if it is not signed. */
+  /** The proof of its signature; null if it is not signed. */
   proof: DeviceProof | null;
   /** Whether its machine GUID or its key is banned server-wide, as far as the caller knows. */
   bannedEverywhere?: boolean;
-  /** What it calls itself, sealed; absent if it does not say. It names a member that has no name yet. */
+  /** The name it gives itself, sealed; absent if it gives none. It names a member that has no name yet. */
   sealedName?: string;
-  /** What keeps this device from bringing the domain into being, should there be none yet; nothing does by default. */
+  /** The refusal if this request would create the domain; none by default. */
   creationRefusal?: DomainError | null;
-  /** What a domain is born with that it brings into being, unless it is the own one of its token; absent for the defaults. */
+  /** The settings of a domain that it creates, unless that is the token's own domain; absent for the defaults. */
   birth?: Birth;
   /** Whether the private keys will leave this server sealed to the device alone. */
   sealed: boolean;

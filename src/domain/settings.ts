@@ -26,7 +26,7 @@ export type SettingsChange = Readonly<{
 /** The settings that hold from now on, and whether the domain came into being by them. */
 export type SettingsGrant = Readonly<{ settings: DomainSettings; created: boolean }>;
 
-/** What in these settings contradicts itself, field by field. */
+/** Contradictions in these settings, by field. */
 export function settingsProblems(settings: DomainSettings): readonly FieldError[] {
   const needed = settings.authenticationRequired ? [] : (["authNamespace", "maxMembershipPerSubject"] as const);
   const problems = needed

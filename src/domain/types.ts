@@ -5,7 +5,7 @@ import type { RequestRecord } from "./request-records.ts";
 
 export { DEFAULT_SETTINGS, type DeviceKeyBinding, type DomainEvent, type DomainSettings } from "./events.ts";
 
-/** What is remembered of a device in a domain besides its machine GUID; times in milliseconds since the epoch. */
+/** A membership without its machine GUID; times in milliseconds since the epoch. */
 export type Membership = Readonly<{
   deviceKeyThumbprint: string | null;
   joinedAt: number;
@@ -15,7 +15,7 @@ export type Membership = Readonly<{
   lastRenewedOn: number;
   /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
   subjectHash: string | null;
-  /** What its owner calls it, sealed; null if it has no name. */
+  /** The name its owner gave it, sealed; null if it has none. */
   sealedName: string | null;
 }>;
 
@@ -65,7 +65,7 @@ export type DomainState = Readonly<{
   bans: ReadonlyMap<string, Ban>;
 }>;
 
-/** What a signed request proves: who holds which key asked for it, and when. */
+/** The proof of a signed request: which key signed it, and when. */
 export type DeviceProof = Readonly<{
   /** The RFC 7638 thumbprint of the device's public key. */
   thumbprint: string;
@@ -97,7 +97,7 @@ export const NEWBORN: DomainState = {
   bans: new Map(),
 };
 
-/** What became of the auth token of a request. */
+/** The evidence of a request's auth token. */
 export type AuthEvidence =
   | Readonly<{ kind: "none" }>
   /** `detail`: the reason as a sentence for the caller, if it is fit to be told. */
@@ -117,7 +117,7 @@ export type AuthEvidence =
       ownDomain?: OwnDomain;
     }>;
 
-/** What a rule decides: what happens to the domain (nothing, if refused), and what to answer. */
+/** The decision of a rule: events of the domain (none, if refused), and the outcome. */
 export type Decision<Grant> = Readonly<{ events: readonly DomainEvent[]; outcome: Outcome<Grant> }>;
 
 /** Granted, with what was granted, or refused, with why. */

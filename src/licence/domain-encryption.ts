@@ -15,7 +15,7 @@ export type EncryptionOptions = Readonly<{
    * between here and there ends TLS.
    */
   authority?: Authority | readonly Authority[] | undefined;
-  /** What the server calls itself; anything if left out: its authority and the domain are checked in any case. */
+  /** The server's issuer name; any if left out: its authority and the domain are checked in any case. */
   issuer?: string | undefined;
   /** Keeps which statements were seen; in memory if left out. */
   revisions?: RevisionStore | undefined;

@@ -5,7 +5,7 @@ import { DeviceDomainError } from "../client/errors.ts";
 import { orAborted } from "../client/retries.ts";
 import { keptKeys } from "./kept-keys.ts";
 
-/** What a domain token is held against. */
+/** The requirements on a domain token. */
 export type VerificationOptions = Readonly<{
   /** The authority to trust, or several, such as a partner's. Thumbprints need the `url` that publishes their keys. */
   authority: Authority | readonly Authority[];

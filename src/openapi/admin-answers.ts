@@ -99,7 +99,7 @@ const keyEncryption = {
 /** How far it is that the first key-encryption key wraps all domain keys. */
 export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryption" });
 
-/** What wrapping keys anew came to. */
+/** The result of wrapping keys anew. */
 export const rewrapAnswer = z
   .object({
     rewrapped: z.int().min(0).meta({ description: "How many keys were wrapped anew." }),
@@ -149,7 +149,7 @@ export const memberAnswer = member
   })
   .meta({ id: "FoundMember" });
 
-/** What those may know who are to make room in a full domain. */
+/** Members of a full domain, for those who may remove one. */
 export const fullDomain = {
   memberCount: z.int().min(0).optional().meta({ description: "To operators and holders of an auth token." }),
   leastRecentlyRenewed: z
@@ -245,7 +245,7 @@ const thumbprint = z.string().nullable().meta({
 const byDevice = { requestId: z.string(), deviceId };
 const byOperator = { requestId: z.string(), by: operator };
 
-/** What each change of the log says besides its type. */
+/** Members of each change in the log, besides its type. */
 const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "domain-created": {
     keyVersion: keyVersion.optional().meta({
@@ -331,7 +331,7 @@ export const auditLine = z
   ])
   .meta({ id: "AuditLine" });
 
-/** What a log has come to. */
+/** The head of a log. */
 export const logHeadAnswer = z
   .object({
     domain: domainName,
@@ -345,7 +345,7 @@ export const logHeadAnswer = z
   })
   .meta({ id: "LogHead" });
 
-/** What went on in a domain. */
+/** The activity in a domain. */
 export const activityAnswer = z
   .object({
     domain: domainName,

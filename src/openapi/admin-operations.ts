@@ -70,7 +70,7 @@ const problemsOfBan = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND"
 
 const overview = (description: string) => jsonAnswer(description, overviewAnswer, { overview: ADMIN_ANSWER.overview });
 
-/** What operators ask for. */
+/** Operations of operators. */
 export const adminOperations: ZodOpenApiPathsObject = {
   "/admin/domains": {
     get: {

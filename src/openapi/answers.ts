@@ -60,12 +60,12 @@ const sealedRegistration = z
   })
   .meta({ id: "SealedRegistrationAnswer", description: "The response to a request with `encryptionKey`." });
 
-/** What a registration gives. */
+/** The response to a registration. */
 export const registrationAnswer = z
   .union([sealedRegistration, readableRegistration])
   .meta({ id: "RegistrationAnswer", description: "Sealed if the request had an `encryptionKey`, otherwise readable." });
 
-/** What a de-registration, or its preview, gives. */
+/** The response to a de-registration, or to its preview. */
 export const deregistrationAnswer = z
   .object({
     domain: domainName,
@@ -76,7 +76,7 @@ export const deregistrationAnswer = z
   })
   .meta({ id: "DeregistrationAnswer" });
 
-/** What a device must know before it joins. */
+/** The description of a domain for devices that want to join. */
 export const domainAnswer = z
   .object({
     domain: domainName,

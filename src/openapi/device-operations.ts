@@ -26,7 +26,7 @@ const refusals = [
   "TEMPORARILY_UNAVAILABLE",
 ] as const;
 
-/** What devices ask for: to join or renew, and to leave. */
+/** Operations of devices: to join or renew, and to leave. */
 export const deviceOperations: ZodOpenApiPathsObject = {
   "/domains/{domain}/register": {
     post: {

@@ -1,6 +1,6 @@
 import type { ErrorName } from "../protocol/errors.ts";
 
-/** What an error means and what helps, in sentences for whoever reads about it. */
+/** The meaning and the remedy of each error, in sentences. */
 export type Explanation = Readonly<{ happened: string; todo: string }>;
 
 /** Every error explained: what its page at `/problems/` says, and the API's description. */

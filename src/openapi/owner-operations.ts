@@ -13,7 +13,7 @@ const onDevice = path.extend({ handle });
 const security = [{ ownerToken: [] }];
 const refusals = [...readProblems, "DOM_AUTHENTICATION_REQUIRED", "NOT_FOUND"] as const;
 
-/** What the owner of a domain asks for. */
+/** Operations of a domain's owner. */
 export const ownerOperations: ZodOpenApiPathsObject = {
   "/domains/{domain}/devices": {
     get: {

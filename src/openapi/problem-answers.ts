@@ -62,7 +62,7 @@ function statuses(name: ErrorName): readonly number[] {
 
 type ProblemSchema = z.ZodObject<{ error: z.ZodLiteral<ErrorName> }>;
 
-/** What an error says besides what all do. */
+/** Members that some errors have besides the common ones. */
 const FURTHER_MEMBERS: Readonly<Partial<Record<ErrorName, z.ZodRawShape>>> = {
   INVALID_REQUEST: { errors: z.array(fieldError).min(1) },
   DOM_LIMIT_REACHED: fullDomain,
@@ -93,7 +93,7 @@ const SCHEMAS = Object.fromEntries(
   }),
 ) as unknown as Readonly<Record<ErrorName, ProblemSchema>>;
 
-/** What a problem's schema, its answers and its examples are called among the components. */
+/** The name of a problem's schema, responses and examples among the components. */
 function componentName(name: string): string {
   const words = name.toLowerCase().split("_");
   return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");

@@ -8,10 +8,10 @@ import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
 const failing = jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing });
-/** What a server answers that was not told its own address. */
+/** The response of a server that was not told its own address. */
 const { 503: withoutAddress } = problemAnswers("TEMPORARILY_UNAVAILABLE");
 
-/** What anyone may read. */
+/** Reads that are open to anyone. */
 export const readOperations: ZodOpenApiPathsObject = {
   "/domains/{domain}": {
     get: {

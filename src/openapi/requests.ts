@@ -193,12 +193,12 @@ const signedMembers = {
     .meta({ description: "New for each request; a signed leave is repeated under the same one." }),
 };
 
-/** What is signed in a registration. */
+/** The payload of a signed registration. */
 export const signedRegistration = registration
   .extend(signedMembers)
   .meta({ id: "SignedRegistration", unusedIO: "input", description: "The payload of a signed registration." });
 
-/** What is signed in a de-registration. */
+/** The payload of a signed de-registration. */
 export const signedDeregistration = deregistration
   .extend(signedMembers)
   .meta({ id: "SignedDeregistration", unusedIO: "input", description: "The payload of a signed de-registration." });

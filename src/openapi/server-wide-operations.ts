@@ -95,7 +95,7 @@ const problems = problemAnswers(...guarded);
 const problemsOfBan = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 const problemsOfLift = problemAnswers(...guarded, "NOT_FOUND");
 
-/** What operators ask for about a device in all domains. */
+/** Operations of operators on a device in all domains. */
 export const serverWideOperations: ZodOpenApiPathsObject = {
   "/admin/devices/{device}": {
     get: {

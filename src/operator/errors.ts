@@ -31,7 +31,7 @@ export class OperatorError extends Error {
   readonly status: number | null;
   readonly title: string;
   readonly detail: string | null;
-  /** What the server's log has the request under. */
+  /** The id of the request in the server's log. */
   readonly requestId: string | null;
   /** The members of the request at fault. */
   readonly fields: readonly FieldFault[];

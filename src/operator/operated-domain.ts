@@ -154,7 +154,7 @@ export class OperatedDomain {
     return this.#connection.lines({ path: this.#path("log", "export"), query: { after } }, call);
   }
 
-  /** What its log has to lead to: complete only if the last line says so. */
+  /** The state that its log must lead to: complete only if the last line says so. */
   audit(call: CallOptions = {}): AsyncIterable<AuditLine> {
     return this.#connection.lines({ path: this.#path("audit") }, call);
   }

@@ -31,7 +31,7 @@ export function DeviceRow(props: { device: OwnedDevice; onRename: () => void; on
   );
 }
 
-/** What a device is called. Devices without a name are told apart by the beginning of their id. */
+/** The name of a device. Devices without a name are told apart by the beginning of their id. */
 export function nameOf({ name, deviceId }: OwnedDevice): string {
   return name ?? `Device ${deviceId.slice(0, 6)}`;
 }

@@ -4,7 +4,7 @@ import { Field } from "../console/parts.tsx";
 import { nameOf } from "./device-row.tsx";
 import type { OwnedDevice, OwnerServer } from "./owner-server.ts";
 
-/** What every question needs. */
+/** Properties of every question. */
 type Question = Readonly<{
   server: OwnerServer;
   domain: string;

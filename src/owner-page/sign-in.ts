@@ -34,7 +34,7 @@ export async function beginSignIn({ issuer, clientId, scope, audience }: SignInI
   location.assign(url);
 }
 
-/** What the browser came back with from an issuer, and the sign-in that it is an answer to, if one was begun here. */
+/** The response of an issuer in the page's address, and the sign-in that it belongs to, if one was begun here. */
 export type Arrival = Readonly<{ answer: URLSearchParams; begun: BegunSignIn | null }>;
 
 /**
@@ -77,7 +77,7 @@ export async function completeSignIn({ answer, begun }: Arrival): Promise<Sessio
   });
 }
 
-/** What people know an issuer by. */
+/** The name of an issuer for people. */
 export function hostOf(issuer: string): string {
   return new URL(issuer).host;
 }

@@ -61,7 +61,7 @@ function wrongMethod(methods: readonly string[]): Problem {
   });
 }
 
-/** What the caller is told of an error nobody expected: little; the log has the rest, under the same request id. */
+/** The response to an unexpected error: generic. The log has the cause, under the same request id. */
 function unexpected(error: Error, c: Context<AppEnv>): Problem {
   log("error", error instanceof ConfigError ? "the configuration is at fault" : "a request failed", {
     requestId: c.get("requestId"),

@@ -20,13 +20,13 @@ export type Config = Readonly<{
   keyEncryptionKeys: Keys;
   /** Private EC P-256 JWKs: the first signs, all are published. */
   domainAuthorityKeys: Keys;
-  /** What operators may sign in with: the present one, and the one before if it still counts. */
+  /** The admin tokens that count: the present one, and the previous one if it is configured. */
   adminTokens: readonly string[];
   /** Cloudflare Access, as an issuer whose tokens let operators do everything; null if it is not in front. */
   access: TrustedIssuer | null;
   /** How long log entries are kept; null for ever. */
   logRetentionDays: number | null;
-  /** What has to have a device's change before it is answered: the domain's object, or the database as well. */
+  /** The stores that must have a device's change before the response: the domain's object, or the database as well. */
   answerAfter: AnswerAfter;
   /** The least time between automatic rollovers of a domain that has no such setting, in seconds. */
   defaultRolloverIntervalSeconds: number;
@@ -47,7 +47,7 @@ export type Config = Readonly<{
 /** Keys of which there is at least one. */
 export type Keys = readonly [JWK, ...JWK[]];
 
-/** What has to have a change before it is answered. */
+/** The stores that must have a change before the response. */
 type AnswerAfter = (typeof ANSWER_AFTER)[number];
 
 const ANSWER_AFTER = ["object", "database"] as const;

@@ -7,7 +7,7 @@ export const MAX_AGE_DAYS = 36_500;
 /** Text that UTF-8, and so the database and every reader of the log, can hold as it is. */
 export const text = z.string().refine((value) => value.isWellFormed(), "must be well-formed Unicode");
 
-/** What each setting of a domain may be. */
+/** The schema of each setting of a domain. */
 export const settings = {
   authenticationRequired: z.boolean(),
   authNamespace: text.min(1).max(128).nullable(),

@@ -19,7 +19,7 @@ const ALGORITHM = "ECDH-ES+A256KW";
 /** A public key as it is published. */
 type PublishedKey = JWK & Readonly<{ key_version: number }>;
 
-/** What a domain's credentials are held to: what the server publishes. */
+/** The published keys that a domain's credentials are checked against. */
 type Published = Readonly<{ authority: JSONWebKeySet; keys: ReadonlyMap<number, PublishedKey> }>;
 
 /** How many keys of the history were opened, and in words, what was wrong. */
@@ -121,7 +121,7 @@ function publishedKey({ keys }: Published, keyVersion: number): PublishedKey {
   return key;
 }
 
-/** What a server publishes: the authority's keys, and all of a domain. */
+/** The keys that a server publishes: the authority's, and all of a domain. */
 async function publishedBy(origin: string, domain: string): Promise<Published> {
   const keys = new Map<number, PublishedKey>();
   const authority = json<JSONWebKeySet>(`${origin}/.well-known/jwks.json`);

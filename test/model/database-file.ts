@@ -1,12 +1,12 @@
 import { type Row, SqliteFile } from "./sqlite-file.ts";
 
-/** What D1 and an object have alike of a domain. */
+/** The members of a domain that D1 and an object share. */
 export type CopiedRows = Readonly<{
   info: Row | null;
   members: readonly Row[];
   keys: readonly Row[];
   bans: readonly Row[];
-  /** What is left of the last domain of that name that was deleted. */
+  /** The record of the last deleted domain of that name. */
   deletion: Row | null;
 }>;
 
@@ -21,7 +21,7 @@ export const COPIED_COLUMNS = {
   domain_bans: "machine_guid, device_key_thumbprint, reason, banned_by, banned_at",
 } as const;
 
-/** What D1 and an object have alike of a deletion. */
+/** The members of a deletion that D1 and an object share. */
 export const DELETION_COLUMNS = "deleted_at, key_version, revision, member_count, deleted_by";
 
 /** The D1 databases together, the copy of all domains, read from their files. */

@@ -12,9 +12,9 @@ const HISTORIES_OF_OWNERS = 200;
 const HISTORIES_OF_OLD = 64;
 /** Far more than any of the broken servers needs. */
 const HISTORIES_OF_BROKEN = 320;
-/** What is wrong with a copy shows when all histories are over. */
+/** Problems of a copy show when all histories are over. */
 const HISTORIES_OF_BROKEN_COPY = 64;
-/** What the runtime itself says of objects that are lost on purpose. */
+/** Messages of the runtime about objects that are lost on purpose. */
 const LOSS = /^exception = .*lost on purpose|^NOSENTRY SQLite alarm/;
 const SEED = Number(process.env.SEED ?? 1);
 

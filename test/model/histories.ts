@@ -24,10 +24,10 @@ import { Tally } from "./tally.ts";
 
 /** How many domains are at work at once. */
 const DOMAINS_AT_ONCE = 16;
-/** What every so many domains returned is put to the test: it takes longer than the requests themselves. */
+/** The credentials of one domain in so many are tested: that takes longer than the requests themselves. */
 const DOMAINS_PER_TRIAL = 8;
 
-/** What is asked in a history: before all else, and then at random. */
+/** The requests of a history: those before all else, and then random ones. */
 export type HistoryKind = Readonly<{ plans: fc.Arbitrary<Plan>; first?: readonly Ask[] }>;
 
 /** The kinds of histories. */
@@ -72,7 +72,7 @@ export async function tryHistories(
       tally.add(history);
       hasLosses ||= history.hasLosses;
       const faults = broken(history, server.objects);
-      // What broke an invariant need not be explained, which may take long if it cannot be.
+      // A history that broke an invariant need not be explained, which may take long.
       broke.push(...(faults.length > 0 ? faults : [inexplicable(history) ?? []].flat()));
       if (!isTrial) return;
       const trial = await tryCredentials(server, client);

@@ -16,7 +16,7 @@ export type Call = Readonly<{
   requestId: string | null;
 }>;
 
-/** What is asked when all is over: what was acknowledged must be there, and what is retired must not be handed out. */
+/** The last requests: acknowledged changes must be there, and retired keys must not be handed out. */
 const LOOKS: readonly Ask[] = [
   { ask: "overview" },
   { ask: "members" },
@@ -24,7 +24,7 @@ const LOOKS: readonly Ask[] = [
   { ask: "history", keyVersion: 4, before: null },
 ];
 
-/** What the clients of one domain asked, and what they were told. */
+/** The requests of one domain's clients, and their responses. */
 export type History = Readonly<{
   client: DomainClient;
   calls: readonly Call[];
@@ -32,9 +32,9 @@ export type History = Readonly<{
   hasLosses: boolean;
 }>;
 
-/** What to do besides asking what is planned. */
+/** Work besides the planned requests. */
 type Recording = Readonly<{
-  /** What to ask before all else, one thing after the other. */
+  /** Requests before all else, one after the other. */
   first?: readonly Ask[];
   /** Called after that, and waited for. */
   begun?: () => Promise<void>;

@@ -12,7 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import { CLIENTS, plans } from "./plans.ts";
 import type { ModelServer } from "./server.ts";
 
-/** What goes on while the server is killed. */
+/** The load while the server is killed. */
 const DOMAINS_AT_ONCE = 3;
 const DEVICES_AT_ONCE = 4;
 /** A kill comes with one of so many requests, and up to so many milliseconds after it was sent. */
@@ -38,7 +38,7 @@ export async function tryKills(server: ModelServer, kills: number, seed: number)
     asked += round.asked;
     lost += round.lost;
   }
-  // What a kill did not take, the kills after it must not take either.
+  // Data that survived one kill must survive the kills after it.
   for (const client of clients) {
     const trial = await tryCredentials(server, client);
     broke.push(...trial.found);
@@ -117,7 +117,7 @@ async function live(server: ModelServer, url: string, index: number, over: Promi
   }
 }
 
-/** What is wrong with a survivor, now that all is quiet: it must be a member, and open what is for members. */
+/** Problems of a survivor, now that all is quiet: it must be a member, and open secrets for members. */
 async function unfit(survivor: Survivor, url: string): Promise<readonly string[]> {
   if ("fault" in survivor) return [survivor.fault];
   const { newMember } = await survivor.device.renew();

@@ -1,4 +1,4 @@
-/** What one request does: the state after it, or null if its answer cannot come of that state. */
+/** The effect of one request: the state after it, or null if its response cannot come of that state. */
 export type Step<State> = (state: State) => State | null;
 
 /** A request as seen from outside. Its steps happened in this order, each at some moment between call and answer. */
@@ -82,7 +82,7 @@ function search<State>(
   const path: { call: Call; state: State }[] = [];
   let state = initial;
   let at = head.next;
-  /** What was answered is tried first: most of what was not, did not happen. */
+  /** Requests with a response are tried first: most of the others did not happen. */
   let answered = true;
   while (unanswered > 0) {
     const call = at?.call ?? null;

@@ -1,10 +1,10 @@
 /** A UUID that is nothing but the name of a request. */
 const REQUEST_ID = /"requestId":"[0-9a-f-]{36}"/g;
 
-/** What the names of devices begin with in tests. */
+/** The prefix of devices' names in tests. */
 export const DEVICE_NAME_SIGN = "~named~";
 
-/** What must never be logged. */
+/** Patterns that must never be logged. */
 const SECRETS: readonly (readonly [what: string, sign: RegExp])[] = [
   ["a member of a private JWK", /\\*"[dk]\\*"\s*:\s*\\*"[\w-]{20,}/],
   ["a compact JWS or JWE", /\beyJ[\w-]{8,}\.[\w-]*\.[\w-]+/],

@@ -1,4 +1,4 @@
-/** What came of trying something many times. */
+/** The result of many trials. */
 export type Outcome = Readonly<{
   /** How many times it was tried. */
   tried: number;

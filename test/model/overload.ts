@@ -13,7 +13,7 @@ const USUAL_MILLISECONDS = 10_000;
 const TIMES_TOO_MUCH = 5;
 const TICK_MILLISECONDS = 10;
 const RECOVERY_MILLISECONDS = 5_000;
-/** What it must serve of what it is asked for too much, by what it served before. */
+/** The part of an overload that it must serve, relative to the load before. */
 const LEAST_SHARE = 0.8;
 /** How long an answer may take, but for one in a hundred: to a refusal, and to what is taken on. */
 const REFUSAL_MILLISECONDS = 1_000;
@@ -24,7 +24,7 @@ const MEMORY_GROWTH = 1.25;
 /** Twice as many as an object takes on. */
 const CROWD = 8_000;
 
-/** What a run is held to. */
+/** The requirements on a run. */
 type Limits = Readonly<{
   /** The most requests that wait for an answer, each on a connection of its own. */
   connections: number;
@@ -219,7 +219,7 @@ class Durations {
     this.#counts.clear();
   }
 
-  /** What 99 of 100 did not exceed, in milliseconds. */
+  /** The 99th percentile, in milliseconds. */
   most(): number {
     const total = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
     let longer = 0;

@@ -16,7 +16,7 @@ export type SettingsSent = Readonly<{
   ownerSubject?: string | null;
 }>;
 
-/** What may change a domain. Devices and idempotency keys are numbers; each history gives them names of its own. */
+/** Requests that may change a domain. Devices and idempotency keys are numbers; each history gives them names of its own. */
 export type Change =
   | Readonly<{ ask: "register"; device: number; afterKeyVersion: number | null; newest: boolean; token: TokenKind }>
   | Readonly<{ ask: "deregister"; device: number; preview: boolean; key: number | null; token: TokenKind }>
@@ -37,7 +37,7 @@ export type Repeat = Readonly<{ ask: "repeat"; request: number; of: Change }>;
 /** The platform loses the domain's object: in the middle of whatever it does, or when it is idle next. */
 type Loss = Readonly<{ ask: "lose"; how: "abort" | "evict" }>;
 
-/** What may be read of a domain. */
+/** Reads of a domain. */
 export type Look =
   | Readonly<{ ask: "overview" | "members" }>
   /** The devices as the owner sees them, by this token. */
@@ -48,7 +48,7 @@ export type Look =
   /** The keys before a version, or before `keyVersion`, sealed to the key with that version. */
   | Readonly<{ ask: "history"; keyVersion: number; before: number | null }>;
 
-/** What may be asked of a domain, and of the platform. */
+/** Requests to a domain, and to the platform. */
 export type Ask = Change | Repeat | Look | Loss;
 
 /** Key versions from one to another, both included. */
@@ -93,7 +93,7 @@ export type Overview = Readonly<{
   memberCount: number;
 }>;
 
-/** What an answer says of further versions, in the words of the model. */
+/** The further versions that a response names, in the words of the model. */
 export function older(versions: Versions | undefined): Pick<Answer, "older"> {
   return versions === undefined ? {} : { older: versions };
 }

@@ -21,11 +21,11 @@ export class ModelServer {
   readonly origin: string;
   /** Where tests come at its objects past the Worker; see `variants/door.ts`. */
   readonly door: string;
-  /** What the domains' objects hold, read from their files past the server. */
+  /** The contents of the domains' objects, read from their files past the server. */
   readonly objects: ObjectFiles;
   readonly adminToken: string;
   readonly issuers: TestIssuers;
-  /** What it logs is gone through here. */
+  /** Goes through its log. */
   readonly log: LogScan;
   readonly #code: string;
   readonly #folder: string;
@@ -86,7 +86,7 @@ export class ModelServer {
     return this.#pid;
   }
 
-  /** What D1 holds, read from its files past the server. */
+  /** The contents of D1, read from its files past the server. */
   get database(): DatabaseFiles {
     this.#database ??= new DatabaseFiles(databaseFiles(this.#folder));
     return this.#database;

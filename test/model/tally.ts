@@ -1,7 +1,7 @@
 import type { History } from "./history.ts";
 import type { ModelServer } from "./server.ts";
 
-/** What happened in histories, by what clients were told. */
+/** Counts of histories, by the responses that clients got. */
 const COUNTED = ["joins", "leaves", "domains_deleted"] as const;
 
 type Counted = (typeof COUNTED)[number];
@@ -57,7 +57,7 @@ export class Tally {
     }
   }
 
-  /** What the metrics have other numbers of, once D1 has everything. */
+  /** Metrics that differ from these counts, once D1 has everything. */
   async faults(): Promise<readonly string[]> {
     const after = await counters(this.#server);
     return COUNTED.flatMap((name) => {

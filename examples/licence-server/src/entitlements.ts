@@ -1,6 +1,6 @@
 import type { TrackType } from "./content-keys.ts";
 
-/** What each domain has paid for: films, and the tracks of each. A service asks its shop. */
+/** The purchases of each domain: films, and the tracks of each. A service asks its shop. */
 const ENTITLEMENTS: Readonly<Record<string, Readonly<Record<string, readonly TrackType[]>>>> = {
   den: { "film-1": ["SD", "HD", "AUDIO"], "film-2": ["SD", "AUDIO"] },
   attic: { "film-1": ["SD", "AUDIO"] },

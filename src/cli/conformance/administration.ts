@@ -78,7 +78,7 @@ async function membersArePaged(server: TestedServer) {
 
 const ADMIN = { section: "Admin", needs: ["admin token"] } as const;
 
-/** What operators do. */
+/** Rules of operators' requests. */
 export const ADMINISTRATION: readonly Check[] = [
   { section: "Admin", rule: "every path needs a credential", prove: everythingNeedsACredential },
   { ...ADMIN, rule: "PUT replaces settings, PATCH merges them", prove: settingsAreReplacedAndMerged },

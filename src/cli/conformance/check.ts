@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { TestedServer } from "./tested-server.ts";
 
-/** What a stranger has not, and some rules cannot be proved without. */
+/** Credentials that a stranger lacks, and that some rules cannot be proved without. */
 export type Credential = "admin token" | "auth token";
 
 /** One rule of the contract, and the function that holds a server to it. */

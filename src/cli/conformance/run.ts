@@ -8,7 +8,7 @@ import { REGISTRATION } from "./registration.ts";
 import { SIGNED_REQUESTS } from "./signed-requests.ts";
 import { type Access, TestedServer } from "./tested-server.ts";
 
-/** What came of one check. */
+/** The result of one check. */
 export type Result = Readonly<{
   /** The name of its function. */
   check: string;
@@ -30,7 +30,7 @@ export const CHECKS: readonly Check[] = [
   ...ERRORS,
 ];
 
-/** What a run found. */
+/** The result of a run. */
 export type Conformance = Readonly<{
   server: string;
   passed: number;
@@ -78,7 +78,7 @@ async function resultOf(
     return { ...what, result: "passed", finding: null };
   } catch (error) {
     signal?.throwIfAborted();
-    // What is no Deviation comes of a response of an unexpected shape.
+    // Any other error comes of a response of an unexpected shape.
     return { ...what, result: "failed", finding: (error as Error).message };
   }
 }

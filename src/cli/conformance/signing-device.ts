@@ -4,7 +4,7 @@ import type { Members } from "./check.ts";
 /** A device that signs its requests. */
 export type SigningDevice = Readonly<{ machineGuid: string; alg: string; privateKey: CryptoKey; publicKey: JWK }>;
 
-/** What a signed request says, besides or instead of what a right one says. */
+/** Header and payload members that replace those of a correct signed request. */
 export type Claims = Members;
 
 /** A new device that signs with `alg`. */

@@ -80,7 +80,7 @@ function readHeader(jws: string) {
   }
 }
 
-/** What in a protected header a device may not do; null if all is well. */
+/** Checks a protected header. @returns the rule that it breaks; null if it breaks none */
 function headerFault(header: NonNullable<ReturnType<typeof readHeader>>): string | null {
   if (header.typ !== DEVICE_REQUEST_TYPE) return `typ must be ${DEVICE_REQUEST_TYPE}`;
   const other = OTHER_KEY_SOURCES.find((name) => name in header);

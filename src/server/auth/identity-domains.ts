@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS } from "../../domain/types.ts";
 import { isPrefix, stem } from "./namespaces.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
 
-/** What makes the names of an issuer's domains: its template, and the namespaces that it speaks for. */
+/** The template for the names of an issuer's domains, and the namespaces that the issuer speaks for. */
 type Naming = Pick<TrustedIssuer, "namespace" | "namespaceClaim" | "namespaces"> & Readonly<{ domains: Domains }>;
 type Domains = NonNullable<TrustedIssuer["domains"]>;
 
@@ -15,7 +15,7 @@ type Template = Readonly<{ start: string; parts: readonly Readonly<{ claim: stri
 /** The placeholder of the token's namespace, whichever claim names it. */
 const NAMESPACE = "namespace";
 
-/** What is wrong with the template of an issuer's domain names; null if nothing is. */
+/** Checks the template of an issuer's domain names. @returns what is wrong with it; null if nothing is */
 export function templateProblem(issuer: Naming): string | null {
   const template = templateOf(issuer);
   if (!template) return 'must be text and placeholders, such as "family:{sub}"';

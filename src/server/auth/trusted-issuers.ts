@@ -48,7 +48,7 @@ export const trustedIssuer = z
     domains: identityDomains.optional(),
     /** How owners sign in with it at their page; without, they do not. */
     signIn: ownerSignIn.optional(),
-    /** What its tokens may let operators do, as far as their `scope` says so; nothing unless listed here. */
+    /** The operator scopes that its tokens may carry in `scope`; a scope that is not listed here does not count. */
     operatorScopes: z.array(z.enum(SCOPES)).default([]),
     /** How long after a fetch an unknown `kid` does not cause another. */
     cooldownSeconds: z.number().min(0).default(30),

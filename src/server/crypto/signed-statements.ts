@@ -1,6 +1,6 @@
 import { type JWK, SignJWT } from "jose";
 
-/** What a statement says besides its own claims. */
+/** Claims of every statement. */
 export type StatementClaims = Readonly<{
   /** The `iss`: this server's URL. */
   issuer: string;

@@ -42,7 +42,7 @@ export const memberColumns = () => ({
   signedAt: integer("signed_at"),
   /** The hash of the issuer and the subject of the token it joined by; null if it joined without. */
   subjectHash: text("subject_hash"),
-  /** What its owner calls it: a compact JWE, see `crypto/sealed-texts.ts`; null if it has no name. */
+  /** The name its owner gave it: a compact JWE, see `crypto/sealed-texts.ts`; null if it has no name. */
   sealedName: text("sealed_name"),
 });
 
@@ -57,7 +57,7 @@ export const keyColumns = () => ({
   createdAt: time("created_at"),
 });
 
-/** What is left of a deleted domain. */
+/** The record of a deleted domain. */
 export const deletionColumns = () => ({
   domain: text("domain").primaryKey(),
   /** Its highest key version, and its last revision: a later domain of that name goes on above them. */

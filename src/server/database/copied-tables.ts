@@ -50,7 +50,7 @@ export type Change = Readonly<{
   base: number;
   rows: PerTable<readonly Row[]>;
   removed: PerTable<readonly RowKey[]>;
-  /** What happened between the two revisions, for the metrics. */
+  /** The events between the two revisions, counted for the metrics. */
   counts: Samples;
 }>;
 

@@ -18,7 +18,7 @@ const LONG_MILLISECONDS = 2_000;
 const SHORTEST_PAUSE_MILLISECONDS = 200;
 const LONGEST_PAUSE_MILLISECONDS = 5_000;
 
-/** What the database holds is counted again after this time: that goes through all of its domains. */
+/** The age at which the counts of the database are renewed: counting goes through all of its domains. */
 const COUNTED_MILLISECONDS = 60 * 60 * 1_000;
 
 /** How far D1 is behind the objects, as far as they have handed over. */
@@ -48,7 +48,7 @@ export class DatabaseWriter extends DurableObject<Env> {
   #endPause: () => void = () => {};
   #failingSince: number | null = null;
   readonly #counters = new Counters(this.ctx.storage);
-  /** What the database holds, and when that was counted, in milliseconds since the epoch. */
+  /** The counts of the database, and when they were taken, in milliseconds since the epoch. */
   #counted: Readonly<{ at: number; kid: string; samples: Samples }> | null = null;
 
   /** The D1 database whose binding this object is named by. @throws Error if there is none */

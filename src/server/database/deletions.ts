@@ -4,7 +4,7 @@ import { COPIED_TABLES } from "./copied-tables.ts";
 import type { Part } from "./databases.ts";
 import { deletedDomains } from "./schema.ts";
 
-/** What is left of a deleted domain. */
+/** The record of a deleted domain. */
 export type DeletedDomain = typeof deletedDomains.$inferSelect;
 
 /** Of the domain `?1`, unless one of that name was created after `?2`, when the deleted one was deleted. */

@@ -5,12 +5,12 @@ import { inTime } from "./d1-errors.ts";
 import type { DeletedDomain } from "./deletions.ts";
 import { deletedDomains, domainServerInfo } from "./schema.ts";
 
-// What an object reads when it takes its domain over from D1.
+// The reads by which an object takes its domain over from D1.
 
-/** What D1 knows of a name: the row of its domain, and the last deletion of one; null if there is none. */
+/** The entry of a name in D1: the row of its domain, and the last deletion of one; null if there is none. */
 export type KnownDomain = Readonly<{ info: DomainRow | null; deletion: DeletedDomain | null }>;
 
-/** What D1 knows of a name, by one query. */
+/** Reads the entry of a name in D1, by one query. */
 export async function findDomain(database: D1Database, domain: string): Promise<KnownDomain> {
   const query = drizzle(database)
     .select({ info: domainServerInfo, deletion: deletedDomains })

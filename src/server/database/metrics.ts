@@ -78,7 +78,7 @@ export class Counters {
   }
 }
 
-/** What a database holds, by counting all of it. @param kid the present key-encryption key */
+/** Counts everything in a database. @param kid the present key-encryption key */
 export async function countAll(database: D1Database, kid: string): Promise<Samples> {
   const [[totals], uses] = await Promise.all([
     drizzle(database)

@@ -7,7 +7,7 @@ import type { AppEnv } from "./context.ts";
 
 const verifiers = new WeakMap<object, AuthTokenVerifier>();
 
-/** What the request's auth token proves. The issuers' keys are kept across the requests of an isolate. */
+/** The evidence of the request's auth token. The issuers' keys are kept across the requests of an isolate. */
 export function authEvidence(c: Context<AppEnv>): Promise<AuthEvidence> {
   const config = configOf(c.env);
   const verifier = verifiers.get(config) ?? new AuthTokenVerifier(config.trustedIssuers);

@@ -5,7 +5,7 @@ import { configOf } from "../config.ts";
 import { isLoopback } from "../loopback.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
-/** What routes find in a request's context: its id, its caller's trace if it names one; the operator under `/admin` alone. */
+/** Variables of a request's context: its id, its caller's trace if it names one; the operator under `/admin` alone. */
 export type AppEnv = {
   Bindings: Env;
   Variables: { requestId: string; traceId: string | undefined; operator: Operator };

@@ -172,5 +172,5 @@ function isOfAnotherRelease(error: unknown): boolean {
   return error instanceof TypeError && /RPC receiver does not implement/.test(error.message);
 }
 
-/** What the runtime says of a failed call: `remote` if the object's own code threw, so that it would again. */
+/** The runtime's flags of a failed call: `remote` if the object's own code threw, so that it would again. */
 type DurableObjectFailure = { overloaded?: boolean; remote?: boolean };

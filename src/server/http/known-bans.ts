@@ -40,7 +40,7 @@ export class KnownBans {
     this.#source = source;
   }
 
-  /** What is banned. Only the first request of an isolate, and one after a long pause, wait for it. */
+  /** The bans. Only the first request of an isolate, and one after a long pause, wait for them. */
   names(): Names | Promise<Names> {
     const now = Date.now();
     const age = now - this.#knownAt;

@@ -1,6 +1,6 @@
 import type { SignInIssuer } from "../auth/owner-sign-in.ts";
 
-/** What `scripts/assets.ts` builds of `src/owner-page`. */
+/** The files that `scripts/assets.ts` builds of `src/owner-page`. */
 const STYLESHEET = "/owner-page/owner-page.css";
 const SCRIPT = "/owner-page/owner-page.js";
 

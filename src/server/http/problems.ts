@@ -49,7 +49,7 @@ export const PROBLEMS = {
   INTERNAL_ERROR: { status: 500, title: "The server failed" },
 } as const satisfies Record<ErrorName, ProblemType>;
 
-/** What a problem says besides its name. */
+/** Members of a problem besides its name. */
 export type ProblemDetails = Readonly<{
   /** For the caller, about this occurrence. */
   detail?: string;

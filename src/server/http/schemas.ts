@@ -117,7 +117,7 @@ export const settingsMergeBody = z
 
 const whole = (text: unknown) => (typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : text);
 
-/** What the log calls a device. */
+/** The id of a device in the log. */
 export const deviceId = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be a deviceId of a list or of the log");
 
 /** The query of a list. */

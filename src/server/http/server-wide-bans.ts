@@ -22,7 +22,7 @@ export function callBans<Result>(env: Env, call: (bans: Stub) => Promise<Result>
 
 const known = new WeakMap<Env, KnownBans>();
 
-/** What this isolate knows of the server-wide bans. */
+/** The server-wide bans, as this isolate knows them. */
 export function knownBans(env: Env): KnownBans {
   const bans = known.get(env) ?? new KnownBans((version) => stubOf(env).names(version));
   known.set(env, bans);
@@ -34,7 +34,7 @@ export async function serverWideBanShown(ban: ServerWideBan, keys: readonly JWK[
   return { ...(await deviceShown(null, ban.machineGuid, keys)), ...banTerms(ban) };
 }
 
-/** What a server-wide ban says besides which device it is of. */
+/** A server-wide ban, without the device. */
 export function banTerms({ deviceKeys, reason, bannedAt, bannedBy }: ServerWideBan) {
   return { hasDeviceKey: deviceKeys.length > 0, reason, bannedAt: isoTime(bannedAt), bannedBy };
 }

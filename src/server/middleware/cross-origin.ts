@@ -4,7 +4,7 @@ import { createMiddleware } from "hono/factory";
 import { configOf } from "../config.ts";
 import type { AppEnv } from "../http/context.ts";
 
-/** What scripts of other origins may ask for, where the configuration lets their pages be devices. */
+/** CORS headers for the origins whose pages may be devices, by the configuration. */
 const ALLOWED = {
   allowMethods: ["GET", "POST", "PATCH", "DELETE"],
   allowHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match", "machine-guid"],

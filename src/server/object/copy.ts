@@ -30,7 +30,7 @@ const MAX_ROWS = 500;
 /** How often a page is compared that changes meanwhile. */
 const COMPARISONS = 5;
 
-/** What those wait for, in place of a revision, who wait for a deletion. */
+/** The awaited value of a deletion, in place of a revision. */
 const DELETION = Number.POSITIVE_INFINITY;
 
 type Keys = PerTable<ReadonlySet<RowKey>>;
@@ -158,7 +158,7 @@ export class Copy {
     return !this.#storage.deletion?.isOwed || this.#wait(DELETION, milliseconds);
   }
 
-  /** What happened that was not handed over yet, as counters of the metrics. */
+  /** Counters of the metrics that were not handed over yet. */
   uncounted(): Samples {
     const { row, progress } = this.#storage;
     return row ? READS.counts(this.#storage, Math.max(progress.copiedRevision, this.#handedOver), row.revision) : {};
@@ -182,7 +182,7 @@ export class Copy {
     const waiting = { revision, resolve };
     this.#waiting.add(waiting);
     const timer = setTimeout(() => resolve(false), milliseconds);
-    // What is handed over already may rest at the writer.
+    // Changes that were handed over may still be at the writer.
     const hurried = this.#running ? this.#writer().hurry() : Promise.resolve();
     hurried.catch(() => {});
     this.run().catch(() => resolve(false));

@@ -11,7 +11,7 @@ export type ServerWideBan = Readonly<{
   bannedAt: number;
 }>;
 
-/** What an operator bans. */
+/** The subject of a ban. */
 export type NewBan = Omit<ServerWideBan, "bannedAt"> &
   Readonly<{
     requestId: string;

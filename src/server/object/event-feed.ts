@@ -65,7 +65,7 @@ export class EventFeed {
   /** Notes, in the transaction of a commit, that there is something to send: the alarm sees to it whatever happens. */
   expect(now: number): void {
     const { progress, row } = this.#storage;
-    // What happened before there was a feed is not sent.
+    // Events from before there was a feed are not sent.
     if (progress.publishedRevision === null) this.#storage.note({ publishedRevision: (row?.revision ?? 1) - 1 });
     this.#wakeBy(now + LOOK_AGAIN_MILLISECONDS);
   }

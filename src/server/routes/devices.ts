@@ -22,7 +22,7 @@ import { knownBans } from "../http/server-wide-bans.ts";
 import { addressExcess, clientAddresses, limitedByAddress } from "../middleware/rate-limit.ts";
 import { span } from "../spans.ts";
 
-/** What devices ask for: to join or renew, and to leave. */
+/** Routes of devices: to join or renew, and to leave. */
 export const devices = new Hono<AppEnv>()
   .post("/domains/:domain/register", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -83,7 +83,7 @@ async function deregister(c: Context<AppEnv>, isOverLimit: boolean): Promise<Res
   return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
 }
 
-/** What a device calls itself, as it is stored. */
+/** Seals the name that a device gives itself, for storage. */
 function sealedName(c: Context<AppEnv>, domain: string, machineGuid: string, name: string): Promise<string> {
   return sealDeviceName(name, { domain, machineGuid }, configOf(c.env).keyEncryptionKeys);
 }
@@ -112,7 +112,7 @@ function birthFor(c: Context<AppEnv>, auth: AuthEvidence): Pick<Registration, "b
   return { birth: { settings, by: ofMaker ? "token" : "DOMAIN_DEFAULTS" } };
 }
 
-/** What keeps a device from creating a domain by asking for it, under each policy. */
+/** The refusal of a device whose request would create a domain, by policy. */
 const CREATION_REFUSALS: Readonly<Record<DomainCreation, (auth: AuthEvidence) => DomainError | null>> = {
   open: () => null,
   authenticated: ({ kind }) => {

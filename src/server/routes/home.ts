@@ -4,7 +4,7 @@ import { configOf } from "../config.ts";
 import type { AppEnv } from "../http/context.ts";
 import { isLoopback } from "../loopback.ts";
 
-/** What is where, for whoever opens the address of the server. @param hasOwners whether owners sign in here */
+/** The page at the server's address: links to everything else. @param hasOwners whether owners sign in here */
 const page = (hasOwners: boolean) => `<!doctype html>
 <html lang="en">
 <head>

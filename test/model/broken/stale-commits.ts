@@ -12,7 +12,7 @@ const AWAITED_MILLISECONDS = 3;
 const { add } = BatchQueue.prototype;
 const { stateFor, transaction, commit } = DomainStorage.prototype;
 
-/** What was loaded for each command before the wait. */
+/** The state that was loaded for each command before the wait. */
 const loaded = new WeakMap<Command, DomainState>();
 let isCommitting = false;
 

@@ -5,7 +5,7 @@ import { DomainObject as Domain, Door as Entrance, DatabaseWriter as Writer } fr
 
 export { DeviceBans, default } from "./watched.ts";
 
-/** What D1 does with a query in each mode. */
+/** The behaviour of D1 in each mode. */
 const MODES: Readonly<Record<DatabaseMode, <T>(run: () => Promise<T>) => Promise<T>>> = {
   well: (run) => run(),
   slow: async (run) => {

@@ -189,7 +189,7 @@ export class DomainStorage {
     this.#chosen = database;
   }
 
-  /** What is left of the last domain of this name that was deleted; null if none was, as far as anybody knows. */
+  /** The record of the last deleted domain of this name; null if none is known. */
   get deletion(): DeletionRow | null {
     if (this.#hasTables && this.#deletion === undefined) {
       this.#deletion = this.sql.exec<DeletionRow>(READ_DELETION).toArray()[0] ?? null;

@@ -10,7 +10,7 @@ export type StoredEntry = HashedEntry & Readonly<{ mac: string }>;
 /** Which entries to read: from one side, beyond a revision (null for all), up to so many. */
 export type LogPage = Readonly<{ order: "newest" | "oldest"; after: number | null; limit: number }>;
 
-/** What to look for: entries with a change of this type, of this device, or of both at once. */
+/** A search: entries with a change of this type, of this device, or of both at once. */
 export type LogFilter = Readonly<{ type?: string | undefined; deviceId?: string | undefined }>;
 
 /** Where a log was cut, and what the domain authority signed of that. */

@@ -152,7 +152,7 @@ export const READS = {
     return refusals.orderBy(desc(hour), asc(error)).limit(limit).all();
   },
 
-  /** What happened after a revision, up to another, as counters of the metrics. */
+  /** Counters of the metrics for the changes after one revision, up to another. */
   counts({ sql }: DomainStorage, after: number, upTo: number): Samples {
     const query = `select change.value ->> '$.type' as type, count(*) as count
       from domain_log, json_each(domain_log.changes) as change where revision > ? and revision <= ? group by 1`;

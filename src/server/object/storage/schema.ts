@@ -141,7 +141,7 @@ export const takeOver = sqliteTable("take_over", {
   after: text("after").notNull(),
 });
 
-/** What is left of the domain that was deleted here last: no row if none was. */
+/** The record of the domain that was deleted here last: no row if none was. */
 export const domainDeletion = sqliteTable("domain_deletion", {
   ...deletionColumns(),
   /** The D1 database that has to know, by its binding: that of the next domain of this name, too. */

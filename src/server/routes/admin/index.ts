@@ -11,7 +11,7 @@ import { adminLog } from "./log.ts";
 import { adminMembers } from "./members.ts";
 import { adminMetrics } from "./metrics.ts";
 
-/** What operators ask for. */
+/** Routes of operators. */
 export const admin = new Hono<AppEnv>()
   .use("/admin/*", requireOperator)
   .route("/", adminDomains)

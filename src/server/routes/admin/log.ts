@@ -14,7 +14,7 @@ import type { CheckpointRow, HashedEntry } from "../../object/storage/log.ts";
 const MAX_ACTIVITY_COMMITS = 5_000;
 const MAX_REFUSAL_ROWS = 1_000;
 
-/** What happened in a domain. */
+/** Routes of a domain's log. */
 export const adminLog = new Hono<AppEnv>()
   .get("/admin/domains/:domain/log", may("domains:read"), async (c) => {
     const domain = domainName(c);

@@ -10,7 +10,7 @@ import { Problem } from "../../http/problems.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import { objectNamed } from "../../placement.ts";
 
-/** What monitoring asks for: no machine GUID, no name of a domain or a device is among it. */
+/** Route of monitoring. The metrics hold no machine GUID and no name of a domain or a device. */
 export const adminMetrics = new Hono<AppEnv>().get("/admin/metrics", may("metrics:read"), async (c) => {
   const kid = configOf(c.env).keyEncryptionKeys[0].kid as string;
   const samples = await Promise.all(
