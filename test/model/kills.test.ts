@@ -3,7 +3,7 @@ import { tryInterruptedCopies } from "./interrupted-copies.ts";
 import { tryKills } from "./kills.ts";
 import { ModelServer } from "./server.ts";
 
-const KILLS = 20;
+const KILLS = 12;
 const INTERRUPTED_COPIES = 8;
 const TWO_DATABASES = ["DB", "DB_2"];
 const SEED = Number(process.env.SEED ?? 1);
