@@ -8,6 +8,7 @@ import { canonicalJson, changesOf, type LogChange, type LogEntry } from "../../.
 import { candidatesNeeded } from "../../../domain/replacement-candidates.ts";
 import { type RequestRecord, recordIds } from "../../../domain/request-records.ts";
 import {
+  DEFAULT_SETTINGS,
   type DeviceProof,
   type DomainSettings,
   type DomainState,
@@ -384,18 +385,7 @@ export class DomainStorage {
     const { lostUpTo, memberCount } = state;
     const row: DomainRow = {
       domain: this.#name,
-      authenticationRequired: Number(settings.authenticationRequired),
-      authNamespace: settings.authNamespace,
-      maxMembership: settings.maxMembership,
-      deviceKeyRequired: Number(settings.deviceKeyRequired),
-      rolloverIntervalSeconds: settings.rolloverIntervalSeconds,
-      retireAfterDays: settings.retireAfterDays,
-      maxMembershipPerSubject: settings.maxMembershipPerSubject,
-      ownerSubject: settings.ownerSubject,
-      whenFull: settings.whenFull,
-      minIdleDays: settings.minIdleDays,
-      memberIdleDays: settings.memberIdleDays,
-      deleteAfterEmptyDays: settings.deleteAfterEmptyDays,
+      ...settingColumnsOf(settings),
       keyRolloverRequired: Number(keyRolloverRequired),
       memberCount,
       keyVersion,
@@ -460,22 +450,24 @@ function mayHaveQuota({ maxMembershipPerSubject }: DomainRow, commands: readonly
   return maxMembershipPerSubject !== null || commands.some(({ type }) => type === "settings");
 }
 
+const SETTING_NAMES = Object.keys(DEFAULT_SETTINGS) as readonly (keyof DomainSettings)[];
+
+type SettingColumns = Pick<DomainRow, keyof DomainSettings>;
+
 /** The settings that a row holds. */
-export function settingsOf(row: Pick<DomainRow, keyof DomainSettings>): DomainSettings {
-  return {
-    authenticationRequired: row.authenticationRequired === 1,
-    authNamespace: row.authNamespace,
-    maxMembership: row.maxMembership,
-    deviceKeyRequired: row.deviceKeyRequired === 1,
-    rolloverIntervalSeconds: row.rolloverIntervalSeconds,
-    retireAfterDays: row.retireAfterDays,
-    maxMembershipPerSubject: row.maxMembershipPerSubject,
-    ownerSubject: row.ownerSubject,
-    whenFull: row.whenFull,
-    minIdleDays: row.minIdleDays,
-    memberIdleDays: row.memberIdleDays,
-    deleteAfterEmptyDays: row.deleteAfterEmptyDays,
-  };
+export function settingsOf(row: SettingColumns): DomainSettings {
+  const settings = SETTING_NAMES.map((name) => [name, isFlag(name) ? row[name] === 1 : row[name]]);
+  return Object.fromEntries(settings) as DomainSettings;
+}
+
+/** The columns that hold settings: SQLite has no booleans. */
+function settingColumnsOf(settings: DomainSettings): SettingColumns {
+  const columns = SETTING_NAMES.map((name) => [name, isFlag(name) ? Number(settings[name]) : settings[name]]);
+  return Object.fromEntries(columns) as SettingColumns;
+}
+
+function isFlag(name: keyof DomainSettings): boolean {
+  return typeof DEFAULT_SETTINGS[name] === "boolean";
 }
 
 function stateOf(row: DomainRow): DomainState {
