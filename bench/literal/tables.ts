@@ -1,4 +1,4 @@
-import type { DeviceKeyBinding, DomainSettings } from "../../src/domain/types.ts";
+import { DEFAULT_SETTINGS, type DeviceKeyBinding, type DomainSettings } from "../../src/domain/types.ts";
 
 /** A row of `domain_server_info`. */
 export type InfoRow = DomainSettings & Readonly<{ keyRolloverRequired: boolean; memberCount: number }>;
@@ -27,18 +27,11 @@ export class Tables {
     );
     return (
       row && {
+        ...DEFAULT_SETTINGS,
         authenticationRequired: row.authentication_required === 1,
         authNamespace: row.auth_namespace as string | null,
         maxMembership: row.max_membership as number | null,
         deviceKeyRequired: row.device_key_required === 1,
-        rolloverIntervalSeconds: null,
-        retireAfterDays: null,
-        maxMembershipPerSubject: null,
-        ownerSubject: null,
-        whenFull: "refuse",
-        minIdleDays: 30,
-        memberIdleDays: null,
-        deleteAfterEmptyDays: null,
         keyRolloverRequired: row.key_rollover_required === 1,
         memberCount: row.member_count as number,
       }

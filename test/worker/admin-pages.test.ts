@@ -4,6 +4,7 @@ import { base64url, calculateJwkThumbprint, compactDecrypt, decodeProtectedHeade
 import { beforeAll, describe, expect, it } from "vitest";
 import { configure, newDomain, newGuid, register, reply, stored } from "./client.ts";
 import { expectCopied } from "./copied.ts";
+import { DEFAULTS } from "./default-settings.ts";
 import { COLLECTIONS, type Collection } from "./list-collections.ts";
 import { operate, paged } from "./operators.ts";
 
@@ -181,18 +182,7 @@ describe("the list of domains", () => {
     expect(body.domains).toEqual([alone]);
     expect(body.domains[0]).toEqual({
       domain,
-      authenticationRequired: false,
-      authNamespace: null,
-      maxMembership: null,
-      deviceKeyRequired: false,
-      rolloverIntervalSeconds: 0,
-      retireAfterDays: null,
-      maxMembershipPerSubject: null,
-      ownerSubject: null,
-      whenFull: "refuse",
-      minIdleDays: 30,
-      memberIdleDays: null,
-      deleteAfterEmptyDays: null,
+      ...DEFAULTS,
       retiredUpTo: 0,
       keyVersion: 1,
       keyRolloverRequired: false,

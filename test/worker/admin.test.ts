@@ -14,23 +14,8 @@ import {
   reply,
   rows,
 } from "./client.ts";
+import { DEFAULTS, LOGGED_DEFAULTS } from "./default-settings.ts";
 
-const DEFAULTS = {
-  authenticationRequired: false,
-  authNamespace: null,
-  maxMembership: null,
-  deviceKeyRequired: false,
-  rolloverIntervalSeconds: 0,
-  retireAfterDays: null,
-  maxMembershipPerSubject: null,
-  ownerSubject: null,
-  whenFull: "refuse",
-  minIdleDays: 30,
-  memberIdleDays: null,
-  deleteAfterEmptyDays: null,
-};
-/** The same as the log has them: the server's default for the interval may change. */
-const LOGGED_DEFAULTS = { ...DEFAULTS, rolloverIntervalSeconds: null };
 const MERGE_PATCH = { "content-type": "application/merge-patch+json" };
 
 function merge(domain: string, patch: object | string, headers = {}): Promise<Reply> {

@@ -3,24 +3,11 @@ import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { newDevice } from "../support/devices.ts";
 import { asAdmin, ask, configure, deregister, newDomain, newGuid, ORIGIN, register, reply, stored } from "./client.ts";
+import { LOGGED_DEFAULTS } from "./default-settings.ts";
 import { breaks, type Entry, storedEntries } from "./log-chains.ts";
 import { asOperator, deviceId, operate, paged, signedBy } from "./operators.ts";
 
 const OFFICE = "https://office.example#someone";
-const DEFAULTS = {
-  authenticationRequired: false,
-  authNamespace: null,
-  maxMembership: null,
-  deviceKeyRequired: false,
-  rolloverIntervalSeconds: null,
-  retireAfterDays: null,
-  maxMembershipPerSubject: null,
-  ownerSubject: null,
-  whenFull: "refuse",
-  minIdleDays: 30,
-  memberIdleDays: null,
-  deleteAfterEmptyDays: null,
-};
 
 const oldestFirst = (domain: string, limit?: number): Promise<Entry[]> =>
   paged(`/${domain}/log?order=oldest`, "entries", limit);
@@ -102,8 +89,8 @@ describe("the log", () => {
       [
         {
           type: "settings-changed",
-          settings: { ...DEFAULTS, maxMembership: 5 },
-          previous: DEFAULTS,
+          settings: { ...LOGGED_DEFAULTS, maxMembership: 5 },
+          previous: LOGGED_DEFAULTS,
           ...byOffice,
         },
       ],

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, stored } from "./client.ts";
 import { expectCopied } from "./copied.ts";
+import { LOGGED_DEFAULTS } from "./default-settings.ts";
 import { faultyDatabase } from "./faulty-database.ts";
 import { setEnvironment } from "./objects.ts";
 
@@ -68,20 +69,7 @@ describe("an empty object whose domain the database knows", () => {
     await env.DB.prepare("update domain_server_info set revision = 41 where domain = ?").bind(domain).run();
     await reply("GET", `/domains/${domain}`);
     const entries = await log(domain);
-    const settings = {
-      authenticationRequired: false,
-      authNamespace: null,
-      maxMembership: 7,
-      deviceKeyRequired: false,
-      rolloverIntervalSeconds: null,
-      retireAfterDays: null,
-      maxMembershipPerSubject: null,
-      ownerSubject: null,
-      whenFull: "refuse",
-      minIdleDays: 30,
-      memberIdleDays: null,
-      deleteAfterEmptyDays: null,
-    };
+    const settings = { ...LOGGED_DEFAULTS, maxMembership: 7 };
     expect(entries).toHaveLength(1);
     expect(entries[0]).toMatchObject({ revision: 42, previous: null });
     expect(entries[0].changes).toEqual([
