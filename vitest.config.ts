@@ -39,7 +39,7 @@ const worker = {
   test: {
     name: "worker",
     include: ["test/worker/**/*.test.ts"],
-    setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
+    setupFiles: ["test/support/worker/apply-migrations.ts", "test/support/worker/scan-log.ts"],
     testTimeout: TIMEOUT,
   },
 };
@@ -52,7 +52,7 @@ const sameRules = (name: string, pool: ReturnType<typeof inWorkerd>, ...more: re
     include: ["registration", "deregistration", "signed-requests", "sealed-keys", ...more].map(
       (subject) => `test/worker/${subject}.test.ts`,
     ),
-    setupFiles: ["test/worker/apply-migrations.ts", "test/worker/scan-log.ts"],
+    setupFiles: ["test/support/worker/apply-migrations.ts", "test/support/worker/scan-log.ts"],
     testTimeout: TIMEOUT,
   },
 });
@@ -74,7 +74,7 @@ const databases = {
   test: {
     name: "databases",
     include: ["test/databases/**/*.test.ts"],
-    setupFiles: ["test/databases/apply-migrations.ts", "test/worker/scan-log.ts"],
+    setupFiles: ["test/support/worker/apply-to-databases.ts", "test/support/worker/scan-log.ts"],
     testTimeout: TIMEOUT,
   },
 };

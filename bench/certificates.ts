@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { freePort } from "../test/support/server.ts";
+import { freePort } from "../scripts/ports.ts";
 import { CONNECTIONS, type Effort, measure, type Round, type Summary, summary } from "./measuring.ts";
 import type { Workshop } from "./workshop.ts";
 

@@ -12,7 +12,7 @@ import {
   SECRETS_FILE,
   writeSecretsOnce,
 } from "./local-secrets.ts";
-import { freePort } from "./ports.ts";
+import { chosenPort } from "./ports.ts";
 import { configuredNames, unknownNames } from "./variable-names.ts";
 
 const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
@@ -21,7 +21,7 @@ scriptOptions("dev", "Serves everything locally.", [], "The port is 8787, or tha
 await main();
 
 async function main(): Promise<void> {
-  const port = await freePort(8787);
+  const port = await chosenPort(8787);
   if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
   const url = `http://localhost:${port}`;
   const config = readFileSync("wrangler.toml", "utf8");

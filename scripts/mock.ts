@@ -2,7 +2,7 @@
 import { scriptOptions } from "./arguments.ts";
 import { EFFECTS } from "./mock/script.ts";
 import { startMockServer } from "./mock/server.ts";
-import { freePort } from "./ports.ts";
+import { chosenPort } from "./ports.ts";
 
 const HELP = `A domain's name says what happens to its requests: after a first "~", words that "~" separates.
 
@@ -22,7 +22,7 @@ ${Object.entries(EFFECTS)
 The port is 8790, or that in the variable PORT.`;
 
 scriptOptions("mock", "Serves in memory, and fails as the name of the domain asks.", [], HELP);
-const { url, adminToken, stop } = await startMockServer(await freePort(8790));
+const { url, adminToken, stop } = await startMockServer(await chosenPort(8790));
 console.log(`The mock server is at ${url}; its admin token is ${adminToken}.\n\n${HELP}`);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => stop().then(() => process.exit()));

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { test } from "./stage.ts";
-import { abortedWithReason, openDevice, standing } from "./tabs.ts";
+import { test } from "../support/browser/stage.ts";
+import { abortedWithReason, openDevice, standing } from "../support/browser/tabs.ts";
 
 describe("an abort signal in a page", () => {
   test("ends a request on its way: the browser hangs up", async ({ domain, openDeviceTab }) => {

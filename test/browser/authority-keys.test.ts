@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
-import { test } from "./stage.ts";
-import { openDevice } from "./tabs.ts";
+import { test } from "../support/browser/stage.ts";
+import { openDevice } from "../support/browser/tabs.ts";
 
 test("a page takes a new key of the domain authority at once, whatever the browser has cached", async ({
   site,

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { joinUnsigned } from "./console-devices.ts";
-import { test } from "./stage.ts";
+import { joinUnsigned } from "../support/browser/console-devices.ts";
+import { test } from "../support/browser/stage.ts";
 
 describe("the deletion of a domain, in the console", () => {
   test("says what goes, and happens once the name is typed", async ({ domain, openConsole }) => {

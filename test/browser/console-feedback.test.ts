@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { joinUnsigned } from "./console-devices.ts";
-import type { ConsoleTab } from "./console-tab.ts";
-import { test } from "./stage.ts";
+import { joinUnsigned } from "../support/browser/console-devices.ts";
+import type { ConsoleTab } from "../support/browser/console-tab.ts";
+import { test } from "../support/browser/stage.ts";
 
 /** Has every request of the tab fail, as if the server were stopped. @returns how it comes back */
 async function stopServer({ page }: ConsoleTab): Promise<() => Promise<void>> {

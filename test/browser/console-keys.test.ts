@@ -1,8 +1,8 @@
 import { calculateJwkThumbprint } from "jose";
 import { describe, expect } from "vitest";
-import { joinUnsigned, leaveUnsigned, newcomersKeys } from "./console-devices.ts";
-import type { ConsoleTab } from "./console-tab.ts";
-import { test } from "./stage.ts";
+import { joinUnsigned, leaveUnsigned, newcomersKeys } from "../support/browser/console-devices.ts";
+import type { ConsoleTab } from "../support/browser/console-tab.ts";
+import { test } from "../support/browser/stage.ts";
 
 /** The key versions that the console lists, with what each is labelled. */
 async function listed(tab: ConsoleTab, label = ""): Promise<number[]> {

@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
-import { joinedDevice, joinUnsigned } from "./console-devices.ts";
-import { test } from "./stage.ts";
-import type { TestDomain } from "./test-domain.ts";
+import { joinedDevice, joinUnsigned } from "../support/browser/console-devices.ts";
+import { test } from "../support/browser/stage.ts";
+import type { TestDomain } from "../support/browser/test-domain.ts";
 
 async function named(domain: TestDomain, deviceName: string): Promise<DeviceDomain> {
   const device = await DeviceDomain.open(domain.url, { deviceName });

@@ -1,9 +1,9 @@
 import axe from "axe-core";
 import { describe, expect } from "vitest";
-import { joinedDevice } from "./console-devices.ts";
-import { DOMAIN_VIEWS, tour } from "./console-views.ts";
-import { test } from "./stage.ts";
-import type { TestDomain } from "./test-domain.ts";
+import { joinedDevice } from "../support/browser/console-devices.ts";
+import { DOMAIN_VIEWS, tour } from "../support/browser/console-views.ts";
+import { test } from "../support/browser/stage.ts";
+import type { TestDomain } from "../support/browser/test-domain.ts";
 
 const HOSTILE = `"><img src=x onerror="globalThis.hostile=1"><script>globalThis.hostile=1</script>`;
 

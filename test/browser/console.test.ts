@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { joinedDevice, joinUnsigned } from "./console-devices.ts";
-import { test } from "./stage.ts";
+import { joinedDevice, joinUnsigned } from "../support/browser/console-devices.ts";
+import { test } from "../support/browser/stage.ts";
 
 describe("the console", () => {
   test("serves an operator for a day", async ({ site, domain, openConsole }) => {

@@ -1,8 +1,8 @@
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
-import { test } from "./stage.ts";
-import { standing } from "./tabs.ts";
-import { TestDomain } from "./test-domain.ts";
+import { test } from "../support/browser/stage.ts";
+import { standing } from "../support/browser/tabs.ts";
+import { TestDomain } from "../support/browser/test-domain.ts";
 
 describe("what the server refuses is thrown in the page by its name", () => {
   test("with its number: a full domain", async ({ domain, openDeviceTab }) => {

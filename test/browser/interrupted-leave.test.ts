@@ -1,11 +1,11 @@
 import { decodeJwt } from "jose";
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
-import { crash } from "./chromium.ts";
-import { test } from "./stage.ts";
-import { storeContents } from "./stored-keys.ts";
-import { openDevice, openTab, standing } from "./tabs.ts";
-import type { TestDomain } from "./test-domain.ts";
+import { crash } from "../support/browser/chromium.ts";
+import { test } from "../support/browser/stage.ts";
+import { storeContents } from "../support/browser/stored-keys.ts";
+import { openDevice, openTab, standing } from "../support/browser/tabs.ts";
+import type { TestDomain } from "../support/browser/test-domain.ts";
 
 describe("a leave whose tab is closed is finished by the next page", () => {
   test("at the moment the request was sent: the server never saw it", async ({ domain, openDeviceTab }) => {

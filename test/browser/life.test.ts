@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
-import { test } from "./stage.ts";
-import { decrypted, standing } from "./tabs.ts";
+import { test } from "../support/browser/stage.ts";
+import { decrypted, standing } from "../support/browser/tabs.ts";
 
 describe("a device in a web page", () => {
   test("joins, renews when another has left, opens secrets, and leaves", async ({ domain, openDeviceTab }) => {

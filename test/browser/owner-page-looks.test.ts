@@ -1,7 +1,7 @@
 import axe from "axe-core";
 import { describe, expect } from "vitest";
-import { test } from "./owner-stage.ts";
-import type { OwnerTab } from "./owner-tab.ts";
+import { test } from "../support/browser/owner-stage.ts";
+import type { OwnerTab } from "../support/browser/owner-tab.ts";
 
 const HOSTILE = `"><img src=x onerror="hostile=1"><script>hostile=1</script>`;
 const LONG = "A-very-long-name-without-a-break-".repeat(2).slice(0, 64);

@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import { AUDIENCE, test } from "./owner-stage.ts";
+import { AUDIENCE, test } from "../support/browser/owner-stage.ts";
 
 describe("the owner of a domain", () => {
   test("signs in, and sees, renames and removes the devices", async ({ person, join, tab }) => {

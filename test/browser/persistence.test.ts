@@ -1,10 +1,10 @@
 import { decodeJwt } from "jose";
 import type { BrowserContext } from "playwright-core";
 import { describe, expect } from "vitest";
-import { crash } from "./chromium.ts";
-import { test } from "./stage.ts";
-import { storeContents } from "./stored-keys.ts";
-import { decrypted, openDevice, openTab, standing } from "./tabs.ts";
+import { crash } from "../support/browser/chromium.ts";
+import { test } from "../support/browser/stage.ts";
+import { storeContents } from "../support/browser/stored-keys.ts";
+import { decrypted, openDevice, openTab, standing } from "../support/browser/tabs.ts";
 
 describe("a device in IndexedDB", () => {
   test("is the same after a reload, and opens secrets without the server", async ({ domain, openDeviceTab }) => {

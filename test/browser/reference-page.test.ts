@@ -1,8 +1,8 @@
 import axe from "axe-core";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startServer, type TestServer } from "../support/server.ts";
-import { newProfile } from "./chromium.ts";
+import { newProfile } from "../support/browser/chromium.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const profile = newProfile();
 let server: TestServer;

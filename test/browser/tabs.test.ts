@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
-import { test } from "./stage.ts";
-import { abortedWithReason, decrypted, openDevice, openTab, standing } from "./tabs.ts";
+import { test } from "../support/browser/stage.ts";
+import { abortedWithReason, decrypted, openDevice, openTab, standing } from "../support/browser/tabs.ts";
 
 describe("two tabs with one device, one after the other", () => {
   test("go on from what the other one stored", async ({ domain, openDeviceTab }) => {

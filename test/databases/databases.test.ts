@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigError, readConfig } from "../../src/server/config.ts";
 import { databasesOf } from "../../src/server/database/databases.ts";
 import worker from "../../src/server/index.ts";
-import { asAdmin, deregister, newDomain, newGuid, ORIGIN, register, reply, rows } from "../worker/client.ts";
-import { evict, objectOf, setEnvironment } from "../worker/objects.ts";
-import { operate, paged } from "../worker/operators.ts";
-import { databaseOf, rowsByDatabase, spreadDomains } from "./domains.ts";
+import { asAdmin, deregister, newDomain, newGuid, ORIGIN, register, reply, rows } from "../support/worker/client.ts";
+import { databaseOf, rowsByDatabase, spreadDomains } from "../support/worker/database-domains.ts";
+import { evict, objectOf, setEnvironment } from "../support/worker/objects.ts";
+import { operate, paged } from "../support/worker/operators.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -7,8 +7,8 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.ts";
 import { DomainOperator, OperatorError } from "../../src/operator/index.ts";
-import { audit } from "../support/audit.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { audit } from "../support/node/audit.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 let server: TestServer;
 let directory: string;

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { audit } from "../support/audit.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { audit } from "../support/node/audit.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 let server: EmbeddedServer;
 beforeAll(async () => {

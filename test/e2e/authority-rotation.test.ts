@@ -5,7 +5,7 @@ import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
 import { verifyDomainToken } from "../../src/licence/domain-token-verification.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 const ISSUER = "https://domains.example";
 const DAY = 24 * 60 * 60 * 1000;

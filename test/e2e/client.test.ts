@@ -7,7 +7,7 @@ import { FileStore } from "../../src/client/file-store.ts";
 import { DeviceDomain, type DeviceDomainOptions, type DeviceStore, MemoryStore } from "../../src/client/index.ts";
 import { encryptToDomain, verifyDomainToken } from "../../src/licence/index.ts";
 import { mintToken, newTestIssuers } from "../support/issuers.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const issuers = await newTestIssuers();
 let server: TestServer;
@@ -126,9 +126,13 @@ describe("a program that is killed in mid-leave", () => {
   it("while it deletes its licences is followed by one that has to do that again", async () => {
     const store = mkdtempSync(join(directory, "store-"));
     await (await open({ store: new FileStore(store) })).join();
-    const { signal, stderr } = spawnSync(process.execPath, ["test/support/dying-device.ts", url, store, "preparing"], {
-      encoding: "utf8",
-    });
+    const { signal, stderr } = spawnSync(
+      process.execPath,
+      ["test/support/node/dying-device.ts", url, store, "preparing"],
+      {
+        encoding: "utf8",
+      },
+    );
     expect(signal, stderr).toBe("SIGKILL");
 
     const next = await open({ store: new FileStore(store) });
@@ -149,7 +153,7 @@ describe("a program that is killed in mid-leave", () => {
   it.each(["before", "after"])("%s the server acted is followed by one that finishes it", async (moment) => {
     const store = mkdtempSync(join(directory, "store-"));
     await (await open({ store: new FileStore(store) })).join();
-    const { signal, stderr } = spawnSync(process.execPath, ["test/support/dying-device.ts", url, store, moment], {
+    const { signal, stderr } = spawnSync(process.execPath, ["test/support/node/dying-device.ts", url, store, moment], {
       encoding: "utf8",
     });
     expect(signal, stderr).toBe("SIGKILL");

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CHECKS, conformance } from "../../src/cli/conformance/run.ts";
 import { run } from "../../src/cli/program.ts";
 import { DomainOperator } from "../../src/operator/index.ts";
-import { type Alteration, type AlteringProxy, startAlteringProxy } from "../support/altering-proxy.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { mintToken, newTestIssuers } from "../support/issuers.ts";
+import { type Alteration, type AlteringProxy, startAlteringProxy } from "../support/node/altering-proxy.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 let proxy: AlteringProxy;
 let server: EmbeddedServer;

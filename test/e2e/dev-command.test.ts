@@ -3,8 +3,8 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Clone } from "../support/newcomer.ts";
-import { freePort } from "../support/server.ts";
+import { freePort } from "../../scripts/ports.ts";
+import { Clone } from "../support/node/newcomer.ts";
 
 let clone: Clone;
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 let server: EmbeddedServer;
 beforeAll(async () => {

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../scripts/ports.ts";
 import { DeviceDomain } from "../../src/client/index.ts";
-import { installExample, packInto, type RunningExample, startExample, typeErrors } from "../support/examples.ts";
-import { freePort, startServer, type TestServer } from "../support/server.ts";
+import { installExample, packInto, type RunningExample, startExample, typeErrors } from "../support/node/examples.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const run = promisify(execFile);
 

@@ -7,9 +7,9 @@ import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { FileStore } from "../../src/client/file-store.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
-import { DeviceLife } from "../support/device-life.ts";
-import { type FaultyServer, startFaultyServer } from "../support/faulty-server.ts";
-import { seededRandom } from "../support/seeded-random.ts";
+import { DeviceLife } from "../support/node/device-life.ts";
+import { type FaultyServer, startFaultyServer } from "../support/node/faulty-server.ts";
+import { seededRandom } from "../support/node/seeded-random.ts";
 
 const DOMAINS = 100;
 const DEVICES_OF_A_DOMAIN = 5;

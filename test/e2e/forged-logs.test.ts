@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { canonicalEntry } from "../../src/domain/log-entry.ts";
-import { audit } from "../support/audit.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { audit } from "../support/node/audit.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 let server: EmbeddedServer;
 beforeAll(async () => {

@@ -8,10 +8,11 @@ import { pathToFileURL } from "node:url";
 import { Provider } from "oidc-provider";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
+import { freePort } from "../../scripts/ports.ts";
 import { trustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
-import { confirmDevice, signIn } from "../support/oidc-login.ts";
-import { freePort, startServer, type TestServer } from "../support/server.ts";
-import { FAILED, Shell } from "../support/shell.ts";
+import { confirmDevice, signIn } from "../support/node/oidc-login.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
+import { FAILED, Shell } from "../support/node/shell.ts";
 
 /** A block of the document: what it is written in, its text, and what it is said to print; null if that is not said. */
 type Block = Readonly<{ language: string; text: string; output: string | null }>;

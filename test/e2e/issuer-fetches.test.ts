@@ -5,8 +5,8 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
 import { mintToken, newTestIssuers, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 const MANY = 200;
 

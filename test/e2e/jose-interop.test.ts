@@ -19,7 +19,7 @@ import {
   openByHand,
   openContent,
   thumbprint,
-} from "../support/jose-by-hand.ts";
+} from "../support/node/jose-by-hand.ts";
 
 // The server signs and encrypts with jose. Whether that is what the RFCs say, and not only what jose says, is for
 // others to tell: OpenSSL's command line, and node:crypto with the few steps it lacks written out below.

@@ -3,8 +3,8 @@ import { CompactEncrypt, type JWK } from "jose";
 import nodeJose from "node-jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
-import { bytes, json, nodeKey, openByHand, thumbprint } from "../support/jose-by-hand.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
+import { bytes, json, nodeKey, openByHand, thumbprint } from "../support/node/jose-by-hand.ts";
 
 // The server signs and seals with jose. Others check it: node-jose, and the steps of the RFCs by hand.
 

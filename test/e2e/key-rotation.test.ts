@@ -7,7 +7,7 @@ import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../support/embedded-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
 const ISSUER = "https://domains.example";
 

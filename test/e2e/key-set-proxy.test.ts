@@ -3,9 +3,10 @@ import { createServer, type Server } from "node:http";
 import { buffer } from "node:stream/consumers";
 import type { JSONWebKeySet } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../../scripts/ports.ts";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { type EncryptionOptions, encryptToDomain, MemoryRevisionStore } from "../../src/licence/index.ts";
-import { freePort, startServer, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 /** What the proxy makes of the body of a response to `GET` of this path; null leaves it as it is. */
 type Tampering = (path: string, body: string) => string | null;

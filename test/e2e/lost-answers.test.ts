@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { FileStore } from "../../src/client/file-store.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
-import { DeviceProgram } from "../support/device-program.ts";
-import type { Delivery, Line } from "../support/fault-proxy.ts";
+import { DeviceProgram } from "../support/node/device-program.ts";
+import type { Delivery, Line } from "../support/node/fault-proxy.ts";
 import {
   beBusy,
   cutAnswer,
@@ -20,8 +20,8 @@ import {
   holdAnswer,
   pass,
   strikeBeforeAnswer,
-} from "../support/faults.ts";
-import { type FaultyServer, startFaultyServer } from "../support/faulty-server.ts";
+} from "../support/node/faults.ts";
+import { type FaultyServer, startFaultyServer } from "../support/node/faulty-server.ts";
 
 let server: FaultyServer;
 let folder: string;

@@ -6,8 +6,8 @@ import { CompactEncrypt, calculateJwkThumbprint, decodeJwt, importJWK, type JWK 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
-import { audit } from "../support/audit.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { audit } from "../support/node/audit.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -5,7 +5,8 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 import { Provider } from "oidc-provider";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
-import { freePort, startServer, type TestServer } from "../support/server.ts";
+import { freePort } from "../../scripts/ports.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const AUDIENCE = "https://domains.example";
 const CLIENT = { id: "a-device", secret: "a-secret-of-the-device" };

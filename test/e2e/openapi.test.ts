@@ -3,15 +3,16 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { newKeyEncryptionKey } from "../../scripts/local-secrets.ts";
+import { freePort } from "../../scripts/ports.ts";
 import { sealDeviceName } from "../../src/server/crypto/device-names.ts";
 import { wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
-import type { Answer, Contract, Operation } from "../support/contract.ts";
-import { bearer, ContractClient, GUID, kind, type Request } from "../support/contract-client.ts";
 import { newDevice, sign } from "../support/devices.ts";
 import { mintToken, newTestIssuers, TEST_AUDIENCE } from "../support/issuers.ts";
-import { freePort, startServer, type TestServer } from "../support/server.ts";
-import { describeKeyOperations } from "./key-operations.ts";
-import { describeOwnerOperations, newOwnedDomain, OWNER } from "./owner-operations.ts";
+import type { Answer, Contract, Operation } from "../support/node/contract.ts";
+import { bearer, ContractClient, GUID, kind, type Request } from "../support/node/contract-client.ts";
+import { describeKeyOperations } from "../support/node/key-operations.ts";
+import { describeOwnerOperations, newOwnedDomain, OWNER } from "../support/node/owner-operations.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const UNREACHABLE = "https://unreachable.example";
 /** What a server that is well does not answer. The examples of it are made by the code that answers it. */

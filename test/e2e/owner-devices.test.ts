@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type DeviceChange, DeviceDomain, type DeviceDomainOptions, type OwnedDevice } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
 import { mintToken, newTestIssuers } from "../support/issuers.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const issuers = await newTestIssuers();
 let server: TestServer;

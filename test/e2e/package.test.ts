@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startServer, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/node/server.ts";
 
 const run = promisify(execFile);
 const TSC = join(process.cwd(), "node_modules", "typescript", "bin", "tsc");

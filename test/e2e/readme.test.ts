@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Clone, type DevServer } from "../support/newcomer.ts";
-import { freePort } from "../support/server.ts";
-import { FAILED, Shell } from "../support/shell.ts";
+import { freePort } from "../../scripts/ports.ts";
+import { Clone, type DevServer } from "../support/node/newcomer.ts";
+import { FAILED, Shell } from "../support/node/shell.ts";
 
 const README = readFileSync("README.md", "utf8");
 const DOCUMENTS = [

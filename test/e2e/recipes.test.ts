@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Clone, type DevServer } from "../support/newcomer.ts";
-import { freePort } from "../support/server.ts";
+import { freePort } from "../../scripts/ports.ts";
+import { Clone, type DevServer } from "../support/node/newcomer.ts";
 
 const run = promisify(execFile);
 

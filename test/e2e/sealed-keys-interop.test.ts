@@ -3,7 +3,7 @@ import nodeJose from "node-jose";
 import { describe, expect, it } from "vitest";
 import { generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
 import { sealPrivateKeys } from "../../src/server/crypto/sealed-keys.ts";
-import { openByHand } from "../support/jose-by-hand.ts";
+import { openByHand } from "../support/node/jose-by-hand.ts";
 
 // The server seals with jose. Two others open what it sealed: node-jose, which knows P-256, and the steps of the RFCs
 // by hand, which know X25519 as well.

@@ -1,4 +1,4 @@
-import { seededRandom } from "../support/seeded-random.ts";
+import { seededRandom } from "../support/node/seeded-random.ts";
 import { Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
 import { uncopied } from "./copies.ts";
 import { contradictions } from "./invariants.ts";

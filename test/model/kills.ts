@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
-import { seededRandom } from "../support/seeded-random.ts";
+import { seededRandom } from "../support/node/seeded-random.ts";
 import { connect } from "./client-connection.ts";
 import { uncopied } from "./copies.ts";
 import { tryCredentials } from "./credentials.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../support/seeded-random.ts";
+import type { Random } from "../support/node/seeded-random.ts";
 import type { Parts } from "./valid-requests.ts";
 
 /** Values that are seldom what was expected. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Household } from "../support/household.ts";
+import { Household } from "../support/node/household.ts";
 
 const HOUSEHOLDS = 500;
 const DAYS = 365;

@@ -15,7 +15,7 @@ import {
   settingsBody,
   settingsMergeBody,
 } from "../../src/server/http/schemas.ts";
-import { type ApiDocument, Contract } from "../support/contract.ts";
+import { type ApiDocument, Contract } from "../support/node/contract.ts";
 
 const document = openApiDocument("0.0.0") as unknown as ApiDocument;
 const contract = new Contract(document);

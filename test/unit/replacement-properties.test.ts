@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Command } from "../../src/domain/commands.ts";
 import { MAX_REPLACED } from "../../src/domain/replacement.ts";
 import { type AuthEvidence, DEFAULT_SETTINGS, type DomainEvent, type DomainState } from "../../src/domain/types.ts";
-import { bans, changes, DomainInMemory, evicts, joins, leaves } from "../support/domain-in-memory.ts";
+import { bans, changes, DomainInMemory, evicts, joins, leaves } from "../support/node/domain-in-memory.ts";
 
 const TODAY = 20_000;
 const NOW = TODAY * 86_400_000;

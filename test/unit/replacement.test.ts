@@ -3,7 +3,7 @@ import type { Command } from "../../src/domain/commands.ts";
 import { decideBatch } from "../../src/domain/decide.ts";
 import { MAX_REPLACED } from "../../src/domain/replacement.ts";
 import { type AuthEvidence, type DomainSettings, NEWBORN } from "../../src/domain/types.ts";
-import { bans, changes, DomainInMemory, evicts, joins, leaves } from "../support/domain-in-memory.ts";
+import { bans, changes, DomainInMemory, evicts, joins, leaves } from "../support/node/domain-in-memory.ts";
 
 const TODAY = 20_000;
 const NOW = TODAY * 86_400_000 + 12_345;

@@ -1,10 +1,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { newDomain, newGuid, reply, rows } from "./client.ts";
-import { askWith, from, limitOf, registerWith } from "./environments.ts";
-import { faultyDatabase } from "./faulty-database.ts";
-import { objectOf, setEnvironment } from "./objects.ts";
+import { newDomain, newGuid, reply, rows } from "../support/worker/client.ts";
+import { askWith, from, limitOf, registerWith } from "../support/worker/environments.ts";
+import { faultyDatabase } from "../support/worker/faulty-database.ts";
+import { objectOf, setEnvironment } from "../support/worker/objects.ts";
 
 describe("limits of requests", () => {
   it("are counted by address, and say when to come again", async () => {

@@ -2,9 +2,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { MAX_BYTES } from "../../src/server/object/batch-queue.ts";
 import { newDevice } from "../support/devices.ts";
-import { configure, deregister, newDomain, newGuid, register, stored } from "./client.ts";
-import { execute, joins, objectOf, runAlarm } from "./objects.ts";
-import { operate, signedBy } from "./operators.ts";
+import { configure, deregister, newDomain, newGuid, register, stored } from "../support/worker/client.ts";
+import { execute, joins, objectOf, runAlarm } from "../support/worker/objects.ts";
+import { operate, signedBy } from "../support/worker/operators.ts";
 
 const DAY = 24 * 60 * 60 * 1_000;
 const HOUR = 60 * 60 * 1_000;

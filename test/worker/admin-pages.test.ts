@@ -2,11 +2,11 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { base64url, calculateJwkThumbprint, compactDecrypt, decodeProtectedHeader, type JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { configure, newDomain, newGuid, register, reply, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { DEFAULTS } from "./default-settings.ts";
-import { COLLECTIONS, type Collection } from "./list-collections.ts";
-import { operate, paged } from "./operators.ts";
+import { configure, newDomain, newGuid, register, reply, stored } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { DEFAULTS } from "../support/worker/default-settings.ts";
+import { COLLECTIONS, type Collection } from "../support/worker/list-collections.ts";
+import { operate, paged } from "../support/worker/operators.ts";
 
 const EACH = Object.entries(COLLECTIONS);
 const ROWS = 24;

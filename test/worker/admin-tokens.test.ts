@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { newDomain, ORIGIN, rows } from "./client.ts";
+import { newDomain, ORIGIN, rows } from "../support/worker/client.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

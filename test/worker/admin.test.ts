@@ -13,8 +13,8 @@ import {
   register,
   reply,
   rows,
-} from "./client.ts";
-import { DEFAULTS, LOGGED_DEFAULTS } from "./default-settings.ts";
+} from "../support/worker/client.ts";
+import { DEFAULTS, LOGGED_DEFAULTS } from "../support/worker/default-settings.ts";
 
 const MERGE_PATCH = { "content-type": "application/merge-patch+json" };
 

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { asAdmin, deregister, newDomain, newGuid, register, reply } from "./client.ts";
-import { copyOf, expectCopied, original } from "./copied.ts";
+import { asAdmin, deregister, newDomain, newGuid, register, reply } from "../support/worker/client.ts";
+import { copyOf, expectCopied, original } from "../support/worker/copied.ts";
 
 // Runs under both configurations of ANSWER_AFTER.
 

@@ -6,7 +6,16 @@ import { createApp } from "../../src/server/app.ts";
 import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
 import type { TrustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
 import { mintToken, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
-import { configure, deregister, newDomain, newGuid, ORIGIN, type Reply, register, rows } from "./client.ts";
+import {
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  ORIGIN,
+  type Reply,
+  register,
+  rows,
+} from "../support/worker/client.ts";
 
 const studioKey = env.TEST_ISSUER_KEYS.studio;
 const { d: _, ...studioPublicKey } = studioKey;

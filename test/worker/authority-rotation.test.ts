@@ -3,7 +3,7 @@ import { createLocalJWKSet, decodeProtectedHeader, importJWK, type JWK, jwtVerif
 import { describe, expect, it } from "vitest";
 import { newSigningKey } from "../../scripts/local-secrets.ts";
 import { createApp } from "../../src/server/app.ts";
-import { ORIGIN, reply } from "./client.ts";
+import { ORIGIN, reply } from "../support/worker/client.ts";
 
 const TYPE = "authority-rotation+jwt";
 

@@ -2,7 +2,7 @@ import { exports } from "cloudflare:workers";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
-import { asAdmin, newDomain, newGuid, ORIGIN } from "./client.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN } from "../support/worker/client.ts";
 
 const LIMIT = 64 * 1024;
 const JSON_TYPE = { "content-type": "application/json" };

@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import type { Command } from "../../src/domain/commands.ts";
 import { newDevice, type TestDevice } from "../support/devices.ts";
 import { mintToken } from "../support/issuers.ts";
-import { abortedAt } from "./aborted-objects.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register } from "./client.ts";
-import { executeAsBatch, gist, joins, operators } from "./objects.ts";
-import { asOperator, deviceId, everything, operate, paged, signedBy } from "./operators.ts";
+import { abortedAt } from "../support/worker/aborted-objects.ts";
+import { configure, deregister, invariantViolations, newDomain, newGuid, register } from "../support/worker/client.ts";
+import { executeAsBatch, gist, joins, operators } from "../support/worker/objects.ts";
+import { asOperator, deviceId, everything, operate, paged, signedBy } from "../support/worker/operators.ts";
 
 const ban = (domain: string, device: string, reason = "stolen", headers?: object) =>
   operate("PUT", `/${domain}/bans/${device}`, { reason }, headers);

@@ -5,10 +5,10 @@ import { configOf } from "../../src/server/config.ts";
 import { Keyring, type SpareKey } from "../../src/server/object/keyring.ts";
 import type { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { newDevice } from "../support/devices.ts";
-import { invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
-import { domainAt, keySet, range, unsealed, versionsOf } from "./key-versions.ts";
-import { evict, execute, joins, operators } from "./objects.ts";
-import { signedBy } from "./operators.ts";
+import { invariantViolations, newDomain, newGuid, register, rows } from "../support/worker/client.ts";
+import { domainAt, keySet, range, unsealed, versionsOf } from "../support/worker/key-versions.ts";
+import { evict, execute, joins, operators } from "../support/worker/objects.ts";
+import { signedBy } from "../support/worker/operators.ts";
 
 const NEWEST = 160;
 

@@ -2,7 +2,7 @@ import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
-import { invariantViolations, newDomain, ORIGIN, rows } from "./client.ts";
+import { invariantViolations, newDomain, ORIGIN, rows } from "../support/worker/client.ts";
 
 const fetch: typeof globalThis.fetch = (...args) => exports.default.fetch(new Request(...args));
 

@@ -1,10 +1,18 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { faultyDatabase, setWriterDatabase } from "./faulty-database.ts";
-import { executeAsBatch, joins } from "./objects.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { faultyDatabase, setWriterDatabase } from "../support/worker/faulty-database.ts";
+import { executeAsBatch, joins } from "../support/worker/objects.ts";
 
 const guids = (count: number) => Array.from({ length: count }, newGuid);
 const statuses = (answers: readonly { status: number }[], status: number) =>

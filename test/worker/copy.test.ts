@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { asAdmin, configure, deregister, newDomain, newGuid, register, reply } from "./client.ts";
-import { copyOf, expectCopied } from "./copied.ts";
+import { asAdmin, configure, deregister, newDomain, newGuid, register, reply } from "../support/worker/client.ts";
+import { copyOf, expectCopied } from "../support/worker/copied.ts";
 
 /** A domain with members, one that left, a ban, settings and several keys. */
 async function lived(): Promise<string> {

@@ -2,10 +2,10 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Outcome } from "../../src/domain/types.ts";
 import { mintToken } from "../support/issuers.ts";
-import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
-import { askWith, limitOf, registerWith } from "./environments.ts";
-import { faultyDatabase } from "./faulty-database.ts";
-import { execute, gist, joins, objectOf, setEnvironment } from "./objects.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "../support/worker/client.ts";
+import { askWith, limitOf, registerWith } from "../support/worker/environments.ts";
+import { faultyDatabase } from "../support/worker/faulty-database.ts";
+import { execute, gist, joins, objectOf, setEnvironment } from "../support/worker/objects.ts";
 
 /** What a domain's object makes of a device that would create the domain, under a limit of its own. */
 async function create(domain: string, limit: () => Promise<{ success: boolean }>) {

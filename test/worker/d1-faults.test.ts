@@ -2,10 +2,18 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Command } from "../../src/domain/commands.ts";
-import { deregister, invariantViolations, newDomain, newGuid, register, reply, rows } from "./client.ts";
-import { copyOf, expectCopied, original } from "./copied.ts";
-import { ALL_FAULTS, type Fault, setWriterDatabase, unluckyDatabase } from "./faulty-database.ts";
-import { execute, gist, joins, leaves, operators, runAlarm, setEnvironment } from "./objects.ts";
+import {
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
+import { copyOf, expectCopied, original } from "../support/worker/copied.ts";
+import { ALL_FAULTS, type Fault, setWriterDatabase, unluckyDatabase } from "../support/worker/faulty-database.ts";
+import { execute, gist, joins, leaves, operators, runAlarm, setEnvironment } from "../support/worker/objects.ts";
 
 const mends: (() => void)[] = [];
 beforeEach(() => setWriterDatabase());

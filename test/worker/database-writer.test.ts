@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Outcome } from "../../src/domain/types.ts";
 import type { Change, Found } from "../../src/server/database/copied-tables.ts";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
-import { newDomain, newGuid } from "./client.ts";
-import { copyOf, expectCopied } from "./copied.ts";
-import { faultyDatabase, setWriterDatabase } from "./faulty-database.ts";
-import { execute, joins, leaves, operators, runAlarm } from "./objects.ts";
+import { newDomain, newGuid } from "../support/worker/client.ts";
+import { copyOf, expectCopied } from "../support/worker/copied.ts";
+import { faultyDatabase, setWriterDatabase } from "../support/worker/faulty-database.ts";
+import { execute, joins, leaves, operators, runAlarm } from "../support/worker/objects.ts";
 
 beforeEach(() => setWriterDatabase());
 afterEach(async () => {

@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { DomainObject } from "../../src/server/object/domain-object.ts";
-import { configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { deletionInDatabase, expectForgotten } from "./deletions.ts";
-import { evict, execute, joins, operators } from "./objects.ts";
-import { asOperator, operate } from "./operators.ts";
+import { configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { deletionInDatabase, expectForgotten } from "../support/worker/deletions.ts";
+import { evict, execute, joins, operators } from "../support/worker/objects.ts";
+import { asOperator, operate } from "../support/worker/operators.ts";
 
 const DAY = 86_400_000;
 const YEAR_AGO = Date.now() - 365 * DAY;

@@ -7,13 +7,39 @@ import { Keyring } from "../../src/server/object/keyring.ts";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { newRequestId } from "../../src/server/request-ids.ts";
 import { newDevice } from "../support/devices.ts";
-import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { deleteDomain, deletionInDatabase, expectForgotten, leftIn, rowsInDatabase } from "./deletions.ts";
-import { ALL_FAULTS, setWriterDatabase, unluckyDatabase } from "./faulty-database.ts";
-import { bringTo, versionsOf } from "./key-versions.ts";
-import { evict, execute, gist, joins, leaves, objectOf, operators, runAlarm, setEnvironment } from "./objects.ts";
-import { operate, paged, signedBy } from "./operators.ts";
+import {
+  asAdmin,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import {
+  deleteDomain,
+  deletionInDatabase,
+  expectForgotten,
+  leftIn,
+  rowsInDatabase,
+} from "../support/worker/deletions.ts";
+import { ALL_FAULTS, setWriterDatabase, unluckyDatabase } from "../support/worker/faulty-database.ts";
+import { bringTo, versionsOf } from "../support/worker/key-versions.ts";
+import {
+  evict,
+  execute,
+  gist,
+  joins,
+  leaves,
+  objectOf,
+  operators,
+  runAlarm,
+  setEnvironment,
+} from "../support/worker/objects.ts";
+import { operate, paged, signedBy } from "../support/worker/operators.ts";
 
 const mends: (() => void)[] = [];
 beforeEach(() => setWriterDatabase());

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { mintToken } from "../support/issuers.ts";
-import { configure, deregister, newDomain, newGuid, register, reply, rows } from "./client.ts";
+import { configure, deregister, newDomain, newGuid, register, reply, rows } from "../support/worker/client.ts";
 
 describe("de-registration", () => {
   it("steps 1 and 2: an unknown domain is denied, and not created", async () => {

@@ -5,13 +5,30 @@ import { DeviceBans, MAX_BANS, MAX_KEYS_OF_BAN } from "../../src/server/object/d
 import { DomainObject } from "../../src/server/object/domain-object.ts";
 import { newDevice } from "../support/devices.ts";
 import { mintToken } from "../support/issuers.ts";
-import { asAdmin, configure, deregister, newDomain, newGuid, type Reply, register, reply, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { askWith } from "./environments.ts";
-import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
-import { runAlarm } from "./objects.ts";
-import { asOperator, everything, operate, signedBy } from "./operators.ts";
-import { banEverywhere, expectBanned, liftEverywhere, newIsolate, ofDevice, renamed } from "./server-wide-bans.ts";
+import {
+  asAdmin,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  type Reply,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { askWith } from "../support/worker/environments.ts";
+import { CONNECTION_LOST, faultyDatabase } from "../support/worker/faulty-database.ts";
+import { runAlarm } from "../support/worker/objects.ts";
+import { asOperator, everything, operate, signedBy } from "../support/worker/operators.ts";
+import {
+  banEverywhere,
+  expectBanned,
+  liftEverywhere,
+  newIsolate,
+  ofDevice,
+  renamed,
+} from "../support/worker/server-wide-bans.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

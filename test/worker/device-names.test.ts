@@ -7,12 +7,22 @@ import { openDeviceName, sealDeviceName } from "../../src/server/crypto/device-n
 import type { DomainChanged } from "../../src/server/object/event-feed.ts";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { newDevice } from "../support/devices.ts";
-import { asAdmin, ask, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { askWith } from "./environments.ts";
-import { evict, execute, joins, objectOf, runAlarm, setEnvironment } from "./objects.ts";
-import { deviceId, operate, signedBy } from "./operators.ts";
-import { askDevices, devicesOf, handleOf, joinedAs, nameOf, ownedDomain } from "./owners.ts";
+import {
+  asAdmin,
+  ask,
+  deregister,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { askWith } from "../support/worker/environments.ts";
+import { evict, execute, joins, objectOf, runAlarm, setEnvironment } from "../support/worker/objects.ts";
+import { deviceId, operate, signedBy } from "../support/worker/operators.ts";
+import { askDevices, devicesOf, handleOf, joinedAs, nameOf, ownedDomain } from "../support/worker/owners.ts";
 
 const [TV, PHONE, TABLET] = [nameOf("TV"), nameOf("phone"), nameOf("tablet")];
 const CURRENT = configOf(env).keyEncryptionKeys[0];

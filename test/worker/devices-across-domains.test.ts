@@ -2,12 +2,12 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { DomainObject } from "../../src/server/object/domain-object.ts";
 import { newDevice } from "../support/devices.ts";
-import { asAdmin, configure, newDomain, newGuid, type Reply, register, reply } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { askWith } from "./environments.ts";
-import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
-import { asOperator, everything, operate, paged, signedBy } from "./operators.ts";
-import { banEverywhere, ofDevice } from "./server-wide-bans.ts";
+import { asAdmin, configure, newDomain, newGuid, type Reply, register, reply } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { askWith } from "../support/worker/environments.ts";
+import { CONNECTION_LOST, faultyDatabase } from "../support/worker/faulty-database.ts";
+import { asOperator, everything, operate, paged, signedBy } from "../support/worker/operators.ts";
+import { banEverywhere, ofDevice } from "../support/worker/server-wide-bans.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -1,9 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { newRequestId } from "../../src/server/request-ids.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, reply, rows } from "./client.ts";
-import { claimsOf, domainAt, keySet } from "./key-versions.ts";
-import { execute } from "./objects.ts";
-import { operate } from "./operators.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
+import { claimsOf, domainAt, keySet } from "../support/worker/key-versions.ts";
+import { execute } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 /** Asks for the rollover that is due, as anybody may. */
 function rollOver(domain: string, body?: unknown, headers: Record<string, string> = {}) {

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
 import type { DomainChanged } from "../../src/server/object/event-feed.ts";
-import { newDomain, newGuid, register, stored } from "./client.ts";
+import { newDomain, newGuid, register, stored } from "../support/worker/client.ts";
 import {
   alarmIn,
   evict,
@@ -12,7 +12,7 @@ import {
   operators,
   runAlarm,
   setEnvironment,
-} from "./objects.ts";
+} from "../support/worker/objects.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).byteLength;
 

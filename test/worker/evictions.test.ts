@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { newDevice } from "../support/devices.ts";
-import { abortedAt } from "./aborted-objects.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, reply } from "./client.ts";
-import { everything, operate, paged, signedBy } from "./operators.ts";
+import { abortedAt } from "../support/worker/aborted-objects.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+} from "../support/worker/client.ts";
+import { everything, operate, paged, signedBy } from "../support/worker/operators.ts";
 
 const evict = (domain: string, device: string) => operate("DELETE", `/${domain}/members/${device}`);
 

@@ -1,9 +1,9 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { mintToken, type TestNamespace, type TokenTwist } from "../support/issuers.ts";
-import { asAdmin, configure, newDomain, newGuid, type Reply, register, stored } from "./client.ts";
-import { evict } from "./objects.ts";
-import { asOperator, everything, operate, paged } from "./operators.ts";
+import { asAdmin, configure, newDomain, newGuid, type Reply, register, stored } from "../support/worker/client.ts";
+import { evict } from "../support/worker/objects.ts";
+import { asOperator, everything, operate, paged } from "../support/worker/operators.ts";
 
 async function asDeviceOf(namespace: TestNamespace, twist: TokenTwist = {}) {
   return { authorization: `Bearer ${await mintToken(namespace, env.TEST_ISSUER_KEYS[namespace], twist)}` };

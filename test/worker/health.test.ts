@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { base64url } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { ORIGIN } from "./client.ts";
-import { CONNECTION_LOST, faultyDatabase } from "./faulty-database.ts";
+import { ORIGIN } from "../support/worker/client.ts";
+import { CONNECTION_LOST, faultyDatabase } from "../support/worker/faulty-database.ts";
 
 const COPIED = { domains: 0, seconds: 0 };
 

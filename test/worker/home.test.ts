@@ -1,6 +1,6 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { ask, ORIGIN } from "./client.ts";
+import { ask, ORIGIN } from "../support/worker/client.ts";
 
 describe("the first page", () => {
   it("says what is where, runs no script and loads nothing from elsewhere", async () => {

@@ -1,8 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { newDevice } from "../support/devices.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
-import { runAlarm } from "./objects.ts";
-import { signedBy } from "./operators.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { runAlarm } from "../support/worker/objects.ts";
+import { signedBy } from "../support/worker/operators.ts";
 
 const DAY = 24 * 60 * 60 * 1_000;
 const withKey = (key: string) => ({ "idempotency-key": key });

@@ -1,9 +1,9 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { mintToken, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
-import { asAdmin, newGuid, type Reply, rows, stored } from "./client.ts";
-import { askWith } from "./environments.ts";
-import { evict, setEnvironment } from "./objects.ts";
+import { asAdmin, newGuid, type Reply, rows, stored } from "../support/worker/client.ts";
+import { askWith } from "../support/worker/environments.ts";
+import { evict, setEnvironment } from "../support/worker/objects.ts";
 
 type Realm = "studio" | "arcade";
 

@@ -1,9 +1,18 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { deletionInDatabase, expectForgotten, leftIn } from "./deletions.ts";
-import { alarmIn, evict, runAlarm } from "./objects.ts";
-import { deviceId, operate } from "./operators.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { deletionInDatabase, expectForgotten, leftIn } from "../support/worker/deletions.ts";
+import { alarmIn, evict, runAlarm } from "../support/worker/objects.ts";
+import { deviceId, operate } from "../support/worker/operators.ts";
 
 const DAY = 86_400_000;
 const today = () => Math.floor(Date.now() / DAY);

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
 
 const DEVICES = 8;
 const MAXIMUM = 5;

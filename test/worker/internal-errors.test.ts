@@ -1,9 +1,19 @@
 import { env } from "cloudflare:workers";
 import { base64url } from "jose";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { asAdmin, deregister, newDomain, newGuid, ORIGIN, type Reply, register, reply, stored } from "./client.ts";
-import { emptyDatabase } from "./empty-database.ts";
-import { evict, execute, joins, setEnvironment } from "./objects.ts";
+import {
+  asAdmin,
+  deregister,
+  newDomain,
+  newGuid,
+  ORIGIN,
+  type Reply,
+  register,
+  reply,
+  stored,
+} from "../support/worker/client.ts";
+import { emptyDatabase } from "../support/worker/empty-database.ts";
+import { evict, execute, joins, setEnvironment } from "../support/worker/objects.ts";
 
 const DOMAIN = "forgotten-migration";
 
@@ -44,7 +54,7 @@ const CHANGES: [string, string, object][] = [
 
 function expectGenericText({ status, body, headers }: Reply) {
   expect(status).toBe(500);
-  expect(body).toMatchObject({ status: 500, error: "INTERNAL_ERROR", title: "The server failed" });
+  expect(body).toMatchObject({ status: 500, error: "INTERNAL_ERROR", title: "Internal error" });
   expect(new URL(body.type).origin).toBe(ORIGIN);
   expect(headers.get("content-type")).toBe("application/problem+json");
   expect(headers.get("cache-control")).toBe("no-store");

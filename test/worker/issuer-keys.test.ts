@@ -5,7 +5,7 @@ import { AuthTokenVerifier } from "../../src/server/auth/auth-tokens.ts";
 import { OperatorVerifier } from "../../src/server/auth/operators.ts";
 import type { TrustedIssuer } from "../../src/server/auth/trusted-issuers.ts";
 import { mintToken, TEST_AUDIENCE, testIssuer } from "../support/issuers.ts";
-import { configure, newDomain, newGuid, ORIGIN } from "./client.ts";
+import { configure, newDomain, newGuid, ORIGIN } from "../support/worker/client.ts";
 
 const MANY = 200;
 const studioKey = env.TEST_ISSUER_KEYS.studio;

@@ -1,10 +1,10 @@
 import { decodeProtectedHeader, type JWK } from "jose";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Keyring } from "../../src/server/object/keyring.ts";
-import { ask, newDomain, register, rows, stored } from "./client.ts";
-import { domainAt, history, range, tokenClaims, unsealed, versionsOf } from "./key-versions.ts";
-import { evict, execute, operators } from "./objects.ts";
-import { operate } from "./operators.ts";
+import { ask, newDomain, register, rows, stored } from "../support/worker/client.ts";
+import { domainAt, history, range, tokenClaims, unsealed, versionsOf } from "../support/worker/key-versions.ts";
+import { evict, execute, operators } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 const NEWEST = 230;
 const DAY = 24 * 60 * 60 * 1000;

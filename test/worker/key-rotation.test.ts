@@ -21,10 +21,10 @@ import {
   reply,
   rows,
   stored,
-} from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { evict, objectOf, runAlarm, setEnvironment } from "./objects.ts";
-import { recordingDatabase } from "./recording-database.ts";
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { evict, objectOf, runAlarm, setEnvironment } from "../support/worker/objects.ts";
+import { recordingDatabase } from "../support/worker/recording-database.ts";
 
 const CURRENT = configOf(env).keyEncryptionKeys[0];
 

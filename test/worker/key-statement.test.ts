@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { calculateJwkThumbprint, decodeProtectedHeader, type JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ask, configure, deregister, newDomain, newGuid, ORIGIN, register, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { claimsOf, domainAt, keySet, range } from "./key-versions.ts";
-import { evict } from "./objects.ts";
-import { operate } from "./operators.ts";
+import { ask, configure, deregister, newDomain, newGuid, ORIGIN, register, rows } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { claimsOf, domainAt, keySet, range } from "../support/worker/key-versions.ts";
+import { evict } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 const TYPE = "domain-key-statement+jwt";
 const MINUTE = 60_000;

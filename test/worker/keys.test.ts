@@ -18,8 +18,17 @@ import {
   reply,
   rows,
   stored,
-} from "./client.ts";
-import { evict, execute, executeAsBatch, gist, joins, leaves, operators, setEnvironment } from "./objects.ts";
+} from "../support/worker/client.ts";
+import {
+  evict,
+  execute,
+  executeAsBatch,
+  gist,
+  joins,
+  leaves,
+  operators,
+  setEnvironment,
+} from "../support/worker/objects.ts";
 
 const CONFIG = configOf(env);
 const KEK = CONFIG.keyEncryptionKeys[0];
@@ -228,7 +237,7 @@ describe("a private key that does not open", () => {
       for (const guid of [newGuid(), member]) {
         const answer = await register(domain, guid);
         expect(answer.status).toBe(500);
-        expect(answer.body).toMatchObject({ error: "INTERNAL_ERROR", title: "The server failed" });
+        expect(answer.body).toMatchObject({ error: "INTERNAL_ERROR", title: "Internal error" });
         expect(JSON.stringify(answer.body)).not.toMatch(/wrap|JWE|kek|ENCRYPTION|key \d/i);
       }
       expect(await rows(domain)).toEqual(before);

@@ -1,10 +1,10 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { KnownBans } from "../../src/server/http/known-bans.ts";
 import { DeviceBans } from "../../src/server/object/device-bans.ts";
-import { configure, newDomain, newGuid } from "./client.ts";
-import { askWith, registerWith } from "./environments.ts";
-import { operate } from "./operators.ts";
-import { banEverywhere, expectBanned, newIsolate, spyOnAsks } from "./server-wide-bans.ts";
+import { configure, newDomain, newGuid } from "../support/worker/client.ts";
+import { askWith, registerWith } from "../support/worker/environments.ts";
+import { operate } from "../support/worker/operators.ts";
+import { banEverywhere, expectBanned, newIsolate, spyOnAsks } from "../support/worker/server-wide-bans.ts";
 
 /** A domain in which nothing is ever written: who is not banned is refused all the same. */
 let full: string;

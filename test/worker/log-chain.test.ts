@@ -6,10 +6,10 @@ import type { Command } from "../../src/domain/commands.ts";
 import type { Outcome } from "../../src/domain/types.ts";
 import { callObject } from "../../src/server/http/domain-objects.ts";
 import { Problem } from "../../src/server/http/problems.ts";
-import { configure, invariantViolations, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { breaks, storedEntries } from "./log-chains.ts";
-import { gist, joins, leaves, operators } from "./objects.ts";
+import { configure, invariantViolations, newDomain, newGuid, ORIGIN, rows } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { breaks, storedEntries } from "../support/worker/log-chains.ts";
+import { gist, joins, leaves, operators } from "../support/worker/objects.ts";
 
 const DEVICES = 5;
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { configure, deregister, newDomain, newGuid, register, stored } from "./client.ts";
-import { deviceId, operate, paged } from "./operators.ts";
+import { configure, deregister, newDomain, newGuid, register, stored } from "../support/worker/client.ts";
+import { deviceId, operate, paged } from "../support/worker/operators.ts";
 
 const NUMBERS = "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < ?)";
 

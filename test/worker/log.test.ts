@@ -2,10 +2,21 @@ import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { newDevice } from "../support/devices.ts";
-import { asAdmin, ask, configure, deregister, newDomain, newGuid, ORIGIN, register, reply, stored } from "./client.ts";
-import { LOGGED_DEFAULTS } from "./default-settings.ts";
-import { breaks, type Entry, storedEntries } from "./log-chains.ts";
-import { asOperator, deviceId, operate, paged, signedBy } from "./operators.ts";
+import {
+  asAdmin,
+  ask,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  ORIGIN,
+  register,
+  reply,
+  stored,
+} from "../support/worker/client.ts";
+import { LOGGED_DEFAULTS } from "../support/worker/default-settings.ts";
+import { breaks, type Entry, storedEntries } from "../support/worker/log-chains.ts";
+import { asOperator, deviceId, operate, paged, signedBy } from "../support/worker/operators.ts";
 
 const OFFICE = "https://office.example#someone";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { newDevice } from "../support/devices.ts";
-import { deregister, newDomain, newGuid, register, stored } from "./client.ts";
-import { runAlarm } from "./objects.ts";
-import { deviceId, operate, paged, signedBy } from "./operators.ts";
+import { deregister, newDomain, newGuid, register, stored } from "../support/worker/client.ts";
+import { runAlarm } from "../support/worker/objects.ts";
+import { deviceId, operate, paged, signedBy } from "../support/worker/operators.ts";
 
 const today = () => new Date().toISOString().slice(0, 10);
 const short = (guid: string) => `${guid.slice(0, 8)}…`;

@@ -4,10 +4,10 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
 import { FAMILIES } from "../../src/server/database/metrics.ts";
 import { openMetricsText } from "../../src/server/http/openmetrics.ts";
-import { asAdmin, ask, configure, deregister, newDomain, newGuid, register, reply } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { runAlarm } from "./objects.ts";
-import { asOperator, operate } from "./operators.ts";
+import { asAdmin, ask, configure, deregister, newDomain, newGuid, register, reply } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { runAlarm } from "../support/worker/objects.ts";
+import { asOperator, operate } from "../support/worker/operators.ts";
 
 const writer = () => env.DATABASE_WRITER.getByName("DB");
 

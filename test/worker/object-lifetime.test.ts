@@ -1,11 +1,19 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { abortedAt } from "./aborted-objects.ts";
-import { deregister, invariantViolations, newDomain, newGuid, register, reply, rows } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { execute, gist, joins, objectOf, runAlarm } from "./objects.ts";
-import { operate } from "./operators.ts";
+import { abortedAt } from "../support/worker/aborted-objects.ts";
+import {
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { execute, gist, joins, objectOf, runAlarm } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 describe("the object of a domain", () => {
   it("may be evicted between any two requests without changing an outcome", async () => {

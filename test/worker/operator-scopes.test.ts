@@ -2,8 +2,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/server/app.ts";
 import { mintToken } from "../support/issuers.ts";
-import { asAdmin, ask, configure, newDomain, newGuid, register } from "./client.ts";
-import { asOperator, everything, operate } from "./operators.ts";
+import { asAdmin, ask, configure, newDomain, newGuid, register } from "../support/worker/client.ts";
+import { asOperator, everything, operate } from "../support/worker/operators.ts";
 
 const SCOPES = ["domains:read", "domains:write", "domains:evict", "metrics:read"];
 

@@ -1,12 +1,21 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { dayOf } from "../../src/domain/evolve.ts";
-import { configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { askWith, from, limitOf } from "./environments.ts";
-import { evict, execute, gist, objectOf } from "./objects.ts";
-import { deviceId, operate } from "./operators.ts";
-import { askDevices, bearer, devicesOf, handleOf, joinedAs, nameOf, type OwnedDevice, ownedDomain } from "./owners.ts";
+import { configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { askWith, from, limitOf } from "../support/worker/environments.ts";
+import { evict, execute, gist, objectOf } from "../support/worker/objects.ts";
+import { deviceId, operate } from "../support/worker/operators.ts";
+import {
+  askDevices,
+  bearer,
+  devicesOf,
+  handleOf,
+  joinedAs,
+  nameOf,
+  type OwnedDevice,
+  ownedDomain,
+} from "../support/worker/owners.ts";
 
 const [TV, PHONE, TABLET] = [nameOf("TV"), nameOf("phone"), nameOf("tablet")];
 const today = () => new Date().toISOString().slice(0, 10);

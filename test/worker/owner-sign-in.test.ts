@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/server/app.ts";
 import { testIssuer } from "../support/issuers.ts";
-import { ORIGIN, rows } from "./client.ts";
-import { askWith, from, limitOf } from "./environments.ts";
-import { bearer } from "./owners.ts";
+import { ORIGIN, rows } from "../support/worker/client.ts";
+import { askWith, from, limitOf } from "../support/worker/environments.ts";
+import { bearer } from "../support/worker/owners.ts";
 
 const { d: _, ...studioKey } = env.TEST_ISSUER_KEYS.studio;
 const { d: __, ...arcadeKey } = env.TEST_ISSUER_KEYS.arcade;

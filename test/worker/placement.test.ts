@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import worker from "../../src/server/index.ts";
 import { isInJurisdiction, objectNamed } from "../../src/server/placement.ts";
-import { asAdmin, newDomain, newGuid, ORIGIN } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { setEnvironment } from "./objects.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { setEnvironment } from "../support/worker/objects.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
 import { Copy } from "../../src/server/object/copy.ts";
 import { DomainObject } from "../../src/server/object/domain-object.ts";
-import { asAdmin, ask, configure, newDomain, newGuid, ORIGIN, register, stored } from "./client.ts";
-import { evict, execute, joins, leaves, operators, runAlarm } from "./objects.ts";
-import { type Executed, executedDuring, planOf } from "./recorded-statements.ts";
-import { type Recorded, recordingDatabase } from "./recording-database.ts";
+import { asAdmin, ask, configure, newDomain, newGuid, ORIGIN, register, stored } from "../support/worker/client.ts";
+import { evict, execute, joins, leaves, operators, runAlarm } from "../support/worker/objects.ts";
+import { type Executed, executedDuring, planOf } from "../support/worker/recorded-statements.ts";
+import { type Recorded, recordingDatabase } from "../support/worker/recording-database.ts";
 
 const SIZES = { small: 200, large: 20_000 } as const;
 const PAGE = 50;

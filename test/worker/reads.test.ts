@@ -1,7 +1,17 @@
 import { env } from "cloudflare:workers";
 import { calculateJwkThumbprint, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
-import { ask, configure, deregister, newDomain, newGuid, type Reply, register, reply, rows } from "./client.ts";
+import {
+  ask,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  type Reply,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
 
 const NOTHING = { info: undefined, members: [], keys: [], log: [] };
 

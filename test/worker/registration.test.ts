@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { calculateJwkThumbprint, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { mintToken } from "../support/issuers.ts";
-import { configure, deregister, newDomain, newGuid, register, reply, rows } from "./client.ts";
+import { configure, deregister, newDomain, newGuid, register, reply, rows } from "../support/worker/client.ts";
 
 const studioToken = async () => ({ authorization: `Bearer ${await mintToken("studio", env.TEST_ISSUER_KEYS.studio)}` });
 const arcadeToken = async () => ({ authorization: `Bearer ${await mintToken("arcade", env.TEST_ISSUER_KEYS.arcade)}` });

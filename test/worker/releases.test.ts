@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "./client.ts";
+import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "../support/worker/client.ts";
 
 // While a new release spreads, Workers of one meet objects of the other. What they say to each other is written out here as
 // the first release said it: it must stay understood.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { invariantViolations, newDomain, newGuid, register, reply, rows } from "./client.ts";
-import { evict, execute, executeAsBatch, gist, joins, leaves, operators } from "./objects.ts";
+import { invariantViolations, newDomain, newGuid, register, reply, rows } from "../support/worker/client.ts";
+import { evict, execute, executeAsBatch, gist, joins, leaves, operators } from "../support/worker/objects.ts";
 
 // The Worker repeats a request whose outcome it did not learn, under the same request id.
 

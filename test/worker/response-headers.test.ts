@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { asAdmin, newDomain, reply } from "./client.ts";
-import { askWith, registerWith } from "./environments.ts";
+import { asAdmin, newDomain, reply } from "../support/worker/client.ts";
+import { askWith, registerWith } from "../support/worker/environments.ts";
 
 describe("answers", () => {
   it.each([

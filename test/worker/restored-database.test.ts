@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register } from "./client.ts";
-import { copyOf, expectCopied } from "./copied.ts";
-import { operate } from "./operators.ts";
+import { configure, deregister, invariantViolations, newDomain, newGuid, register } from "../support/worker/client.ts";
+import { copyOf, expectCopied } from "../support/worker/copied.ts";
+import { operate } from "../support/worker/operators.ts";
 
 const TABLES = ["domain_server_info", "domain_membership", "domain_keys", "domain_bans"] as const;
 

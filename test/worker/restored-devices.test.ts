@@ -5,9 +5,9 @@ import { DeviceDomain } from "../../src/client/device-domain.ts";
 import { MemoryStore } from "../../src/client/memory-store.ts";
 import { encryptToDomain } from "../../src/licence/domain-encryption.ts";
 import { MemoryRevisionStore } from "../../src/licence/revision-store.ts";
-import { newDomain, ORIGIN } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { evict, objectOf } from "./objects.ts";
+import { newDomain, ORIGIN } from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { evict, objectOf } from "../support/worker/objects.ts";
 
 const fetch: typeof globalThis.fetch = (...args) => exports.default.fetch(new Request(...args));
 

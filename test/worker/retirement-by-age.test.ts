@@ -1,10 +1,19 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
-import { domainAt, history, keySet, range, versionsOf } from "./key-versions.ts";
-import { evict, executeAsBatch, gist, joins, operators, runAlarm } from "./objects.ts";
-import { operate } from "./operators.ts";
-import { executedDuring } from "./recorded-statements.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { domainAt, history, keySet, range, versionsOf } from "../support/worker/key-versions.ts";
+import { evict, executeAsBatch, gist, joins, operators, runAlarm } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
+import { executedDuring } from "../support/worker/recorded-statements.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 

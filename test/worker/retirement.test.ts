@@ -16,9 +16,9 @@ import {
   reply,
   rows,
   stored,
-} from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { evict, execute, executeAsBatch, gist, joins, operators } from "./objects.ts";
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { evict, execute, executeAsBatch, gist, joins, operators } from "../support/worker/objects.ts";
 
 function retire(domain: string, upTo: unknown, headers: Record<string, string> = asAdmin): Promise<Reply> {
   return reply("PUT", `/admin/domains/${domain}/retired-keys`, { upTo }, headers);

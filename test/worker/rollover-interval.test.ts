@@ -12,11 +12,11 @@ import {
   register,
   reply,
   rows,
-} from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { domainAt, keySet } from "./key-versions.ts";
-import { evict, executeAsBatch, gist, joins, leaves, setEnvironment } from "./objects.ts";
-import { operate } from "./operators.ts";
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { domainAt, keySet } from "../support/worker/key-versions.ts";
+import { evict, executeAsBatch, gist, joins, leaves, setEnvironment } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 const HOUR = 3600;
 

@@ -9,7 +9,7 @@ import {
   register,
   reply,
   rows,
-} from "./client.ts";
+} from "../support/worker/client.ts";
 
 function rollOver(domain: string, when: unknown, headers: Record<string, string> = asAdmin): Promise<Reply> {
   return reply("POST", `/admin/domains/${domain}/rollover`, { when }, headers);

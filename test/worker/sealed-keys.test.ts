@@ -7,7 +7,7 @@ import {
   type JWK,
 } from "jose";
 import { describe, expect, it } from "vitest";
-import { deregister, newDomain, newGuid, register, rows } from "./client.ts";
+import { deregister, newDomain, newGuid, register, rows } from "../support/worker/client.ts";
 
 async function recipient(crv: "P-256" | "X25519") {
   const { privateKey, publicKey } = await generateKeyPair("ECDH-ES+A256KW", { crv, extractable: true });

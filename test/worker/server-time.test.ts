@@ -2,8 +2,8 @@ import { env } from "cloudflare:workers";
 import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
 import { newDevice, sign, type TestDevice } from "../support/devices.ts";
-import { configure, newDomain, newGuid, ORIGIN, type Reply, register, reply, rows } from "./client.ts";
-import { claimsOf } from "./key-versions.ts";
+import { configure, newDomain, newGuid, ORIGIN, type Reply, register, reply, rows } from "../support/worker/client.ts";
+import { claimsOf } from "../support/worker/key-versions.ts";
 
 const TYPE = "server-time+jwt";
 const JOSE = { "content-type": "application/jose" };

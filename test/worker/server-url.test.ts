@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { asAdmin, deregister, newDomain, newGuid, register } from "./client.ts";
+import { asAdmin, deregister, newDomain, newGuid, register } from "../support/worker/client.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

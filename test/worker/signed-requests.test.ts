@@ -3,7 +3,17 @@ import { CompactSign, exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it, vi } from "vitest";
 import { newDevice, sign, type TestDevice } from "../support/devices.ts";
 import { mintToken } from "../support/issuers.ts";
-import { configure, deregister, newDomain, newGuid, ORIGIN, type Reply, register, reply, rows } from "./client.ts";
+import {
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  ORIGIN,
+  type Reply,
+  register,
+  reply,
+  rows,
+} from "../support/worker/client.ts";
 
 const JOSE = { "content-type": "application/jose" };
 

@@ -3,8 +3,8 @@ import { exportJWK, generateKeyPair } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { newDevice } from "../support/devices.ts";
 import { mintToken } from "../support/issuers.ts";
-import { deregister, newDomain, newGuid, ORIGIN, register, reply } from "./client.ts";
-import { signedBy } from "./operators.ts";
+import { deregister, newDomain, newGuid, ORIGIN, register, reply } from "../support/worker/client.ts";
+import { signedBy } from "../support/worker/operators.ts";
 
 const names: string[] = [];
 

@@ -1,10 +1,20 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { mintToken, type TestNamespace } from "../support/issuers.ts";
-import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { execute, executeAsBatch, gist, joins, operators } from "./objects.ts";
-import { operate } from "./operators.ts";
+import {
+  asAdmin,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { execute, executeAsBatch, gist, joins, operators } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 /** The headers of a device that has a token of a subject. */
 async function by(sub: string | undefined, namespace: TestNamespace = "studio") {

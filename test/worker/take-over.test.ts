@@ -1,11 +1,20 @@
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { asAdmin, configure, deregister, newDomain, newGuid, register, reply, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { LOGGED_DEFAULTS } from "./default-settings.ts";
-import { faultyDatabase } from "./faulty-database.ts";
-import { setEnvironment } from "./objects.ts";
+import {
+  asAdmin,
+  configure,
+  deregister,
+  newDomain,
+  newGuid,
+  register,
+  reply,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { LOGGED_DEFAULTS } from "../support/worker/default-settings.ts";
+import { faultyDatabase } from "../support/worker/faulty-database.ts";
+import { setEnvironment } from "../support/worker/objects.ts";
 
 /** Writes rows of a domain into the database, as a service does that brings its domains along. */
 async function imported(domain: string, members: readonly string[], settings: { maxMembership?: number } = {}) {

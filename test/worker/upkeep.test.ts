@@ -1,10 +1,19 @@
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import { UsageStatistics } from "../../src/server/object/usage-statistics.ts";
 import { newRequestId } from "../../src/server/request-ids.ts";
-import { configure, deregister, invariantViolations, newDomain, newGuid, register, rows, stored } from "./client.ts";
-import { expectCopied } from "./copied.ts";
-import { evict, runAlarm, setEnvironment } from "./objects.ts";
-import { operate } from "./operators.ts";
+import {
+  configure,
+  deregister,
+  invariantViolations,
+  newDomain,
+  newGuid,
+  register,
+  rows,
+  stored,
+} from "../support/worker/client.ts";
+import { expectCopied } from "../support/worker/copied.ts";
+import { evict, runAlarm, setEnvironment } from "../support/worker/objects.ts";
+import { operate } from "../support/worker/operators.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

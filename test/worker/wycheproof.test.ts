@@ -2,11 +2,11 @@ import { compactDecrypt, compactVerify, decodeProtectedHeader, type JWK } from "
 import { describe, expect, it } from "vitest";
 import { ALGORITHMS } from "../../src/server/auth/auth-tokens.ts";
 import { importSealingKey, type SealingKey } from "../../src/server/crypto/sealed-keys.ts";
+import { newDomain, newGuid, ORIGIN, register, reply, rows } from "../support/worker/client.ts";
 import ecdh from "../vectors/ecdh_secp256r1_webcrypto.json";
 import jwe from "../vectors/json_web_encryption.json";
 import jws from "../vectors/json_web_signature.json";
 import x25519 from "../vectors/x25519_jwk.json";
-import { newDomain, newGuid, ORIGIN, register, reply, rows } from "./client.ts";
 
 // The vectors of Project Wycheproof, on the runtime that the server runs on, through what it uses of jose and WebCrypto.
 

@@ -2,7 +2,7 @@ import { calculateJwkThumbprint, type JSONWebKeySet, type JWK } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, type DeviceDomainOptions, MemoryStore } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { FAKE_DOMAIN_URL, FAKE_ORIGIN, FakeServer, newAuthorityKey } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FAKE_ORIGIN, FakeServer, newAuthorityKey } from "../../support/node/fake-server.ts";
 
 const [first, second, third] = (await Promise.all(["first", "second", "third"].map(newAuthorityKey))) as [
   JWK,

@@ -7,7 +7,7 @@ import {
   MemoryStore,
 } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { FAKE_DOMAIN_URL, FakeServer, type Fate, lost, refuse, unreached } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, type Fate, lost, refuse, unreached } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

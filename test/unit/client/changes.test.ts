@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type DeviceChange, DeviceDomain, type DeviceState, MemoryStore } from "../../../src/client/index.ts";
-import { FAKE_DOMAIN_URL, FakeServer, refuse, unreached } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, refuse, unreached } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

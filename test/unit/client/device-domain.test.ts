@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { publicMembers } from "../../../src/client/device-keys.ts";
 import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { cut, FAKE_DOMAIN_URL, FakeServer, lost } from "../../support/fake-server.ts";
+import { cut, FAKE_DOMAIN_URL, FakeServer, lost } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 beforeEach(async () => {

@@ -3,7 +3,14 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
 import { generateDomainKeyPair } from "../../../src/server/crypto/key-pairs.ts";
-import { cut, type Draft, FAKE_DOMAIN_URL, FakeServer, newAuthorityKey, unreached } from "../../support/fake-server.ts";
+import {
+  cut,
+  type Draft,
+  FAKE_DOMAIN_URL,
+  FakeServer,
+  newAuthorityKey,
+  unreached,
+} from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

@@ -9,7 +9,7 @@ import {
   lost,
   refuse,
   unreached,
-} from "../../support/fake-server.ts";
+} from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

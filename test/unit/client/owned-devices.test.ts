@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, type DeviceDomainOptions, type OwnedDevice } from "../../../src/client/index.ts";
-import { FakeOwnerServer, type ListedDevice } from "../../support/fake-owner-server.ts";
-import { FAKE_DOMAIN_URL, FakeServer } from "../../support/fake-server.ts";
+import { FakeOwnerServer, type ListedDevice } from "../../support/node/fake-owner-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer } from "../../support/node/fake-server.ts";
 
 const listed = (deviceId: string, more: Partial<ListedDevice> = {}): ListedDevice => ({
   deviceId,

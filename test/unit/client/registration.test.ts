@@ -10,7 +10,7 @@ import {
   type Fate,
   newAuthorityKey,
   unreached,
-} from "../../support/fake-server.ts";
+} from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

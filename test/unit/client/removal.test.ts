@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain, MemoryStore } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { cut, FAKE_DOMAIN_URL, FakeServer, refuse, unreached } from "../../support/fake-server.ts";
+import { cut, FAKE_DOMAIN_URL, FakeServer, refuse, unreached } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let store: MemoryStore;

@@ -12,7 +12,7 @@ import {
   newAuthorityKey,
   refuse,
   unreached,
-} from "../../support/fake-server.ts";
+} from "../../support/node/fake-server.ts";
 
 const stranger = await newAuthorityKey("stranger");
 

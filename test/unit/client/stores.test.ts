@@ -17,7 +17,7 @@ import type { DeviceState } from "../../../src/client/device-state.ts";
 import { FileStore } from "../../../src/client/file-store.ts";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
-import { FAKE_DOMAIN_URL, FakeServer, lost, refuse } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, lost, refuse } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let parent: string;

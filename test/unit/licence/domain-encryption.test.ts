@@ -2,7 +2,7 @@ import { calculateJwkThumbprint, decodeProtectedHeader, type JWK } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { type EncryptionOptions, encryptToDomain } from "../../../src/licence/index.ts";
-import { FAKE_DOMAIN_URL, FakeServer, lost, refuse, unreached } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, lost, refuse, unreached } from "../../support/node/fake-server.ts";
 
 let server: FakeServer;
 let device: DeviceDomain;

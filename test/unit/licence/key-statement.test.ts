@@ -4,7 +4,7 @@ import { DeviceDomain } from "../../../src/client/index.ts";
 import { type EncryptionOptions, encryptToDomain, MemoryRevisionStore } from "../../../src/licence/index.ts";
 import { generateDomainKeyPair } from "../../../src/server/crypto/key-pairs.ts";
 import { signStatement } from "../../../src/server/crypto/signed-statements.ts";
-import { FAKE_DOMAIN_URL, FakeServer, type Fate, newAuthorityKey, unreached } from "../../support/fake-server.ts";
+import { FAKE_DOMAIN_URL, FakeServer, type Fate, newAuthorityKey, unreached } from "../../support/node/fake-server.ts";
 
 type KeySet = { keys: JWK[]; currentKeyVersion: number | null; statement: string };
 
