@@ -1,0 +1,43 @@
+// `npm run demo:player`: films that play on the devices of a domain, in the browser. Installs the example player as a user
+// would, once, and starts it with a server of its own.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { give, scriptOptions } from "./arguments.ts";
+import { DomainServer } from "./player/domain-server.ts";
+import { chosenPort } from "./ports.ts";
+
+const EXAMPLE = "examples/player";
+
+scriptOptions(
+  "demo:player",
+  "Shows films on the devices of a domain, in the browser. The port is 8791, or that in PORT.",
+);
+const port = await chosenPort(8791);
+if (!existsSync(`${EXAMPLE}/node_modules/device-domain-server`)) {
+  console.log("Installing the player; this happens once.");
+  run("npm", ["pack", "--loglevel=error"], ".");
+  run("npm", ["install", "--omit=dev", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], EXAMPLE);
+}
+// What the example has installed is there from now on.
+const { startPlayer } = (await import(
+  pathToFileURL(`${EXAMPLE}/server.ts`).href
+)) as typeof import("../examples/player/server.ts");
+const server = await DomainServer.start(`http://127.0.0.1:${port}`);
+const player = await startPlayer({ domainServer: server.url, port, switchServer: (on) => server.switch(on) });
+console.log(`The player is at ${player.url}; the server of its domains at ${server.url}.`);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    player.stop();
+    server.stop().then(() => process.exit());
+  });
+}
+
+function run(command: string, args: readonly string[], cwd: string): void {
+  const { status } = spawnSync(command, args, {
+    cwd,
+    stdio: ["ignore", "ignore", "inherit"],
+    shell: process.platform === "win32",
+  });
+  if (status !== 0) give(`${command} ${args[0]} failed.`);
+}
