@@ -10,6 +10,7 @@ import {
   jwtVerify,
 } from "jose";
 import type { DomainClient, SealedPage } from "./domain-client.ts";
+import { read } from "./reads.ts";
 import { currentVersions } from "./rollover-rules.ts";
 import type { ModelServer } from "./server.ts";
 
@@ -137,5 +138,5 @@ async function publishedBy(origin: string, domain: string): Promise<Published> {
 type KeyPage = Readonly<{ keys?: readonly PublishedKey[]; olderKeyVersions?: Readonly<{ to: number }> }>;
 
 async function json<T>(url: string): Promise<T> {
-  return (await (await fetch(url)).json()) as T;
+  return (await (await read(url)).json()) as T;
 }

@@ -1,4 +1,5 @@
 import type { History } from "./history.ts";
+import { read } from "./reads.ts";
 import type { ModelServer } from "./server.ts";
 
 /** Counts of histories, by the responses that clients got. */
@@ -15,7 +16,7 @@ const COUNTED_AS: Readonly<Record<string, Counted | undefined>> = {
 
 /** The samples of a server, over all its databases. */
 async function counters({ origin, adminToken }: ModelServer): Promise<Record<Counted, number>> {
-  const response = await fetch(`${origin}/admin/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
+  const response = await read(`${origin}/admin/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
   const text = await response.text();
   const total = (name: Counted) =>
     [...text.matchAll(new RegExp(`^device_domain_${name}_total\\{.*\\} (.+)$`, "gm"))].reduce(
