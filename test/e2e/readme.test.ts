@@ -6,7 +6,8 @@ import { freePort } from "../../scripts/ports.ts";
 import { Clone, type DevServer } from "../support/node/newcomer.ts";
 import { FAILED, Shell } from "../support/node/shell.ts";
 
-const README = readFileSync("README.md", "utf8");
+/** What the README tells, and the API's reference, which goes on from there. */
+const TOLD = ["README.md", "docs/api.md"].map((name) => readFileSync(name, "utf8")).join("\n");
 const DOCUMENTS = [
   "README.md",
   ...readdirSync("docs").flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
@@ -40,14 +41,14 @@ describe("a newcomer in a fresh clone", () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  it("can paste every command of the README, one after the other, and reads what is written there", async () => {
-    const steps = consoleSteps(README).filter(({ command }) => !ELSEWHERE.test(command));
+  it("can paste every command of the README and of docs/api.md, one after the other, and reads what is written there", async () => {
+    const steps = consoleSteps(TOLD).filter(({ command }) => !ELSEWHERE.test(command));
     for (const { command, output } of steps) {
       const printed = await shell.run(here(command));
       expect(printed, command).not.toContain(FAILED);
       expect(squeezed(printed), command).toMatch(pattern(here(output)));
     }
-    expect(steps).toHaveLength(consoleSteps(README).length - 2);
+    expect(steps).toHaveLength(consoleSteps(TOLD).length - 2);
   });
 
   it("can paste the operators' commands", async () => {

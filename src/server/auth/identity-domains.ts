@@ -30,7 +30,7 @@ export function templateProblem(issuer: Naming): string | null {
   if (reservedPrefixes(issuer).includes("")) return "must begin with text, since the issuer may name any namespace";
   return (issuer.namespaces ?? [""]).every((pattern) => makesNames(template, pattern))
     ? null
-    : "makes names that no domain may have, at least with one of the namespaces (the README says what names may hold)";
+    : "makes names that no domain may have, at least with one of the namespaces (docs/api.md says what names may hold)";
 }
 
 function makesNames({ start, parts }: Template, pattern: string): boolean {
