@@ -1,7 +1,7 @@
+import type { BenchServer } from "./bench-server.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
 import { populate } from "./population.ts";
-import type { BenchServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 

@@ -1,6 +1,6 @@
+import type { BenchServer } from "./bench-server.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { type Effort, measure } from "./measuring.ts";
-import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 
 /** How long joins take, in milliseconds, when half as many come as could. */

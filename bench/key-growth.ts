@@ -1,11 +1,11 @@
 import type { JWK } from "jose";
 import { generateDomainKeyPair } from "../src/server/crypto/key-pairs.ts";
 import { wrapPrivateKey } from "../src/server/crypto/key-wrapping.ts";
+import type { BenchServer } from "./bench-server.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { memberGuid } from "./load/member-guids.ts";
 import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
 import { populate, registerOnce } from "./population.ts";
-import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 import type { Workshop } from "./workshop.ts";
 

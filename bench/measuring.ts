@@ -1,7 +1,7 @@
+import type { BenchServer } from "./bench-server.ts";
 import type { Job, Measurement, Traffic } from "./load/jobs.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { cpuSeconds, peakMemoryBytes, resetPeakMemory } from "./processes.ts";
-import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 
 /** Requests in flight, unless a measurement says otherwise. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { BenchServer } from "./bench-server.ts";
 import { memberGuid } from "./load/member-guids.ts";
-import type { BenchServer } from "./server.ts";
 import { hasMembers } from "./variants.ts";
 
 /** How many rows one statement adds: its parameter stays well under D1's 2 MB. */

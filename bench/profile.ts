@@ -9,7 +9,7 @@ import { Inspector } from "./inspector.ts";
 import { measure } from "./measuring.ts";
 import { populate } from "./population.ts";
 import { busyMicroseconds, hottest, hottestOfServer } from "./report/hottest.ts";
-import { figure } from "./report/table.ts";
+import { figure } from "./report/markdown-table.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 import { Workshop } from "./workshop.ts";

@@ -1,8 +1,8 @@
+import type { BenchServer } from "./bench-server.ts";
 import type { Traffic } from "./load/jobs.ts";
 import type { LoadGenerator } from "./load/load-generator.ts";
 import { CONNECTIONS } from "./measuring.ts";
 import { populate } from "./population.ts";
-import type { BenchServer } from "./server.ts";
 
 /** The average cost of one request in both stores, in the units that Cloudflare bills. */
 export type RowCosts = Readonly<{

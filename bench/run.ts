@@ -2,6 +2,7 @@
 // The full run also writes its tables and charts into docs/performance.md.
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { BenchServer } from "./bench-server.ts";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
 import { coreLines } from "./code-size.ts";
@@ -17,7 +18,6 @@ import { RESULTS_FILE, writeDocument, writeResults } from "./report/files.ts";
 import { report } from "./report/report.ts";
 import type { Results } from "./results.ts";
 import { requestCosts } from "./row-costs.ts";
-import type { BenchServer } from "./server.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS } from "./workloads.ts";
 import { Workshop } from "./workshop.ts";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { newSecrets } from "../scripts/local-secrets.ts";
+import { type BenchServer, type ServerOptions, startServer } from "./bench-server.ts";
 import type { Kept } from "./keeper.ts";
 import { LoadGenerator } from "./load/load-generator.ts";
-import { type BenchServer, type ServerOptions, startServer } from "./server.ts";
 import type { Variant } from "./variants.ts";
 
 /** Where a bench works: a folder, a load generator, and servers with the same secrets. All of it goes when it closes. */

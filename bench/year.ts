@@ -3,20 +3,20 @@
 // anything fails that is no matter of speed.
 import { join } from "node:path";
 import { buildWorker } from "../scripts/worker-build.ts";
+import { type BenchServer, SERVER_URL } from "./bench-server.ts";
 import { thisMachine } from "./machine.ts";
 import { measure } from "./measuring.ts";
 import { populate } from "./population.ts";
-import { type BenchServer, SERVER_URL } from "./server.ts";
 import { Workshop } from "./workshop.ts";
 import { attack } from "./year/attack.ts";
-import { writeYearDocument, writeYearResults, YEAR_RESULTS_FILE } from "./year/files.ts";
 import { type Licence, type Opening, open, type Place } from "./year/licences.ts";
 import { live, makeTwins, TWINS } from "./year/life.ts";
 import { planOf, type YearPlan } from "./year/plan.ts";
-import { yearReport } from "./year/report.ts";
-import { type Attack, failuresOf, type Openings, type YearResults } from "./year/results.ts";
 import { databaseUse, growth, objectUse } from "./year/storage.ts";
 import { compareTwins } from "./year/twins.ts";
+import { writeYearDocument, writeYearResults, YEAR_RESULTS_FILE } from "./year/year-files.ts";
+import { yearReport } from "./year/year-report.ts";
+import { type Attack, failuresOf, type Openings, type YearResults } from "./year/year-results.ts";
 
 /** How many devices the attacker has at once: one, which makes the most of each request, and as many as load a server. */
 const ATTACKERS = [1, 64];

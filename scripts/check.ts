@@ -1,7 +1,7 @@
 // `npm run check`: format and lint, types, the API's description, tests (not with --except-tests);
 // stops at the first that fails.
 import { spawnSync } from "node:child_process";
-import { scriptOptions } from "./arguments.ts";
+import { scriptOptions } from "./script-options.ts";
 
 const { exceptTests = false } = scriptOptions<{ exceptTests?: boolean }>(
   "check",

@@ -1,7 +1,7 @@
 // `npm run copy`: has every domain compared with the database, and what the database lacks of it written there.
 import { DomainOperator, OperatorError } from "../src/operator/index.ts";
-import { give, scriptOptions } from "./arguments.ts";
 import { givenVariable, SECRETS_FILE } from "./local-secrets.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 /** How many domains are compared at once, and after how many its progress is told. */
 const AT_ONCE = 8;

@@ -3,9 +3,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { give, scriptOptions } from "./arguments.ts";
 import { DomainServer } from "./player/domain-server.ts";
 import { chosenPort } from "./ports.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 const EXAMPLE = "examples/player";
 
@@ -19,10 +19,8 @@ if (!existsSync(`${EXAMPLE}/node_modules/device-domain-server`)) {
   run("npm", ["pack", "--loglevel=error"], ".");
   run("npm", ["install", "--omit=dev", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], EXAMPLE);
 }
-// What the example has installed is there from now on.
-const { startPlayer } = (await import(
-  pathToFileURL(`${EXAMPLE}/server.ts`).href
-)) as typeof import("../examples/player/server.ts");
+// What the example has installed is there from now on. Its types are not, where it is not installed.
+const { startPlayer } = (await import(pathToFileURL(`${EXAMPLE}/server.ts`).href)) as PlayerModule;
 const server = await DomainServer.start(`http://127.0.0.1:${port}`);
 const player = await startPlayer({ domainServer: server.url, port, switchServer: (on) => server.switch(on) });
 console.log(`The player is at ${player.url}; the server of its domains at ${server.url}.`);
@@ -32,6 +30,13 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     server.stop().then(() => process.exit());
   });
 }
+
+/** What this uses of the example. */
+type PlayerModule = Readonly<{
+  startPlayer(
+    options: Readonly<{ domainServer: string; port: number; switchServer: (on: boolean) => Promise<void> }>,
+  ): Promise<Readonly<{ url: string; stop(): void }>>;
+}>;
 
 function run(command: string, args: readonly string[], cwd: string): void {
   const { status } = spawnSync(command, args, {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { DeviceDomain, DeviceDomainError, MemoryStore } from "../src/client/index.ts";
 import { encryptToDomain, verifyDomainToken } from "../src/licence/index.ts";
-import { scriptOptions } from "./arguments.ts";
+import { scriptOptions } from "./script-options.ts";
 
 scriptOptions("demo", "Tells the life of a domain, on a running server (DOMAIN_SERVER_URL, or the local one).");
 

@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { give, scriptOptions } from "./arguments.ts";
 import { DeploymentError, deploy, type Run, type Tools } from "./deployment.ts";
 import { newSecrets } from "./local-secrets.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 const { addDatabase = false } = scriptOptions<{ addDatabase?: boolean }>(
   "deploy",

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
-import { give, scriptOptions } from "./arguments.ts";
 import { databaseEntries } from "./database-entries.ts";
 import {
   developmentIssuer,
@@ -13,6 +12,7 @@ import {
   writeSecretsOnce,
 } from "./local-secrets.ts";
 import { chosenPort } from "./ports.ts";
+import { give, scriptOptions } from "./script-options.ts";
 import { configuredNames, unknownNames } from "./variable-names.ts";
 
 const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };

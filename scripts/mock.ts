@@ -1,8 +1,9 @@
 // `npm run mock`: a server for whoever writes a client. It fails as the name of the domain asks.
-import { scriptOptions } from "./arguments.ts";
+
+import { startMockServer } from "./mock/mock-server.ts";
 import { EFFECTS } from "./mock/script.ts";
-import { startMockServer } from "./mock/server.ts";
 import { chosenPort } from "./ports.ts";
+import { scriptOptions } from "./script-options.ts";
 
 const HELP = `A domain's name says what happens to its requests: after a first "~", words that "~" separates.
 

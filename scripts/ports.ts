@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
-import { give } from "./arguments.ts";
+import { give } from "./script-options.ts";
 
 /** Ports that no system gives to outgoing connections: the dynamic ones start at 32,768 or above (RFC 6335, section 6). */
 const QUIET_PORTS = [10_000, 32_768] as const;

@@ -1,5 +1,5 @@
 import { EXPLANATIONS } from "../src/openapi/explanations.ts";
-import { ERROR_NUMBERS, type ErrorName } from "../src/protocol/errors.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../src/protocol/error-names.ts";
 import { PROBLEMS, problemPath } from "../src/server/http/problems.ts";
 import { escaped, htmlPage } from "./html.ts";
 

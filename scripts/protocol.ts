@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { protocolSchema } from "./protocol-schema.ts";
-import { newVectorKeys, type VectorKeys } from "./vectors/keys.ts";
+import { newVectorKeys, type VectorKeys } from "./vectors/vector-keys.ts";
 import { newVectors } from "./vectors/vectors.ts";
 
 const VECTORS = "docs/vectors";

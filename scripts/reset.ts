@@ -1,8 +1,8 @@
 // `npm run reset`: erases the secrets and the data of local runs, once that is wanted.
 import { existsSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { give, scriptOptions } from "./arguments.ts";
 import { SECRETS_FILE } from "./local-secrets.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 /** Where wrangler keeps the data of local runs. */
 const DATA = ".wrangler/state";

@@ -1,7 +1,6 @@
 // `npm run token -- --namespace NAME`: prints an auth token that a local server accepts for that auth namespace.
 import { existsSync } from "node:fs";
 import { SignJWT } from "jose";
-import { give, scriptOptions } from "./arguments.ts";
 import {
   DEVELOPMENT_AUDIENCE,
   DEVELOPMENT_ISSUER,
@@ -10,6 +9,7 @@ import {
   readSecrets,
   SECRETS_FILE,
 } from "./local-secrets.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 const values = scriptOptions<{ namespace?: string; subject: string; minutes: string }>(
   "token",

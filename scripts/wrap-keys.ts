@@ -7,8 +7,8 @@ import { domainNameProblem } from "../src/domain/names.ts";
 import { ConfigError, type Keys, readConfig } from "../src/server/config.ts";
 import { domainKeyPair } from "../src/server/crypto/key-pairs.ts";
 import { wrapPrivateKey } from "../src/server/crypto/key-wrapping.ts";
-import { give, scriptOptions } from "./arguments.ts";
 import { givenVariable, newSecrets, SECRETS_FILE } from "./local-secrets.ts";
+import { give, scriptOptions } from "./script-options.ts";
 
 const base64url32 = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 bytes in base64url");
 

@@ -1,4 +1,4 @@
-import type { Refusal } from "../../src/domain/errors.ts";
+import type { Refusal } from "../../src/domain/refusals.ts";
 
 /** The object's outcomes: plain data, because errors lose their class on the way to the Worker. */
 export type Answer<Grant> = Readonly<{ granted: true; grant: Grant } | { granted: false; refusal: Refusal }>;

@@ -2,8 +2,8 @@ import { type Context, Hono } from "hono";
 import { currentKeyVersion } from "../../src/domain/rollover.ts";
 import { authorizationServers } from "../../src/server/auth/authorization-servers.ts";
 import { configOf } from "../../src/server/config.ts";
-import { type AppEnv, domainName } from "../../src/server/http/context.ts";
 import { Problem } from "../../src/server/http/problems.ts";
+import { type AppEnv, domainName } from "../../src/server/http/request-context.ts";
 import { Tables } from "./tables.ts";
 
 /** A domain as anybody may read it. */

@@ -1,4 +1,4 @@
-import type { Refusal } from "../../src/domain/errors.ts";
+import type { Refusal } from "../../src/domain/refusals.ts";
 import type { AuthEvidence, DeviceProof, DomainSettings } from "../../src/domain/types.ts";
 
 /** Why a domain turns this auth token (or none) away; null if it does not. */

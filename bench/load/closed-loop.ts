@@ -1,5 +1,5 @@
 import autocannon, { type CannonResult } from "autocannon";
-import type { RequestSource } from "./requests.ts";
+import type { RequestSource } from "./load-requests.ts";
 
 /** One answer: when it came and how long it took (in milliseconds), and its bytes. */
 export type Answer = Readonly<{ at: number; took: number; bytes: number }>;

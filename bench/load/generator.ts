@@ -3,8 +3,8 @@
 import { percentile } from "../statistics.ts";
 import { closedLoop } from "./closed-loop.ts";
 import type { Job, Measurement } from "./jobs.ts";
+import { requestSource } from "./load-requests.ts";
 import { openLoop } from "./open-loop.ts";
-import { requestSource } from "./requests.ts";
 
 process.on("message", async (job: Job) => {
   try {

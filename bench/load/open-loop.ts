@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { setTimeout } from "node:timers/promises";
 import type { Answer } from "./closed-loop.ts";
-import type { RequestSource } from "./requests.ts";
+import type { RequestSource } from "./load-requests.ts";
 
 /**
  * Sends so many requests a second, evenly, whether or not earlier ones are answered, and counts each one's time from

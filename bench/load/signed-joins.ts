@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID, sign } from "node:crypto";
-import { SERVER_URL } from "../server.ts";
-import type { Request } from "./requests.ts";
+import { SERVER_URL } from "../bench-server.ts";
+import type { Request } from "./load-requests.ts";
 
 /** A new device's signed request to join, with a key to seal the domain's keys to. */
 export function signedJoin(path: string): Request {

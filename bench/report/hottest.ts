@@ -1,6 +1,6 @@
 import type { SourceMap, SourceMapping } from "node:module";
 import type { CpuProfile } from "../inspector.ts";
-import { figure, markdownTable } from "./table.ts";
+import { figure, markdownTable } from "./markdown-table.ts";
 
 const SHOWN = 40;
 /** The profile's names for time in which no code of the isolate runs. */

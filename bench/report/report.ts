@@ -2,7 +2,7 @@ import type { HalfLoad } from "../half-load.ts";
 import { isReached, ratiosOf } from "../ratios.ts";
 import type { Results } from "../results.ts";
 import { WORKLOADS } from "../workloads.ts";
-import { figure, markdownTable } from "./table.ts";
+import { figure, markdownTable } from "./markdown-table.ts";
 
 /** A run's results as Markdown that reads well in a terminal too. */
 export function report(results: Results): string {

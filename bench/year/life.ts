@@ -1,8 +1,8 @@
 import { Connection } from "../../test/model/connection.ts";
+import type { BenchServer } from "../bench-server.ts";
 import { Inspector } from "../inspector.ts";
 import { populate } from "../population.ts";
 import { peakMemoryBytes, resetPeakMemory } from "../processes.ts";
-import type { BenchServer } from "../server.ts";
 import { Churn } from "./churn.ts";
 import { issue, type Licence, type Place } from "./licences.ts";
 import { newcomerSizes, type ResponseSizes } from "./newcomers.ts";

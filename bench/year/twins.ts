@@ -1,8 +1,8 @@
 import { Connection } from "../../test/model/connection.ts";
+import type { BenchServer } from "../bench-server.ts";
 import type { LoadGenerator } from "../load/load-generator.ts";
 import { memberGuid } from "../load/member-guids.ts";
 import { CONNECTIONS, type Effort, measure, type Round, type Summary, summary } from "../measuring.ts";
-import type { BenchServer } from "../server.ts";
 import { median } from "../statistics.ts";
 import { join, send } from "./newcomers.ts";
 

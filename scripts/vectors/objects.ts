@@ -1,6 +1,6 @@
 import { createDecipheriv, createHash } from "node:crypto";
 import { base64url, calculateJwkThumbprint, decodeProtectedHeader, type JWK } from "jose";
-import { publicHalf } from "./keys.ts";
+import { publicHalf } from "./vector-keys.ts";
 
 // Each vector has the object itself and the values on the way to it. Bytes are in base64url.
 

@@ -9,8 +9,8 @@ import {
 import { signDomainToken } from "../../src/server/crypto/domain-tokens.ts";
 import { importSealingKey, type SealingKey, sealPrivateKeys } from "../../src/server/crypto/sealed-keys.ts";
 import { signStatement } from "../../src/server/crypto/signed-statements.ts";
-import { publicHalf, type VectorKeys } from "./keys.ts";
 import { jweVector, jwsVector, thumbprintVector } from "./objects.ts";
+import { publicHalf, type VectorKeys } from "./vector-keys.ts";
 
 const ISSUER = "https://domains.example.com";
 const DOMAIN = "den";

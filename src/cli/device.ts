@@ -1,9 +1,9 @@
+import { DeviceDomainError } from "../client/client-errors.ts";
 import { DeviceDomain } from "../client/device-domain.ts";
 import type { DeviceState } from "../client/device-state.ts";
 import { domainAddress } from "../client/domain-url.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { FileStore } from "../client/file-store.ts";
-import { Home } from "./home.ts";
+import { Home } from "./home-folder.ts";
 import type { Options, Surroundings } from "./surroundings.ts";
 
 /** This machine, as the options of a command have it. */

@@ -1,4 +1,4 @@
-import { DeviceDomainError, DomainServerError } from "../client/errors.ts";
+import { DeviceDomainError, DomainServerError } from "../client/client-errors.ts";
 import { OperatorError } from "../operator/index.ts";
 import { shown } from "./shown.ts";
 

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { Command, CommanderError } from "commander";
+import { DeviceDomainError } from "../client/client-errors.ts";
 import { domainAddress } from "../client/domain-url.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { DomainOperator } from "../operator/index.ts";
-import { addAdminCommands } from "./admin.ts";
+import { addAdminCommands } from "./admin-commands.ts";
+import { addDomainCommands } from "./admin-domain-commands.ts";
 import { audit } from "./audit.ts";
 import { addCompletionCommand } from "./completion.ts";
 import { addConformanceCommand } from "./conformance/command.ts";
 import { Device } from "./device.ts";
-import { addDomainCommands } from "./domain-commands.ts";
 import { AuditError, EXIT, failureOf, reportOf } from "./failures.ts";
-import { contentOf } from "./files.ts";
+import { contentOf } from "./input-files.ts";
 import { shown } from "./shown.ts";
 import type { Options, Said, Surroundings } from "./surroundings.ts";
 

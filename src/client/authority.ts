@@ -11,8 +11,8 @@ import {
   jwtVerify,
 } from "jose";
 import { AUTHORITY_ROTATION_TYPE } from "../protocol/token-types.ts";
+import { DeviceDomainError } from "./client-errors.ts";
 import { serverOrigin } from "./domain-url.ts";
-import { DeviceDomainError } from "./errors.ts";
 
 /**
  * A domain authority that is trusted: all keys that a server publishes, the keys of a JWK Set, or the keys with these

@@ -1,15 +1,15 @@
 import type { ChangeListener } from "./change-listeners.ts";
 import { newestVersion } from "./change-listeners.ts";
+import { DeviceDomainError } from "./client-errors.ts";
 import { DeviceRecord } from "./device-record.ts";
 import type { DeviceStatus, DeviceStore } from "./device-state.ts";
 import { type DomainAddress, domainAddress } from "./domain-url.ts";
-import { DeviceDomainError } from "./errors.ts";
-import { type BeforeLeaving, type Membership, MembershipRequests } from "./membership-requests.ts";
+import { keyNamedBy, openSecret } from "./encrypted-secrets.ts";
+import { type BeforeLeaving, MembershipRequests, type RegistrationResult } from "./membership-requests.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { olderCredential } from "./older-keys.ts";
 import { type NamedDevice, type OwnedDevice, OwnedDevices } from "./owned-devices.ts";
 import { untrusted } from "./sealed-credentials.ts";
-import { keyNamedBy, openSecret } from "./secrets.ts";
 import { type ConnectionOptions, ServerConnection } from "./server-connection.ts";
 
 /** How a device is opened. */
@@ -128,7 +128,7 @@ export class DeviceDomain {
    *
    * @throws DeviceDomainError `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
    */
-  join({ signal }: CallOptions = {}): Promise<Membership> {
+  join({ signal }: CallOptions = {}): Promise<RegistrationResult> {
     return this.#record.inTurn(signal, () => this.#membership.register(signal));
   }
 
@@ -142,7 +142,7 @@ export class DeviceDomain {
    *
    * @throws DeviceDomainError `NOT_A_MEMBER` unless it is a member, `LEAVE_UNFINISHED`, `UNTRUSTED_ANSWER`, `UNREACHABLE`
    */
-  renew({ signal }: CallOptions = {}): Promise<Membership> {
+  renew({ signal }: CallOptions = {}): Promise<RegistrationResult> {
     return this.#record.inTurn(signal, async () => {
       if (!["member", "leaving"].includes(this.status)) throw notAMember();
       return this.#membership.register(signal);

@@ -1,7 +1,7 @@
 import { ChangeListeners } from "./change-listeners.ts";
+import { DeviceDomainError } from "./client-errors.ts";
 import { newKeyPair } from "./device-keys.ts";
 import type { DeviceState, DeviceStore } from "./device-state.ts";
-import { DeviceDomainError } from "./errors.ts";
 import { orAborted } from "./retries.ts";
 
 /** A device as its store holds it. Changes of it are made in turn. */

@@ -1,5 +1,5 @@
+import { DomainServerError } from "./client-errors.ts";
 import type { DeviceState } from "./device-state.ts";
-import { DomainServerError } from "./errors.ts";
 import { CLOCK_TOLERANCE_SECONDS } from "./server-connection.ts";
 
 const TOLERANCE_MILLISECONDS = CLOCK_TOLERANCE_SECONDS * 1000;

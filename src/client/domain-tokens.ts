@@ -1,7 +1,7 @@
 import { errors, type JWK, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { DOMAIN_TOKEN_TYPE } from "../protocol/token-types.ts";
 import { keysMissing } from "./authority.ts";
-import { DeviceDomainError, type DeviceErrorName } from "./errors.ts";
+import { DeviceDomainError, type DeviceErrorName } from "./client-errors.ts";
 
 /** The claims of a domain token: that `cnf.jwk` is the public key of the domain `sub` in version `key_version`. */
 export type DomainTokenClaims = Readonly<{

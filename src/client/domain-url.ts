@@ -1,4 +1,4 @@
-import { DeviceDomainError } from "./errors.ts";
+import { DeviceDomainError } from "./client-errors.ts";
 
 /** Where a domain is: its own URL, its name, and the origin of its server. */
 export type DomainAddress = Readonly<{ url: string; domain: string; origin: string }>;

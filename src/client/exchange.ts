@@ -1,5 +1,5 @@
-import { ERROR_NAMES } from "../protocol/errors.ts";
-import { DeviceDomainError, DomainServerError, type ServerErrorDetails } from "./errors.ts";
+import { ERROR_NAMES } from "../protocol/error-names.ts";
+import { DeviceDomainError, DomainServerError, type ServerErrorDetails } from "./client-errors.ts";
 import { orAborted } from "./retries.ts";
 
 /** A request, as far as this client makes any. */

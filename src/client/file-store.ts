@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { DeviceDomainError } from "./client-errors.ts";
 import type { DeviceState, DeviceStore } from "./device-state.ts";
 import { isDeviceState } from "./device-state.ts";
-import { DeviceDomainError } from "./errors.ts";
 
 /** The drafts that this program is writing at the moment, by path. Any other was left by a program that was killed. */
 const ownDrafts = new Set<string>();

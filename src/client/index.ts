@@ -1,6 +1,13 @@
 export type { Authority } from "./authority.ts";
 export type { ChangeListener, DeviceChange } from "./change-listeners.ts";
 export {
+  DeviceDomainError,
+  type DeviceErrorName,
+  DomainServerError,
+  isRetryable,
+  type ServerErrorName,
+} from "./client-errors.ts";
+export {
   type CallOptions,
   DeviceDomain,
   type DeviceDomainOptions,
@@ -15,15 +22,8 @@ export type {
   StoredKey,
   StoredKeyPair,
 } from "./device-state.ts";
-export {
-  DeviceDomainError,
-  type DeviceErrorName,
-  DomainServerError,
-  isRetryable,
-  type ServerErrorName,
-} from "./errors.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
-export type { BeforeLeaving, Membership } from "./membership-requests.ts";
+export type { BeforeLeaving, RegistrationResult } from "./membership-requests.ts";
 export { MemoryStore } from "./memory-store.ts";
 export type { NamedDevice, OwnedDevice } from "./owned-devices.ts";
 export type { Pause } from "./retries.ts";

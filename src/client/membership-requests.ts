@@ -1,3 +1,4 @@
+import { DeviceDomainError, isRefusal } from "./client-errors.ts";
 import type { DeviceRecord } from "./device-record.ts";
 import type { DeviceState } from "./device-state.ts";
 import {
@@ -13,14 +14,13 @@ import {
   unprepared,
 } from "./device-transitions.ts";
 import type { DomainAddress } from "./domain-url.ts";
-import { DeviceDomainError, isRefusal } from "./errors.ts";
 import { answerFor, checkRegistration } from "./registration-answer.ts";
 import { orAborted } from "./retries.ts";
 import { untrusted } from "./sealed-credentials.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The result of a registration; `newMember` as the server's last response has it. */
-export type Membership = Readonly<{ newMember: boolean; keyVersion: number }>;
+export type RegistrationResult = Readonly<{ newMember: boolean; keyVersion: number }>;
 
 /** Work of an application before a leave, such as deleting the licences that the device holds. */
 export type BeforeLeaving = () => unknown;
@@ -40,7 +40,7 @@ export class MembershipRequests {
   }
 
   /** Joins or renews. */
-  async register(signal: AbortSignal | undefined): Promise<Membership> {
+  async register(signal: AbortSignal | undefined): Promise<RegistrationResult> {
     this.#refuseWhileLeaving();
     const { status, authority, machineGuid, sealingKey, credentials: held } = this.#state;
     const { domain } = this.#address;

@@ -1,7 +1,7 @@
+import { DeviceDomainError, DomainServerError } from "./client-errors.ts";
 import type { DeviceRecord } from "./device-record.ts";
 import type { StoredCredential } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
-import { DeviceDomainError, DomainServerError } from "./errors.ts";
 import { checkHistory, historyUrl } from "./key-history.ts";
 import { withCredentials } from "./registration-answer.ts";
 import type { ServerConnection } from "./server-connection.ts";

@@ -1,5 +1,5 @@
+import { DeviceDomainError, DomainServerError } from "./client-errors.ts";
 import type { DomainAddress } from "./domain-url.ts";
-import { DeviceDomainError, DomainServerError } from "./errors.ts";
 import { untrusted } from "./sealed-credentials.ts";
 import type { ServerConnection } from "./server-connection.ts";
 

@@ -1,4 +1,4 @@
-import { isRetryable } from "./errors.ts";
+import { isRetryable } from "./client-errors.ts";
 
 /** Waits; rejects with the signal's reason as soon as that aborts. */
 export type Pause = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;

@@ -1,9 +1,9 @@
 import { calculateJwkThumbprint, compactDecrypt, type JWK, type JWTVerifyGetKey } from "jose";
 import { JWK_SET_CONTENT_TYPE } from "../protocol/media-types.ts";
+import { DeviceDomainError } from "./client-errors.ts";
 import { importPrivateKey, isPair, isSameKey, privateMembers, usableKey } from "./device-keys.ts";
 import type { StoredCredential, StoredKey } from "./device-state.ts";
 import { checkDomainToken, type DomainTokenClaims, type TokenExpectations } from "./domain-tokens.ts";
-import { DeviceDomainError } from "./errors.ts";
 
 /** Credentials as a response has them: tokens in the open, private keys in an Encrypted JWK Set. */
 export type SealedCredentials = Readonly<{

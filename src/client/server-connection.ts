@@ -1,10 +1,10 @@
 import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
 import { type Authority, keysOf, keysOfAny, PinnedKeys, type PublishedKeys, publishedKeys } from "./authority.ts";
+import { DomainServerError } from "./client-errors.ts";
 import { DeviceClock } from "./device-clock.ts";
 import { signDeviceRequest } from "./device-requests.ts";
 import type { StoredKeyPair } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
-import { DomainServerError } from "./errors.ts";
 import { type ClientRequest, exchange } from "./exchange.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
 import type { CredentialContext } from "./sealed-credentials.ts";

@@ -121,16 +121,16 @@ export function inFormWords(fault: string): string {
 }
 
 /** The settings as they stand in the form. */
-export type Draft = Readonly<Partial<Record<keyof SettingsPatch, string | boolean>>>;
+export type SettingsDraft = Readonly<Partial<Record<keyof SettingsPatch, string | boolean>>>;
 
-export function draftOf(settings: DomainOverview): Draft {
+export function draftOf(settings: DomainOverview): SettingsDraft {
   return Object.fromEntries(
     FIELDS.map(({ name, kind }) => [name, kind === "switch" ? settings[name] : String(settings[name] ?? "")]),
   );
 }
 
 /** The changed settings. */
-export function patchOf(draft: Draft, settings: DomainOverview): SettingsPatch {
+export function patchOf(draft: SettingsDraft, settings: DomainOverview): SettingsPatch {
   const wanted = FIELDS.map(({ name, kind }) => {
     const typed = draft[name];
     if (typeof typed !== "string") return [name, typed];

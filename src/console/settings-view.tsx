@@ -5,7 +5,7 @@ import type { DomainViewProps } from "./domain-page.tsx";
 import type { Failure } from "./failures.ts";
 import { useAction } from "./loading.ts";
 import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
-import { type Draft, draftOf, inFormWords, patchOf, SETTING_NAMES, SETTINGS_FORM } from "./settings-form.ts";
+import { draftOf, inFormWords, patchOf, SETTING_NAMES, SETTINGS_FORM, type SettingsDraft } from "./settings-form.ts";
 
 type FormField = (typeof SETTINGS_FORM)[number]["fields"][number];
 
@@ -61,9 +61,9 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
 
 function SettingField(props: {
   field: FormField;
-  draft: Draft;
+  draft: SettingsDraft;
   fault: string | undefined;
-  onChange: (part: Draft) => void;
+  onChange: (part: SettingsDraft) => void;
 }) {
   const { field, draft, fault, onChange } = props;
   const { name, label, hint, kind } = field;

@@ -1,5 +1,5 @@
-import type { Refusal } from "./errors.ts";
 import { isBoundTo } from "./owner.ts";
+import type { Refusal } from "./refusals.ts";
 import type { AuthEvidence, DomainState } from "./types.ts";
 
 type Guarded = Pick<DomainState, "name" | "isReserved" | "settings">;

@@ -1,4 +1,4 @@
-import type { Refusal } from "./errors.ts";
+import type { Refusal } from "./refusals.ts";
 import { type Decision, type DeviceProof, type DomainEvent, type DomainState, granted, refused } from "./types.ts";
 
 /** An operator keeps a device out, whether or not it is a member. */

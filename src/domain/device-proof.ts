@@ -1,5 +1,5 @@
 import { asksForToken } from "./authentication.ts";
-import type { Refusal } from "./errors.ts";
+import type { Refusal } from "./refusals.ts";
 import { idempotencyRecordId } from "./request-records.ts";
 import type { AuthEvidence, DeviceProof, DomainState } from "./types.ts";
 

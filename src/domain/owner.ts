@@ -1,4 +1,4 @@
-import type { Refusal } from "./errors.ts";
+import type { Refusal } from "./refusals.ts";
 import type { AuthEvidence, DomainSettings, DomainState } from "./types.ts";
 
 type Token = Extract<AuthEvidence, { kind: "verified" }>;

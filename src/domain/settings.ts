@@ -1,5 +1,5 @@
 import { creationEvents } from "./creation.ts";
-import type { FieldError } from "./errors.ts";
+import type { FieldError } from "./refusals.ts";
 import {
   DEFAULT_SETTINGS,
   type Decision,

@@ -1,6 +1,6 @@
-import type { Refusal } from "./errors.ts";
 import { DEFAULT_SETTINGS, type DomainEvent, type DomainSettings } from "./events.ts";
 import type { OwnDomain } from "./own-domain.ts";
+import type { Refusal } from "./refusals.ts";
 import type { RequestRecord } from "./request-records.ts";
 
 export { DEFAULT_SETTINGS, type DeviceKeyBinding, type DomainEvent, type DomainSettings } from "./events.ts";

@@ -1,7 +1,7 @@
 import { type Authority, keysOf } from "../client/authority.ts";
+import { DeviceDomainError } from "../client/client-errors.ts";
 import { checkDomainToken, type DomainTokenClaims } from "../client/domain-tokens.ts";
 import { serverOrigin } from "../client/domain-url.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { orAborted } from "../client/retries.ts";
 import { keptKeys } from "./kept-keys.ts";
 

@@ -1,12 +1,12 @@
 export type { Authority } from "../client/authority.ts";
-export type { DomainTokenClaims } from "../client/domain-tokens.ts";
 export {
   DeviceDomainError,
   type DeviceErrorName,
   DomainServerError,
   isRetryable,
   type ServerErrorName,
-} from "../client/errors.ts";
+} from "../client/client-errors.ts";
+export type { DomainTokenClaims } from "../client/domain-tokens.ts";
 export type { Pause } from "../client/retries.ts";
 export { type EncryptionOptions, encryptToDomain } from "./domain-encryption.ts";
 export { type VerificationOptions, verifyDomainToken } from "./domain-token-verification.ts";

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, type JWK, type JWTVerifyGetKey } from "jose";
+import { DeviceDomainError } from "../client/client-errors.ts";
 import { publicMembers } from "../client/device-keys.ts";
 import { checkStatement, isStatedKey } from "../client/domain-tokens.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { KEY_STATEMENT_TYPE } from "../protocol/token-types.ts";
 import type { SeenRevision } from "./revision-store.ts";
 
@@ -9,7 +9,7 @@ import type { SeenRevision } from "./revision-store.ts";
 export type CurrentKey = Readonly<{ jwk: JWK; kid: string; keyVersion: number }>;
 
 /** A statement that holds: the state it is of, and the key to encrypt to, null while a rollover is due. */
-export type KeyStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
+export type CheckedStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
 
 /** How far the server's clock and this one may be apart, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 60;
@@ -24,7 +24,7 @@ export async function checkKeyStatement(
   domain: string,
   issuer: string | undefined,
   keys: JWTVerifyGetKey,
-): Promise<KeyStatement> {
+): Promise<CheckedStatement> {
   const expectations = { issuer, domain, now: Date.now(), tolerance: CLOCK_TOLERANCE_SECONDS };
   const claims = await checkStatement(
     statement,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
 import type { DomainEvent } from "../domain/types.ts";
-import type { ErrorName } from "../protocol/errors.ts";
+import type { ErrorName } from "../protocol/error-names.ts";
 import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
 import { PROBLEMS } from "../server/http/problems.ts";
 import {

@@ -1,4 +1,4 @@
-import type { ErrorName } from "../protocol/errors.ts";
+import type { ErrorName } from "../protocol/error-names.ts";
 
 /** The meaning and the remedy of each error, in sentences. */
 export type Explanation = Readonly<{ happened: string; todo: string }>;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { ZodOpenApiResponseObject } from "zod-openapi";
-import { ERROR_NUMBERS, type ErrorName } from "../protocol/errors.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../protocol/error-names.ts";
 import { PROBLEMS, Problem, type ProblemDetails, problemPath } from "../server/http/problems.ts";
 import { fullDomain } from "./admin-answers.ts";
 import { EXAMPLE, SERVER_TIME } from "./example-values.ts";

@@ -1,8 +1,8 @@
 import { serverOrigin } from "../client/domain-url.ts";
 import { problemDocument, refusalDetails } from "../client/exchange.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, withRetries } from "../client/retries.ts";
-import { OperatorError, refused, unreachable, wasNotBegun } from "./errors.ts";
 import { chunksOf, jsonLines } from "./json-lines.ts";
+import { OperatorError, refused, unreachable, wasNotBegun } from "./operator-errors.ts";
 
 /** How a server is reached. */
 export type OperatorOptions = Readonly<{

@@ -1,7 +1,7 @@
 import { RefusedHere } from "../console/failures.ts";
 import { OperatorError, PagedList } from "../operator/index.ts";
 import { type CallOptions, OperatorConnection, type OperatorRequest } from "../operator/operator-connection.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./owner-session.ts";
 
 /** An issuer at which owners sign in. */
 export type SignInIssuer = Readonly<{ issuer: string; clientId: string; scope: string; audience: string }>;

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { RefusedHere } from "../console/failures.ts";
 import type { SignInIssuer } from "./owner-server.ts";
-import { type BegunSignIn, type Session, saveBegunSignIn, takeBegunSignIn } from "./session.ts";
+import { type BegunSignIn, type Session, saveBegunSignIn, takeBegunSignIn } from "./owner-session.ts";
 
 /** How long an issuer may take over one response. */
 const TRY_MILLISECONDS = 20_000;

@@ -2,20 +2,20 @@ import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { ConfigError } from "./config.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "./database/d1-errors.ts";
-import { type AppEnv, serverUrl } from "./http/context.ts";
 import { invalidRequest, Problem } from "./http/problems.ts";
-import { errorFields, log } from "./log.ts";
+import { type AppEnv, serverUrl } from "./http/request-context.ts";
 import { commonHeaders } from "./middleware/common-headers.ts";
 import { crossOrigin } from "./middleware/cross-origin.ts";
 import { admin } from "./routes/admin/index.ts";
 import { devices } from "./routes/devices.ts";
 import { domain } from "./routes/domain.ts";
 import { health } from "./routes/health.ts";
-import { home } from "./routes/home.ts";
+import { home } from "./routes/home-page.ts";
 import { jwks } from "./routes/jwks.ts";
 import { keys } from "./routes/keys.ts";
 import { ownerDevices } from "./routes/owner-devices.ts";
 import { ownerSignIn } from "./routes/owner-sign-in.ts";
+import { errorFields, log } from "./worker-log.ts";
 
 /** The application: its routes, and what they have in common. */
 export function createApp(): Hono<AppEnv> {

@@ -2,9 +2,9 @@ import { configOf } from "./config.ts";
 import { listOfAll, type Part } from "./database/databases.ts";
 import { domainsToRewrap } from "./database/key-encryption.ts";
 import { callObject } from "./http/domain-objects.ts";
-import { errorFields, log } from "./log.ts";
 import type { RewrapRun } from "./object/key-rewrapping.ts";
 import { newRequestId } from "./request-ids.ts";
+import { errorFields, log } from "./worker-log.ts";
 
 const DOMAINS_AT_A_TIME = 50;
 /** The most domains that are looked at: those whose keys do not open must not keep the others waiting. */

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { CHECKS, conformance } from "../../src/cli/conformance/run.ts";
+import { CHECKS, conformance } from "../../src/cli/conformance/conformance.ts";
 import { run } from "../../src/cli/program.ts";
 import { DomainOperator } from "../../src/operator/index.ts";
 import { mintToken, newTestIssuers } from "../support/issuers.ts";

@@ -1,6 +1,6 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type MockServer, startMockServer } from "../../scripts/mock/server.ts";
+import { type MockServer, startMockServer } from "../../scripts/mock/mock-server.ts";
 import { DeviceDomain, MemoryStore } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type MockServer, startMockServer } from "../../scripts/mock/server.ts";
+import { type MockServer, startMockServer } from "../../scripts/mock/mock-server.ts";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
 

@@ -1,5 +1,5 @@
 import type { Command } from "../../src/domain/commands.ts";
-import type { DomainError } from "../../src/domain/errors.ts";
+import type { DomainError } from "../../src/domain/refusals.ts";
 import type { AuthEvidence, Outcome } from "../../src/domain/types.ts";
 import type { Credential } from "./domain-client.ts";
 import type { DoorDeletion } from "./door-requests.ts";

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Outcome } from "../../src/domain/types.ts";
-import type { Change, Found } from "../../src/server/database/copied-tables.ts";
+import type { CopiedChange, Found } from "../../src/server/database/copied-tables.ts";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
 import { newDomain, newGuid } from "../support/worker/client.ts";
 import { copyOf, expectCopied } from "../support/worker/copied.ts";
@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 /** Hands the writer a part, as an object does. */
-function write(part: Change): Promise<Outcome<Found>> {
+function write(part: CopiedChange): Promise<Outcome<Found>> {
   return env.DATABASE_WRITER.getByName("DB").write(part) as unknown as Promise<Outcome<Found>>;
 }
 
@@ -32,7 +32,7 @@ async function recordedLife() {
   const domain = newDomain();
   const [one, two, three, banned] = [newGuid(), newGuid(), newGuid(), newGuid()];
   const spy = vi.spyOn(DatabaseWriter.prototype, "write");
-  const parts: Change[] = [];
+  const parts: CopiedChange[] = [];
   const states: Awaited<ReturnType<typeof copyOf>>[] = [];
   for (const command of [
     joins(one),
@@ -50,7 +50,7 @@ async function recordedLife() {
     await execute(domain, command);
     await expectCopied(domain);
     const [part] = spy.mock.calls.map(([change]) => change).filter(({ info }) => info.domain === domain);
-    parts.push(structuredClone(part) as Change);
+    parts.push(structuredClone(part) as CopiedChange);
     states.push(await copyOf(domain));
     spy.mockClear();
   }
@@ -87,7 +87,7 @@ describe("the parts of a copy", () => {
         await forget(domain);
         let reached = 0;
         for (const index of order) {
-          await write(parts[index] as Change);
+          await write(parts[index] as CopiedChange);
           // Only the next part applies: those before it are late, and over a gap none is.
           if (index === reached) reached++;
         }

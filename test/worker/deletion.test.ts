@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Change } from "../../src/server/database/copied-tables.ts";
+import type { CopiedChange } from "../../src/server/database/copied-tables.ts";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
 import { Keyring } from "../../src/server/object/keyring.ts";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
@@ -350,7 +350,7 @@ describe("D1, of a domain that was deleted", () => {
       await expectCopied(domain);
     }
     const parts = writes.mock.calls
-      .map(([part]) => structuredClone(part) as Change)
+      .map(([part]) => structuredClone(part) as CopiedChange)
       .filter(({ info }) => info.domain === domain);
     expect(parts.length).toBeGreaterThan(2);
     await deleteDomain(domain);

@@ -1,5 +1,5 @@
-import { type Check, expectEqual, expectProblem, expectReply, expectThat } from "./check.ts";
-import { versionsOf } from "./registration.ts";
+import { type Check, expectEqual, expectProblem, expectReply, expectThat } from "./expectations.ts";
+import { versionsOf } from "./registration-checks.ts";
 import type { TestedServer } from "./tested-server.ts";
 
 async function everythingNeedsACredential(server: TestedServer) {

@@ -3,7 +3,7 @@ import { ConformanceError } from "../failures.ts";
 import { shown } from "../shown.ts";
 import type { Options, Surroundings } from "../surroundings.ts";
 import { tableLines } from "../table.ts";
-import { type Conformance, conformance, type Result } from "./run.ts";
+import { type Conformance, conformance, type Result } from "./conformance.ts";
 
 type ConformanceOptions = Options & Readonly<{ adminToken?: string }>;
 

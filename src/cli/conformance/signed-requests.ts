@@ -1,5 +1,5 @@
-import { type Check, expectEqual, expectProblem, expectReply, expectThat } from "./check.ts";
-import { den } from "./registration.ts";
+import { type Check, expectEqual, expectProblem, expectReply, expectThat } from "./expectations.ts";
+import { den } from "./registration-checks.ts";
 import { newSigningDevice, signed } from "./signing-device.ts";
 import type { TestedServer } from "./tested-server.ts";
 

@@ -1,5 +1,5 @@
 import { CompactSign, exportJWK, generateKeyPair, type JWK } from "jose";
-import type { Members } from "./check.ts";
+import type { Members } from "./expectations.ts";
 
 /** A device that signs its requests. */
 export type SigningDevice = Readonly<{ machineGuid: string; alg: string; privateKey: CryptoKey; publicKey: JWK }>;

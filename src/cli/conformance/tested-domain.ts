@@ -1,4 +1,4 @@
-import { expectReply, type Members, type Reply } from "./check.ts";
+import { expectReply, type Members, type Reply } from "./expectations.ts";
 import { type Claims, type SigningDevice, signed } from "./signing-device.ts";
 import type { Request, TestedServer } from "./tested-server.ts";
 

@@ -1,8 +1,8 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
-import { DeviceDomainError } from "../../client/errors.ts";
+import { DeviceDomainError } from "../../client/client-errors.ts";
 import { pauseByClock } from "../../client/retries.ts";
 import { DomainOperator } from "../../operator/index.ts";
-import { type Credential, Deviation, expectReply, type Reply } from "./check.ts";
+import { type Credential, Deviation, expectReply, type Reply } from "./expectations.ts";
 import { TestedDomain } from "./tested-domain.ts";
 
 /** With what a server is reached. */

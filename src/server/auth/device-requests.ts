@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, EmbeddedJWK, errors, type JWK } from "jose";
-import type { Refusal } from "../../domain/errors.ts";
+import type { Refusal } from "../../domain/refusals.ts";
 import type { DeviceProof } from "../../domain/types.ts";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/limits.ts";
 import { DEVICE_REQUEST_TYPE } from "../../protocol/token-types.ts";

@@ -1,6 +1,6 @@
 import type { JWTPayload } from "jose";
 import type { Config } from "../config.ts";
-import { isAdmin } from "./admin.ts";
+import { isAdmin } from "./admin-token.ts";
 import { AuthTokenVerifier, bearerToken, type Rejected } from "./auth-tokens.ts";
 import { SCOPES, type Scope } from "./scopes.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";

@@ -1,12 +1,12 @@
 import { fillPlaceholders, type SQL, sql } from "drizzle-orm";
 import { SQLiteAsyncDialect } from "drizzle-orm/sqlite-core";
 import {
-  type Change,
   COPIED_TABLES,
+  type CopiedChange,
+  type CopiedDomainRow,
   type CopiedTable,
-  type DomainRow,
+  type CopyPage,
   type Found,
-  type Page,
   TABLE_ORDER,
 } from "./copied-tables.ts";
 import { deletedDomains as deleted, domainServerInfo as info } from "./schema.ts";
@@ -14,7 +14,7 @@ import { deletedDomains as deleted, domainServerInfo as info } from "./schema.ts
 // Each list is one parameter, as JSON: D1 allows no more than 100 of them, and the number of statements does not grow
 // with the domains and rows. The texts are made once.
 
-const INFO_COLUMNS = Object.entries(info).map(([member, { name }]) => [member as keyof DomainRow, name] as const);
+const INFO_COLUMNS = Object.entries(info).map(([member, { name }]) => [member as keyof CopiedDomainRow, name] as const);
 
 const value = sql.placeholder;
 const identifier = (name: string) => sql`${sql.identifier(name)}`;
@@ -65,9 +65,9 @@ const TABLES = { members: statementsOf("members"), keys: statementsOf("keys"), b
  *
  * @returns what D1 had of each domain before, in order
  */
-export async function writeChanges(database: D1Database, changes: readonly Change[]): Promise<readonly Found[]> {
+export async function writeChanges(database: D1Database, changes: readonly CopiedChange[]): Promise<readonly Found[]> {
   const parts = JSON.stringify(changes.map(({ info, base }) => [info.domain, base, info.revision, info.createdAt]));
-  const written = (statement: Compiled, rowsOf: (change: Change) => readonly (readonly unknown[])[]) => {
+  const written = (statement: Compiled, rowsOf: (change: CopiedChange) => readonly (readonly unknown[])[]) => {
     const rows = changes.flatMap((change) => rowsOf(change).map((row) => [change.info.domain, ...row]));
     return rows.length === 0 ? [] : [statement(database, { parts, rows: JSON.stringify(rows) })];
   };
@@ -85,28 +85,28 @@ export async function writeChanges(database: D1Database, changes: readonly Chang
 }
 
 /** Marks a domain as one that is written anew: its pages apply as long as `head` is this id. */
-export async function beginRewrite(database: D1Database, row: DomainRow, id: string): Promise<void> {
+export async function beginRewrite(database: D1Database, row: CopiedDomainRow, id: string): Promise<void> {
   await BEGIN_REWRITE(database, { rows: infoRows([{ ...row, revision: 0, head: id }]) }).run();
 }
 
 /** Replaces the rows of a page by those that are given. */
-export async function writePage(database: D1Database, { table, rows, ...page }: Page): Promise<void> {
+export async function writePage(database: D1Database, { table, rows, ...page }: CopyPage): Promise<void> {
   const values = { ...page, rows: JSON.stringify(rows.map((row) => [page.domain, ...row])) };
   await database.batch([TABLES[table].clearPage(database, values), TABLES[table].upsertPage(database, values)]);
 }
 
 /** Ends a rewriting. @returns whether it was still the one with this id */
-export async function endRewrite(database: D1Database, row: DomainRow, id: string): Promise<boolean> {
+export async function endRewrite(database: D1Database, row: CopiedDomainRow, id: string): Promise<boolean> {
   const { meta } = await END_REWRITE(database, { rows: infoRows([row]), domain: row.domain, id }).run();
   return meta.changes > 0;
 }
 
 /** A value of a row in `rows`. */
-function infoValue(name: keyof DomainRow): SQL {
+function infoValue(name: keyof CopiedDomainRow): SQL {
   return sql`row.value ->> ${sql.raw(String(INFO_COLUMNS.findIndex(([member]) => member === name)))}`;
 }
 
-function infoRows(rows: readonly DomainRow[]): string {
+function infoRows(rows: readonly CopiedDomainRow[]): string {
   return JSON.stringify(rows.map((row) => INFO_COLUMNS.map(([member]) => row[member])));
 }
 

@@ -41,11 +41,11 @@ export const BEFORE_ALL_KEYS = -1;
 export type PerTable<T> = Readonly<Record<CopiedTable, T>>;
 
 /** The row of a domain. */
-export type DomainRow = typeof domainServerInfo.$inferSelect;
+export type CopiedDomainRow = typeof domainServerInfo.$inferSelect;
 
 /** The final states of the rows that a domain changed after the revision `base`, up to `info.revision`. */
-export type Change = Readonly<{
-  info: DomainRow;
+export type CopiedChange = Readonly<{
+  info: CopiedDomainRow;
   /** The revision D1 acknowledged last; 0 if none. */
   base: number;
   rows: PerTable<readonly Row[]>;
@@ -58,7 +58,7 @@ export type Change = Readonly<{
 export type Found = Readonly<{ revision: number; head: string | null }> | null;
 
 /** A page of a domain that is written anew: all rows of a table after a key, up to another (null: to the end). */
-export type Page = Readonly<{
+export type CopyPage = Readonly<{
   domain: string;
   /** The id of the rewriting. */
   id: string;

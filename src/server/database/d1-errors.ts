@@ -1,4 +1,4 @@
-import type { DomainError, Refusal } from "../../domain/errors.ts";
+import type { DomainError, Refusal } from "../../domain/refusals.ts";
 
 /** The kinds of failed D1 calls. */
 export type D1Failure =

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Outcome } from "../../domain/types.ts";
-import { errorFields, log } from "../log.ts";
+import { errorFields, log } from "../worker-log.ts";
 import { beginRewrite, endRewrite, writeChanges, writePage } from "./change-statements.ts";
-import type { Change, DomainRow, Found, Page } from "./copied-tables.ts";
+import type { CopiedChange, CopiedDomainRow, CopyPage, Found } from "./copied-tables.ts";
 import { d1Advice, d1Failure, failureRefusal, inTime } from "./d1-errors.ts";
 import { databaseNamed } from "./databases.ts";
 import { type DeletedDomain, writeDeletion } from "./deletions.ts";
@@ -30,7 +30,7 @@ export type CopyLag = Readonly<{
 }>;
 
 type Waiting = Readonly<{
-  change: Change;
+  change: CopiedChange;
   since: number;
   resolve: (outcome: Outcome<Found>) => void;
 }>;
@@ -62,7 +62,7 @@ export class DatabaseWriter extends DurableObject<Env> {
    * @param urgent whether somebody waits for it
    * @returns what D1 had of the domain before
    */
-  write(change: Change, urgent = false): Promise<Outcome<Found>> {
+  write(change: CopiedChange, urgent = false): Promise<Outcome<Found>> {
     const { promise, resolve } = Promise.withResolvers<Outcome<Found>>();
     this.#waiting.push({ change, since: Date.now(), resolve });
     if (urgent) this.hurry();
@@ -77,12 +77,12 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 
   /** Begins to write a domain anew, under an id. */
-  beginRewrite(row: DomainRow, id: string): Promise<Outcome<void>> {
+  beginRewrite(row: CopiedDomainRow, id: string): Promise<Outcome<void>> {
     return this.#trying(() => beginRewrite(this.#database, row, id));
   }
 
   /** Writes a page of a domain that is written anew. */
-  rewritePage(page: Page): Promise<Outcome<void>> {
+  rewritePage(page: CopyPage): Promise<Outcome<void>> {
     return this.#trying(() => writePage(this.#database, page));
   }
 
@@ -92,7 +92,7 @@ export class DatabaseWriter extends DurableObject<Env> {
    * @param counts what happened since the revision that was acknowledged last
    * @returns whether no other was begun meanwhile
    */
-  async endRewrite(row: DomainRow, id: string, counts: Samples): Promise<Outcome<boolean>> {
+  async endRewrite(row: CopiedDomainRow, id: string, counts: Samples): Promise<Outcome<boolean>> {
     const outcome = await this.#trying(() => endRewrite(this.#database, row, id));
     if (outcome.granted && outcome.grant) await this.count(counts);
     return outcome;
@@ -187,7 +187,7 @@ export class DatabaseWriter extends DurableObject<Env> {
   }
 
   /** Counts what a write took, and what happened in the domains: of each part once, that it was applied. */
-  #measure(changes: readonly Change[], outcome: Outcome<readonly Found[]>, milliseconds: number): void {
+  #measure(changes: readonly CopiedChange[], outcome: Outcome<readonly Found[]>, milliseconds: number): void {
     this.#counters.observe("device_domain_database_write_changes", changes.length);
     this.#counters.observe("device_domain_database_write_seconds", milliseconds / 1_000);
     this.#counters.add({

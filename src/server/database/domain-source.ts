@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import { COPIED_TABLES, type CopiedTable, type DomainRow, type Row, type RowKey } from "./copied-tables.ts";
+import { COPIED_TABLES, type CopiedDomainRow, type CopiedTable, type Row, type RowKey } from "./copied-tables.ts";
 import { inTime } from "./d1-errors.ts";
 import type { DeletedDomain } from "./deletions.ts";
 import { deletedDomains, domainServerInfo } from "./schema.ts";
@@ -8,7 +8,7 @@ import { deletedDomains, domainServerInfo } from "./schema.ts";
 // The reads by which an object takes its domain over from D1.
 
 /** The entry of a name in D1: the row of its domain, and the last deletion of one; null if there is none. */
-export type KnownDomain = Readonly<{ info: DomainRow | null; deletion: DeletedDomain | null }>;
+export type KnownDomain = Readonly<{ info: CopiedDomainRow | null; deletion: DeletedDomain | null }>;
 
 /** Reads the entry of a name in D1, by one query. */
 export async function findDomain(database: D1Database, domain: string): Promise<KnownDomain> {

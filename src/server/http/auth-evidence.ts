@@ -3,7 +3,7 @@ import type { AuthEvidence } from "../../domain/types.ts";
 import { AuthTokenVerifier } from "../auth/auth-tokens.ts";
 import { configOf } from "../config.ts";
 import { span } from "../spans.ts";
-import type { AppEnv } from "./context.ts";
+import type { AppEnv } from "./request-context.ts";
 
 const verifiers = new WeakMap<object, AuthTokenVerifier>();
 

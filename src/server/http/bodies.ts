@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type * as z from "zod";
-import type { FieldError } from "../../domain/errors.ts";
+import type { FieldError } from "../../domain/refusals.ts";
 import { MAX_BODY_BYTES } from "../../protocol/limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 

@@ -8,8 +8,8 @@ import { configOf } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
 import { span } from "../spans.ts";
 import { bodyText, checked, mediaType, parsedJson } from "./bodies.ts";
-import { type AppEnv, serverUrl } from "./context.ts";
 import { refusalProblem } from "./problems.ts";
+import { type AppEnv, serverUrl } from "./request-context.ts";
 
 /**
  * Reads a device's request, which may be signed or not: the same members either way.

@@ -2,8 +2,8 @@ import type { JWK } from "jose";
 import { openDeviceName } from "../crypto/device-names.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import type { BanRow, MemberRow } from "../object/storage/statements.ts";
-import { isoTime } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
+import { isoTime } from "./request-context.ts";
 import { machineGuid as machineGuidSchema } from "./schemas.ts";
 
 const PURPOSE = "device-handle";

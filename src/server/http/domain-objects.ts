@@ -1,15 +1,15 @@
 import type { Context } from "hono";
 import type { Command } from "../../domain/commands.ts";
 import type { AuthEvidence, Outcome } from "../../domain/types.ts";
-import { errorFields, log } from "../log.ts";
 import type { DeletionGrant, DeletionRequest, IdleRule } from "../object/deletion.ts";
 import type { CallContext, DomainObject, GrantFrom, KeySet, Reading } from "../object/domain-object.ts";
 import type { HistoryPage, HistoryPlace } from "../object/key-history.ts";
-import type { DeviceSelection, OwnedDevices } from "../object/owned-devices.ts";
+import type { DeviceSelection, OwnedDeviceList } from "../object/owned-devices.ts";
 import type { KeySelection, ReadArguments, ReadName, ReadResult } from "../object/storage/reads.ts";
 import { objectNamed } from "../placement.ts";
-import { type AppEnv, serverUrl } from "./context.ts";
+import { errorFields, log } from "../worker-log.ts";
 import { Problem, refusalProblem } from "./problems.ts";
+import { type AppEnv, serverUrl } from "./request-context.ts";
 
 const TRIES = 3;
 
@@ -70,7 +70,7 @@ export async function ownedDevices(
   domain: string,
   auth: AuthEvidence,
   selection: DeviceSelection,
-): Promise<OwnedDevices> {
+): Promise<OwnedDeviceList> {
   const ask = (object: Stub) => object.ownedDevices(c.get("requestId"), auth, selection);
   return granted(existing(granted(await callObject(c.env, domain, ask))));
 }

@@ -1,10 +1,10 @@
 import type { Context } from "hono";
 import { configOf } from "../config.ts";
 import { mayLook } from "../middleware/operator-scope.ts";
-import type { AppEnv } from "./context.ts";
 import { memberShown } from "./devices-shown.ts";
 import { read } from "./domain-objects.ts";
 import { Problem } from "./problems.ts";
+import type { AppEnv } from "./request-context.ts";
 
 const MEMBERS_SHOWN = 5;
 

@@ -1,8 +1,8 @@
 import { waitUntil } from "cloudflare:workers";
 import type { DeviceProof } from "../../domain/types.ts";
-import { errorFields, log } from "../log.ts";
 import type { BannedNames } from "../object/device-bans.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
+import { errorFields, log } from "../worker-log.ts";
 
 /** A snapshot as old as this is renewed while requests go on with it. */
 const RENEW_MILLISECONDS = 30_000;

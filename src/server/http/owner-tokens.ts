@@ -3,8 +3,8 @@ import { ownerTokenRefusal } from "../../domain/owner.ts";
 import type { AuthEvidence } from "../../domain/types.ts";
 import { limitOwner } from "../middleware/rate-limit.ts";
 import { authEvidence } from "./auth-evidence.ts";
-import type { AppEnv } from "./context.ts";
 import { refusalProblem } from "./problems.ts";
+import type { AppEnv } from "./request-context.ts";
 
 /**
  * What the request's token proves.

@@ -4,8 +4,8 @@ import { configOf } from "../config.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
 import { listOfAll, type Part, type Rows } from "../database/databases.ts";
 import { checked } from "./bodies.ts";
-import type { AppEnv } from "./context.ts";
 import { invalidRequest } from "./problems.ts";
+import type { AppEnv } from "./request-context.ts";
 
 const PURPOSE = "page-cursor";
 

@@ -1,5 +1,5 @@
-import type { FieldError, Refusal } from "../../domain/errors.ts";
-import { ERROR_NUMBERS, type ErrorName } from "../../protocol/errors.ts";
+import type { FieldError, Refusal } from "../../domain/refusals.ts";
+import { ERROR_NUMBERS, type ErrorName } from "../../protocol/error-names.ts";
 import { PROBLEM_MEDIA_TYPE } from "../../protocol/media-types.ts";
 
 type ProblemType = Readonly<{ status: number; title: string; headers?: Record<string, string> }>;

@@ -1,10 +1,10 @@
 import type { JWK } from "jose";
 import type { DeviceBans, ServerWideBan } from "../object/device-bans.ts";
 import { objectNamed } from "../placement.ts";
-import { isoTime } from "./context.ts";
 import { deviceShown } from "./devices-shown.ts";
 import { repeatedCall } from "./domain-objects.ts";
 import { KnownBans } from "./known-bans.ts";
+import { isoTime } from "./request-context.ts";
 
 /** There is one object for all bans. */
 const NAME = "bans";

@@ -1,5 +1,5 @@
 import { createMiddleware } from "hono/factory";
-import type { AppEnv } from "../http/context.ts";
+import type { AppEnv } from "../http/request-context.ts";
 import { newRequestId } from "../request-ids.ts";
 import { continueTrace } from "../spans.ts";
 

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
 import { configOf } from "../config.ts";
-import type { AppEnv } from "../http/context.ts";
+import type { AppEnv } from "../http/request-context.ts";
 
 /** CORS headers for the origins whose pages may be devices, by the configuration. */
 const ALLOWED = {

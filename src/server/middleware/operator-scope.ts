@@ -3,8 +3,8 @@ import { createMiddleware } from "hono/factory";
 import { OperatorVerifier } from "../auth/operators.ts";
 import type { Scope } from "../auth/scopes.ts";
 import { type Config, configOf } from "../config.ts";
-import type { AppEnv } from "../http/context.ts";
 import { Problem } from "../http/problems.ts";
+import type { AppEnv } from "../http/request-context.ts";
 
 /** Lets nobody past without an operator's credential, whatever they asked for. */
 export const requireOperator = createMiddleware<AppEnv>(async (c, next) => {

@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { type AppEnv, domainName } from "../http/context.ts";
 import { Problem } from "../http/problems.ts";
-import { errorFields, log } from "../log.ts";
+import { type AppEnv, domainName } from "../http/request-context.ts";
+import { errorFields, log } from "../worker-log.ts";
 
 /**
  * Lets through as many requests as one client address may make. The address is asked first: what it refuses costs nobody

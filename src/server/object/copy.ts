@@ -2,8 +2,8 @@ import { canonicalJson } from "../../domain/log-entry.ts";
 import type { Outcome } from "../../domain/types.ts";
 import {
   BEFORE_ALL_KEYS,
-  type Change,
   COPIED_TABLES,
+  type CopiedChange,
   type CopiedTable,
   type Found,
   type PerTable,
@@ -14,7 +14,7 @@ import {
 import type { DatabaseWriter } from "../database/database-writer.ts";
 import { findDomain, rowsAfter } from "../database/domain-source.ts";
 import type { Samples } from "../database/metrics.ts";
-import { errorFields, log } from "../log.ts";
+import { errorFields, log } from "../worker-log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import { READS } from "./storage/reads.ts";
 import type { DeletionRow } from "./storage/statements.ts";
@@ -246,7 +246,7 @@ export class Copy {
   }
 
   /** A change that brings these rows to what they are now. */
-  #change(keys: Keys, revision: number): Change {
+  #change(keys: Keys, revision: number): CopiedChange {
     const rows = perTable((table) => {
       const { name, columns } = COPIED_TABLES[table];
       const query = `select ${columns} from ${name} where ${columns[0]} in (select value from json_each(?))`;
@@ -265,7 +265,7 @@ export class Copy {
   }
 
   /** The row of the domain as it is now, under an older revision if more is to follow. */
-  #info(revision: number): Change["info"] {
+  #info(revision: number): CopiedChange["info"] {
     const row = this.#storage.row;
     if (!row) throw new Error("there is no domain to copy");
     const { keyVersion, keyMadeAt, lostUpTo, rolloverNotBefore, deviceIdKey, epoch, ...info } = row;
@@ -281,7 +281,7 @@ export class Copy {
   }
 
   /** Notes what D1 had before a change, and so whether it took the change or lost something. */
-  #accept({ info, base }: Change, found: Found): void {
+  #accept({ info, base }: CopiedChange, found: Found): void {
     if (!this.#isPresent(info)) return;
     const { revision, head } = found ?? { revision: 0, head: null };
     const { copiedHead } = this.#storage.progress;
@@ -295,11 +295,11 @@ export class Copy {
   }
 
   /** Whether the domain is still the same: it may have been deleted meanwhile, and be another of that name. */
-  #isPresent({ createdAt }: Change["info"]): boolean {
+  #isPresent({ createdAt }: CopiedChange["info"]): boolean {
     return this.#storage.row?.createdAt === createdAt;
   }
 
-  #acknowledged({ revision, head }: Change["info"]): void {
+  #acknowledged({ revision, head }: CopiedChange["info"]): void {
     const now = Date.now();
     this.#storage.transaction(() => {
       this.#storage.sql.exec("delete from copy_outbox where revision <= ?", revision);

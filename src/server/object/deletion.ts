@@ -1,6 +1,6 @@
 import { dayOf } from "../../domain/evolve.ts";
-import { log } from "../log.ts";
 import { REQUEST_MILLISECONDS, timeOfRequest } from "../request-ids.ts";
+import { log } from "../worker-log.ts";
 import type { Copy } from "./copy.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import { READS } from "./storage/reads.ts";

@@ -1,7 +1,7 @@
 import { type AnyGrant, type AnyOutcome, type Command, machineGuidsOf } from "../../domain/commands.ts";
 import { decide, decideBatch } from "../../domain/decide.ts";
-import type { Refusal } from "../../domain/errors.ts";
 import { dayOf } from "../../domain/evolve.ts";
+import type { Refusal } from "../../domain/refusals.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
 import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
 import { span } from "../spans.ts";

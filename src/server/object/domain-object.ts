@@ -7,9 +7,9 @@ import { type Config, configOf } from "../config.ts";
 import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { databaseNamed } from "../database/databases.ts";
-import { errorFields, log } from "../log.ts";
 import { objectNamed } from "../placement.ts";
 import { span } from "../spans.ts";
+import { errorFields, log } from "../worker-log.ts";
 import { Copy } from "./copy.ts";
 import {
   type DeletionGrant,
@@ -26,7 +26,7 @@ import { type HistoryPage, type HistoryPlace, KeyHistory } from "./key-history.t
 import { type RewrapRun, rewrapKeys } from "./key-rewrapping.ts";
 import { KeyStatement } from "./key-statement.ts";
 import { Keyring } from "./keyring.ts";
-import { type DeviceSelection, type OwnedDevices, ownedDevices } from "./owned-devices.ts";
+import { type DeviceSelection, type OwnedDeviceList, ownedDevices } from "./owned-devices.ts";
 import { DomainStorage } from "./storage/domain-storage.ts";
 import { type KeySelection, READS, type ReadArguments, type ReadName, type ReadResult } from "./storage/reads.ts";
 import { TakeOver } from "./take-over.ts";
@@ -169,7 +169,7 @@ export class DomainObject extends DurableObject<Env> {
     requestId: string,
     auth: AuthEvidence,
     selection: DeviceSelection,
-  ): Promise<Outcome<Value<Outcome<OwnedDevices>> | null>> {
+  ): Promise<Outcome<Value<Outcome<OwnedDeviceList>> | null>> {
     return this.#whenPresent(requestId, ({ storage, statistics }) =>
       ownedDevices(storage, statistics, auth, selection),
     );

@@ -1,4 +1,4 @@
-import { errorFields, log } from "../log.ts";
+import { errorFields, log } from "../worker-log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 import { type HashedEntry, readLog } from "./storage/log.ts";
 

@@ -5,7 +5,7 @@ import { sha256 } from "../crypto/log-hashes.ts";
 import { importSealingKey, type SealingKey, sealPrivateKeys } from "../crypto/sealed-keys.ts";
 import type { Keyring, VersionRange } from "./keyring.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
-import type { StoredKey } from "./storage/statements.ts";
+import type { StoredDomainKey } from "./storage/statements.ts";
 
 /** A page of the history: the keys before a version, sealed to the key of another. */
 export type HistoryPlace = Readonly<{ keyVersion: number; before: number }>;
@@ -91,7 +91,7 @@ export class KeyHistory {
 
   async #make(
     { after, upTo }: VersionRange,
-    sealTo: StoredKey,
+    sealTo: StoredDomainKey,
     retiredUpTo: number,
     issuer: string,
     now: number,

@@ -1,9 +1,9 @@
 import type { JWK } from "jose";
 import { KeyWrappingError, unwrapPrivateKey, wrapPrivateKey } from "../crypto/key-wrapping.ts";
-import { log } from "../log.ts";
+import { log } from "../worker-log.ts";
 import { resealNames } from "./name-resealing.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
-import type { StoredKey } from "./storage/statements.ts";
+import type { StoredDomainKey } from "./storage/statements.ts";
 
 /** How many keys are wrapped in one commit. */
 const KEYS_AT_A_TIME = 250;
@@ -20,7 +20,7 @@ export type RewrapRun = Readonly<{ rewrapped: number; locked: number }>;
 /** A key with its new wrapping. */
 type Rewrapped = Readonly<{ key: WrappedKey; wrapped: string }>;
 
-type WrappedKey = Pick<StoredKey, "keyVersion" | "wrappedPrivateJwk">;
+type WrappedKey = Pick<StoredDomainKey, "keyVersion" | "wrappedPrivateJwk">;
 
 /**
  * Wraps the private keys of a domain with the first of the key-encryption keys that rest under another one, and seals the

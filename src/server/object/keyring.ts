@@ -5,7 +5,7 @@ import { type DomainToken, type StatedKey, signDomainToken } from "../crypto/dom
 import { generateDomainKeyPair } from "../crypto/key-pairs.ts";
 import { KeyWrappingError, unwrapPrivateKey, wrapPrivateKey } from "../crypto/key-wrapping.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
-import type { StoredKey } from "./storage/statements.ts";
+import type { StoredDomainKey } from "./storage/statements.ts";
 
 /** Key versions above `after`, up to `upTo`. */
 export type VersionRange = Readonly<{ after: number; upTo: number }>;
@@ -23,7 +23,7 @@ const MAX_TEXTS = 8;
 type OpenKey = { publicJwk: JWK; privateJwk: JWK; token?: DomainToken & { issuer: string; issuedAt: number } };
 
 /** A key that was made and wrapped ahead of the commit that needs it. */
-export type SpareKey = Readonly<{ stored: Omit<StoredKey, "createdAt">; open: OpenKey }>;
+export type SpareKey = Readonly<{ stored: Omit<StoredDomainKey, "createdAt">; open: OpenKey }>;
 
 /**
  * The keys of one domain. Domain keys never change: each is read and unwrapped once, when it is first asked for, and its
@@ -62,7 +62,7 @@ export class Keyring {
   }
 
   /** Opens a stored key. @throws KeyWrappingError */
-  async unwrap({ keyVersion, publicJwk, wrappedPrivateJwk }: StoredKey): Promise<OpenKey> {
+  async unwrap({ keyVersion, publicJwk, wrappedPrivateJwk }: StoredDomainKey): Promise<OpenKey> {
     const domain = this.#storage.name;
     const privateJwk = await unwrapPrivateKey(
       wrappedPrivateJwk,

@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import type { Membership } from "../../domain/types.ts";
 import { isSealedAnew, openDeviceName, sealDeviceName } from "../crypto/device-names.ts";
-import { log } from "../log.ts";
+import { log } from "../worker-log.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
 
 /** How many members are looked at in one turn, which is the most that one commit changes. */

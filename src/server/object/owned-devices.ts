@@ -1,14 +1,14 @@
 import { ownerRefusal } from "../../domain/owner.ts";
 import { type AuthEvidence, type Outcome, refused } from "../../domain/types.ts";
 import type { DomainStorage } from "./storage/domain-storage.ts";
-import { type Page, READS, type ReadResult } from "./storage/reads.ts";
+import { READS, type ReadResult, type RowPage } from "./storage/reads.ts";
 import type { UsageStatistics } from "./usage-statistics.ts";
 
 /** Some devices of a domain, or the one with a machine GUID; empty if there is no such device. */
-export type DeviceSelection = Page<string> | Readonly<{ machineGuid: string }>;
+export type DeviceSelection = RowPage<string> | Readonly<{ machineGuid: string }>;
 
 /** Devices of a domain, for its owner. */
-export type OwnedDevices = Readonly<{
+export type OwnedDeviceList = Readonly<{
   memberCount: number;
   maxMembership: number | null;
   rows: ReadResult<"members">;
@@ -20,7 +20,7 @@ export function ownedDevices(
   statistics: UsageStatistics,
   auth: AuthEvidence,
   selection: DeviceSelection,
-): Outcome<OwnedDevices> {
+): Outcome<OwnedDeviceList> {
   const { domainState } = storage;
   const { settings, memberCount } = domainState;
   const refusal = ownerRefusal(domainState, auth);

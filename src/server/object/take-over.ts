@@ -1,9 +1,9 @@
 import { NEWBORN } from "../../domain/types.ts";
-import { BEFORE_ALL_KEYS, COPIED_TABLES, type DomainRow, TABLE_ORDER } from "../database/copied-tables.ts";
+import { BEFORE_ALL_KEYS, COPIED_TABLES, type CopiedDomainRow, TABLE_ORDER } from "../database/copied-tables.ts";
 import { chosenDatabase } from "../database/database-choice.ts";
 import { databaseNamed, databasesOf } from "../database/databases.ts";
 import { findDomain, type KnownDomain, rowsAfter } from "../database/domain-source.ts";
-import { log } from "../log.ts";
+import { log } from "../worker-log.ts";
 import { type DomainStorage, settingsOf } from "./storage/domain-storage.ts";
 
 /** As many pages as a domain has that fits into one of each table. */
@@ -52,7 +52,7 @@ export class TakeOver {
   }
 
   /** The row of the domain in D1; null if there is none, or one of a domain that was deleted. */
-  async #find(): Promise<DomainRow | null> {
+  async #find(): Promise<CopiedDomainRow | null> {
     const { database, info, deletion: inDatabase } = await this.#locate();
     this.#storage.choose(database);
     if (inDatabase) this.#storage.noteDeletion({ ...inDatabase, requestId: "", isOwed: 0, database });

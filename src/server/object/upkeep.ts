@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
-import { errorFields, log } from "../log.ts";
 import { newRequestId, REQUEST_MILLISECONDS } from "../request-ids.ts";
+import { errorFields, log } from "../worker-log.ts";
 import type { Copy } from "./copy.ts";
 import { type DeletionRequest, emptyUntil, isEmptyForLong } from "./deletion.ts";
 import type { DomainCommands } from "./domain-commands.ts";

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { authorizationServers } from "../auth/authorization-servers.ts";
 import { configOf } from "../config.ts";
-import { type AppEnv, domainName } from "../http/context.ts";
 import { read } from "../http/domain-objects.ts";
+import { type AppEnv, domainName } from "../http/request-context.ts";
 import { limitedReads } from "../middleware/rate-limit.ts";
 
 /** A domain as anybody may read it. Never creates one. */

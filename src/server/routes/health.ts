@@ -7,10 +7,10 @@ import type { CopyLag } from "../database/database-writer.ts";
 import { databasesOf } from "../database/databases.ts";
 import { checkDatabase } from "../database/health.ts";
 import { readKeyEncryptionKids } from "../database/key-encryption.ts";
-import { type AppEnv, serverUrl } from "../http/context.ts";
-import { errorFields, log } from "../log.ts";
+import { type AppEnv, serverUrl } from "../http/request-context.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { isInJurisdiction, objectNamed } from "../placement.ts";
+import { errorFields, log } from "../worker-log.ts";
 
 /** How the server is, as it is answered. */
 type Health = Readonly<{

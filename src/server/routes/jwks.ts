@@ -4,7 +4,7 @@ import type { JWK } from "jose";
 import { AUTHORITY_ROTATION_TYPE } from "../../protocol/token-types.ts";
 import { type Config, configOf, type Keys } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
-import { type AppEnv, serverUrl } from "../http/context.ts";
+import { type AppEnv, serverUrl } from "../http/request-context.ts";
 
 /**
  * The public keys of the domain authority, and `rotations`: each former key's statement that the present one is its

@@ -1,9 +1,9 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
-import { type AppEnv, domainName } from "../http/context.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
+import { type AppEnv, domainName } from "../http/request-context.ts";
 import { historyQuery, keysQuery, rolloverQuery } from "../http/schemas.ts";
 import { limitedReads } from "../middleware/rate-limit.ts";
 

@@ -4,15 +4,15 @@ import type { AuthEvidence } from "../../domain/types.ts";
 import { configOf } from "../config.ts";
 import { sealDeviceName } from "../crypto/device-names.ts";
 import { checked, jsonBody } from "../http/bodies.ts";
-import { type AppEnv, domainName } from "../http/context.ts";
 import { deviceOfHandle, type Identified, ownedDeviceShown } from "../http/devices-shown.ts";
 import { execute, ownedDevices } from "../http/domain-objects.ts";
 import { ownersToken } from "../http/owner-tokens.ts";
 import { page, queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
+import { type AppEnv, domainName } from "../http/request-context.ts";
 import { machineGuidHeader, pageQuery, removalQuery, renamingBody } from "../http/schemas.ts";
 import { limitedByAddress } from "../middleware/rate-limit.ts";
-import type { OwnedDevices } from "../object/owned-devices.ts";
+import type { OwnedDeviceList } from "../object/owned-devices.ts";
 import type { MemberRow } from "../object/storage/statements.ts";
 import { newRequestId } from "../request-ids.ts";
 
@@ -32,7 +32,7 @@ export const ownerDevices = new Hono<AppEnv>()
     const auth = await ownersToken(c);
     const query = queryOf(c, pageQuery);
     const asking = askingDevice(c);
-    let found: OwnedDevices | undefined;
+    let found: OwnedDeviceList | undefined;
     const { rows, nextCursor } = await page<string, Identified<MemberRow>>(
       c,
       query,
@@ -43,7 +43,7 @@ export const ownerDevices = new Hono<AppEnv>()
       },
       ({ machineGuid }) => machineGuid,
     );
-    const { memberCount, maxMembership } = found as OwnedDevices;
+    const { memberCount, maxMembership } = found as OwnedDeviceList;
     const { keyEncryptionKeys } = configOf(c.env);
     const devices = await Promise.all(rows.map((row) => ownedDeviceShown(domain, row, asking, keyEncryptionKeys)));
     return c.json({ domain, memberCount, maxMembership, devices, nextCursor });
@@ -107,7 +107,7 @@ async function removeAll(
   let removed = 0;
   let requestId = c.get("requestId");
   for (let after: string | null = null; ; requestId = newRequestId()) {
-    const { rows }: OwnedDevices = await ownedDevices(c, domain, auth, { after, limit: DEVICES_AT_A_TIME });
+    const { rows }: OwnedDeviceList = await ownedDevices(c, domain, auth, { after, limit: DEVICES_AT_A_TIME });
     const machineGuids = rows.map(({ machineGuid }) => machineGuid).filter((machineGuid) => machineGuid !== except);
     if (machineGuids.length > 0) {
       removed += (await execute(c, domain, { type: "remove", requestId, machineGuids, auth })).removed;

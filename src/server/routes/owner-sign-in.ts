@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { signInIssuers } from "../auth/owner-sign-in.ts";
 import { configOf } from "../config.ts";
-import type { AppEnv } from "../http/context.ts";
 import { ownerPage, ownerPageHeaders } from "../http/owner-page.ts";
 import { ownersToken } from "../http/owner-tokens.ts";
 import { Problem } from "../http/problems.ts";
+import type { AppEnv } from "../http/request-context.ts";
 import { limitedByAddress } from "../middleware/rate-limit.ts";
 
 /** Where the owners' page is, and the redirect URI of its sign-in. */

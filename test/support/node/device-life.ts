@@ -1,6 +1,6 @@
+import { DeviceDomainError, DomainServerError } from "../../../src/client/client-errors.ts";
 import { type CallOptions, DeviceDomain } from "../../../src/client/device-domain.ts";
 import type { DeviceStatus, DeviceStore } from "../../../src/client/device-state.ts";
-import { DeviceDomainError, DomainServerError } from "../../../src/client/errors.ts";
 import { DeviceProgram } from "./device-program.ts";
 import type { CapturedRequest, Line } from "./fault-proxy.ts";
 import { pass, randomFault } from "./faults.ts";

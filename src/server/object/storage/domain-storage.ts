@@ -42,7 +42,7 @@ import {
   READ_SIGNED_LEAVES,
   REMOVE_BANS,
   REMOVE_MEMBERS,
-  type StoredKey,
+  type StoredDomainKey,
   WRITE_BANS,
   WRITE_KEYS,
   WRITE_MEMBERS,
@@ -54,10 +54,10 @@ import {
 } from "./statements.ts";
 
 /** The part of a batch decision that is written. */
-export type Change = Pick<BatchDecision, "state" | "events" | "records">;
+export type StoredChange = Pick<BatchDecision, "state" | "events" | "records">;
 
 /** A key that is not written yet. */
-export type NewKey = Omit<StoredKey, "createdAt">;
+export type NewKey = Omit<StoredDomainKey, "createdAt">;
 
 type StorageConfig = Pick<Config, "defaultRolloverIntervalSeconds" | "keyEncryptionKeys" | "trustedIssuers">;
 
@@ -312,8 +312,8 @@ export class DomainStorage {
   }
 
   /** The stored keys above a version, up to another. */
-  keys(after: number, upTo: number): readonly StoredKey[] {
-    return this.#hasTables ? this.sql.exec<StoredKey>(READ_KEYS, after, upTo).toArray() : [];
+  keys(after: number, upTo: number): readonly StoredDomainKey[] {
+    return this.#hasTables ? this.sql.exec<StoredDomainKey>(READ_KEYS, after, upTo).toArray() : [];
   }
 
   /**
@@ -327,7 +327,7 @@ export class DomainStorage {
    */
   commit(
     before: DomainState,
-    change: Change,
+    change: StoredChange,
     newKeys: readonly NewKey[],
     now: number,
     { rewrapped = [], createdAt }: Readonly<{ rewrapped?: readonly number[]; createdAt?: number }> = {},

@@ -9,7 +9,7 @@ import { domainBans, domainKeys, domainMembership, domainRefusals } from "./sche
 export type KeySelection = Readonly<{ version: number } | { kid: string } | { before: number | null }>;
 
 /** A page of rows: up to so many, after the row with this key; null for the first page. */
-export type Page<Key> = Readonly<{ after: Key | null; limit: number }>;
+export type RowPage<Key> = Readonly<{ after: Key | null; limit: number }>;
 
 /** The readings that can be asked of the object of a domain that exists, by name; each is one query. */
 export const READS = {
@@ -53,7 +53,7 @@ export const READS = {
   },
 
   /** Members by machine GUID. */
-  members(storage: DomainStorage, { after, limit }: Page<string>) {
+  members(storage: DomainStorage, { after, limit }: RowPage<string>) {
     const { machineGuid } = domainMembership;
     const members = open(storage).select().from(domainMembership);
     return members
@@ -70,7 +70,7 @@ export const READS = {
   },
 
   /** The member that the log has under a device id, if it is among so many after a machine GUID; and the last of those. */
-  memberInLog(storage: DomainStorage, deviceId: string, { after, limit }: Page<string>) {
+  memberInLog(storage: DomainStorage, deviceId: string, { after, limit }: RowPage<string>) {
     const query = "select machine_guid from domain_membership where machine_guid > ? order by machine_guid limit ?";
     const guids = [...storage.sql.exec<{ machine_guid: string }>(query, after ?? "", limit)].map(
       (row) => row.machine_guid,
@@ -102,7 +102,7 @@ export const READS = {
   },
 
   /** Bans by machine GUID. */
-  bans(storage: DomainStorage, { after, limit }: Page<string>) {
+  bans(storage: DomainStorage, { after, limit }: RowPage<string>) {
     const { machineGuid } = domainBans;
     const bans = open(storage).select().from(domainBans);
     return bans
@@ -119,7 +119,7 @@ export const READS = {
   },
 
   /** Key versions, newest first, and when each was made. */
-  keyVersions(storage: DomainStorage, { after, limit }: Page<number>) {
+  keyVersions(storage: DomainStorage, { after, limit }: RowPage<number>) {
     const { keyVersion, createdAt } = domainKeys;
     const kid = sql<string>`public_jwk ->> 'kid'`;
     const keys = open(storage).select({ keyVersion, kid, createdAt }).from(domainKeys);

@@ -22,7 +22,7 @@ import {
 /** The rows of the tables, as SQLite holds them. */
 export type DomainRow = typeof domainServerInfo.$inferSelect;
 export type MemberRow = typeof domainMembership.$inferSelect;
-export type StoredKey = typeof domainKeys.$inferSelect;
+export type StoredDomainKey = typeof domainKeys.$inferSelect;
 export type BanRow = typeof domainBans.$inferSelect;
 export type ProgressRow = typeof progress.$inferSelect;
 export type DeletionRow = typeof domainDeletion.$inferSelect;

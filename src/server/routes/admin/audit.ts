@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
-import { type AppEnv, domainName } from "../../http/context.ts";
 import { differingTables, read } from "../../http/domain-objects.ts";
+import { type AppEnv, domainName } from "../../http/request-context.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import type { ReadArguments, ReadName, ReadResult } from "../../object/storage/reads.ts";
 

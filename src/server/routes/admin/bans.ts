@@ -1,11 +1,11 @@
 import { Hono } from "hono";
 import { configOf } from "../../config.ts";
 import { jsonBody } from "../../http/bodies.ts";
-import { type AppEnv, domainName } from "../../http/context.ts";
 import { banShown, type Identified, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
+import { type AppEnv, domainName } from "../../http/request-context.ts";
 import { banBody, pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import type { BanRow } from "../../object/storage/statements.ts";

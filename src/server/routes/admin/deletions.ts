@@ -3,14 +3,14 @@ import type { Part } from "../../database/databases.ts";
 import { type DeletedDomain, listDeletions } from "../../database/deletions.ts";
 import { listIdleDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
-import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
 import { deleteDomain, deleteIfIdle } from "../../http/domain-objects.ts";
 import { pageOfAll, queryOf } from "../../http/pages.ts";
 import { invalidRequest } from "../../http/problems.ts";
+import { type AppEnv, domainName, isoTime } from "../../http/request-context.ts";
 import { deletionQuery, idleDomainsBody, pageQuery } from "../../http/schemas.ts";
-import { errorFields, log } from "../../log.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import type { IdleRule } from "../../object/deletion.ts";
+import { errorFields, log } from "../../worker-log.ts";
 
 /** Domains that go: one by one, those that are idle, and which went. */
 export const adminDeletions = new Hono<AppEnv>()

@@ -1,19 +1,19 @@
 import { type Context, Hono } from "hono";
-import type { ErrorName } from "../../../protocol/errors.ts";
+import type { ErrorName } from "../../../protocol/error-names.ts";
 import { configOf } from "../../config.ts";
 import { listOfAll } from "../../database/databases.ts";
 import { type DomainOfDevice, listDomainsOfDevice } from "../../database/device-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
-import { type AppEnv, isoTime } from "../../http/context.ts";
 import { deviceShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator } from "../../http/domain-objects.ts";
 import { page, pageOfAll, queryOf } from "../../http/pages.ts";
 import { invalidRequest, Problem } from "../../http/problems.ts";
+import { type AppEnv, isoTime } from "../../http/request-context.ts";
 import { banBody, pageQuery } from "../../http/schemas.ts";
 import { banTerms, callBans, knownBans, serverWideBanShown } from "../../http/server-wide-bans.ts";
-import { errorFields, log } from "../../log.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import { MAX_BANS, type ServerWideBan } from "../../object/device-bans.ts";
+import { errorFields, log } from "../../worker-log.ts";
 
 /** The most domains that one request changes. */
 const MAX_DOMAINS = 100;

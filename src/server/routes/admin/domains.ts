@@ -5,9 +5,9 @@ import { configOf } from "../../config.ts";
 import type { Part } from "../../database/databases.ts";
 import { listDomains } from "../../database/domain-lists.ts";
 import { jsonBody } from "../../http/bodies.ts";
-import { type AppEnv, domainName, isoTime } from "../../http/context.ts";
 import { copy, executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, pageOfAll, queryOf } from "../../http/pages.ts";
+import { type AppEnv, domainName, isoTime } from "../../http/request-context.ts";
 import {
   domainsQuery,
   pageQuery,

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { AppEnv } from "../../http/context.ts";
+import type { AppEnv } from "../../http/request-context.ts";
 import { requireOperator } from "../../middleware/operator-scope.ts";
 import { adminAudit } from "./audit.ts";
 import { adminBans } from "./bans.ts";

@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { configOf } from "../../config.ts";
 import { databasesOf } from "../../database/databases.ts";
 import { readKeyEncryptionUses } from "../../database/key-encryption.ts";
-import type { AppEnv } from "../../http/context.ts";
+import type { AppEnv } from "../../http/request-context.ts";
 import { rewrapDomains } from "../../maintenance.ts";
 import { may } from "../../middleware/operator-scope.ts";
 

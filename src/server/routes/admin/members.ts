@@ -1,10 +1,10 @@
 import { type Context, Hono } from "hono";
 import { configOf } from "../../config.ts";
-import { type AppEnv, domainName } from "../../http/context.ts";
 import { type Identified, memberShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
 import { page, queryOf } from "../../http/pages.ts";
 import { Problem } from "../../http/problems.ts";
+import { type AppEnv, domainName } from "../../http/request-context.ts";
 import { deviceId, pageQuery } from "../../http/schemas.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import type { ReadResult } from "../../object/storage/reads.ts";

@@ -3,10 +3,10 @@ import type { Outcome } from "../../../domain/types.ts";
 import { configOf } from "../../config.ts";
 import { databasesOf } from "../../database/databases.ts";
 import type { Samples } from "../../database/metrics.ts";
-import type { AppEnv } from "../../http/context.ts";
 import { repeatedCall } from "../../http/domain-objects.ts";
 import { OPENMETRICS_MEDIA_TYPE, openMetricsText } from "../../http/openmetrics.ts";
 import { Problem } from "../../http/problems.ts";
+import type { AppEnv } from "../../http/request-context.ts";
 import { may } from "../../middleware/operator-scope.ts";
 import { objectNamed } from "../../placement.ts";
 

@@ -8,8 +8,8 @@ import {
   expectThat,
   type Members,
   type Reply,
-} from "./check.ts";
-import { den, oldDomain, versionsOf } from "./registration.ts";
+} from "./expectations.ts";
+import { den, oldDomain, versionsOf } from "./registration-checks.ts";
 import type { TestedServer } from "./tested-server.ts";
 
 /** A private key of a domain. */

@@ -1,5 +1,5 @@
-import { type Check, expectProblem, expectThat } from "./check.ts";
-import { den } from "./registration.ts";
+import { type Check, expectProblem, expectThat } from "./expectations.ts";
+import { den } from "./registration-checks.ts";
 import type { TestedServer } from "./tested-server.ts";
 
 async function unknownPathIsNotFound(server: TestedServer) {

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { yearCharts } from "./charts.ts";
-import { yearReport } from "./report.ts";
-import type { YearResults } from "./results.ts";
+import { yearCharts } from "./year-charts.ts";
+import { yearReport } from "./year-report.ts";
+import type { YearResults } from "./year-results.ts";
 
 /** Where the last run's results are kept. */
 export const YEAR_RESULTS_FILE = "bench/results/year.json";

@@ -3,9 +3,9 @@ import { RefusedHere } from "../console/failures.ts";
 import { Mark, OutcomeRegion } from "../console/frame.tsx";
 import { useAction } from "../console/loading.ts";
 import { Progress } from "../console/parts.tsx";
-import { DevicesPage } from "./devices-page.tsx";
+import { DevicesPage } from "./owner-devices-page.tsx";
 import { OwnerServer } from "./owner-server.ts";
-import { type Session, savedSession, saveSession } from "./session.ts";
+import { type Session, savedSession, saveSession } from "./owner-session.ts";
 import { type Arrival, completeSignIn } from "./sign-in.ts";
 import { SignInPage } from "./sign-in-page.tsx";
 

@@ -1,5 +1,5 @@
-import { type Check, expectEqual, expectProblem, expectReply } from "./check.ts";
-import { den } from "./registration.ts";
+import { type Check, expectEqual, expectProblem, expectReply } from "./expectations.ts";
+import { den } from "./registration-checks.ts";
 import type { TestedServer } from "./tested-server.ts";
 
 async function leavingMakesNoDomain(server: TestedServer) {

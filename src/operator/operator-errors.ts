@@ -1,5 +1,5 @@
-import { isRetryableStatus, type ServerErrorDetails } from "../client/errors.ts";
-import { ERROR_NAMES, type ErrorName } from "../protocol/errors.ts";
+import { isRetryableStatus, type ServerErrorDetails } from "../client/client-errors.ts";
+import { ERROR_NAMES, type ErrorName } from "../protocol/error-names.ts";
 
 /** The names of what can go wrong; branch on them, never on a message. */
 export type OperatorErrorName =

@@ -1,7 +1,7 @@
 import { compactDecrypt, decodeProtectedHeader } from "jose";
+import { DeviceDomainError } from "./client-errors.ts";
 import { usableKey } from "./device-keys.ts";
 import type { StoredKey } from "./device-state.ts";
-import { DeviceDomainError } from "./errors.ts";
 import { SEALING } from "./sealed-credentials.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { type Check, expectEqual, expectProblem, expectReply, type Reply } from "./check.ts";
+import { type Check, expectEqual, expectProblem, expectReply, type Reply } from "./expectations.ts";
 import type { TestedServer } from "./tested-server.ts";
 
 function expectTokenRequired(reply: Reply) {

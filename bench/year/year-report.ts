@@ -1,10 +1,10 @@
-import { figure, markdownTable } from "../report/table.ts";
+import { figure, markdownTable } from "../report/markdown-table.ts";
 import { median, percentile } from "../statistics.ts";
 import { AT_ONCE } from "./churn.ts";
 import { MAX_REQUESTS } from "./licences.ts";
 import type { YearPoint } from "./life.ts";
 import { FORMS, type Form } from "./newcomers.ts";
-import type { Attack, YearResults } from "./results.ts";
+import type { Attack, YearResults } from "./year-results.ts";
 
 /** The results of a year as Markdown that reads well in a terminal too. */
 export function yearReport(results: YearResults): string {

@@ -1,5 +1,5 @@
 import { type Chart, svgChart } from "../report/chart.ts";
-import type { YearResults } from "./results.ts";
+import type { YearResults } from "./year-results.ts";
 
 /** The charts of a year: the name of each file, the text in place of the image, and the SVG document. */
 export function yearCharts({ points }: YearResults): readonly { file: string; alt: string; svg: string }[] {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { HOST } from "../local-worker.ts";
+import { ClockServers } from "./clock-servers.ts";
 import {
   deliver,
   type MockRequest,
@@ -10,9 +11,8 @@ import {
   send,
   sendHalf,
   targetOf,
-} from "./requests.ts";
+} from "./proxied-requests.ts";
 import { type Effect, type Operation, readScript, type Script, ScriptError, stepFor } from "./script.ts";
-import { ClockServers } from "./servers.ts";
 
 /** A running mock server. */
 export type MockServer = Readonly<{ url: string; adminToken: string; stop(): Promise<void> }>;

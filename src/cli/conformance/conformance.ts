@@ -1,10 +1,10 @@
 import { ADMINISTRATION } from "./administration.ts";
-import { AUTHENTICATION } from "./authentication.ts";
-import type { Check } from "./check.ts";
-import { DEREGISTRATION } from "./deregistration.ts";
-import { ERRORS } from "./errors.ts";
-import { KEYS } from "./keys.ts";
-import { REGISTRATION } from "./registration.ts";
+import { AUTHENTICATION } from "./authentication-checks.ts";
+import { DEREGISTRATION } from "./deregistration-checks.ts";
+import { ERRORS } from "./error-checks.ts";
+import type { Check } from "./expectations.ts";
+import { KEYS } from "./key-checks.ts";
+import { REGISTRATION } from "./registration-checks.ts";
 import { SIGNED_REQUESTS } from "./signed-requests.ts";
 import { type Access, TestedServer } from "./tested-server.ts";
 

@@ -1,4 +1,4 @@
-import { type Check, expectEqual, expectProblem, expectReply, expectThat, type Reply } from "./check.ts";
+import { type Check, expectEqual, expectProblem, expectReply, expectThat, type Reply } from "./expectations.ts";
 import type { TestedDomain } from "./tested-domain.ts";
 import type { TestedServer } from "./tested-server.ts";
 

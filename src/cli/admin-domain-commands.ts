@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
+import { DeviceDomainError } from "../client/client-errors.ts";
 import { domainAddress } from "../client/domain-url.ts";
-import { DeviceDomainError } from "../client/errors.ts";
 import { encryptToDomain, verifyDomainToken } from "../licence/index.ts";
 import type { Device } from "./device.ts";
-import { unreadable } from "./files.ts";
+import { unreadable } from "./input-files.ts";
 import type { Said, Surroundings } from "./surroundings.ts";
 
 /** Adds a command that speaks of a device, and prints what it says. */

@@ -1,4 +1,4 @@
-import type { ErrorName } from "../protocol/errors.ts";
+import type { ErrorName } from "../protocol/error-names.ts";
 
 /** The names of what can go wrong on the device's own side; branch on them, never on a message. */
 export type DeviceErrorName =
