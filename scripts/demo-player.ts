@@ -24,11 +24,16 @@ const { startPlayer } = (await import(pathToFileURL(`${EXAMPLE}/server.ts`).href
 const server = await DomainServer.start(`http://127.0.0.1:${port}`);
 const player = await startPlayer({ domainServer: server.url, port, switchServer: (on) => server.switch(on) });
 console.log(`The player is at ${player.url}; the server of its domains at ${server.url}.`);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    player.stop();
-    server.stop().then(() => process.exit());
-  });
+// A terminal's signal arrives twice: from itself, and from npm. Only the first counts.
+let hasEnded = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+
+async function end(): Promise<void> {
+  if (hasEnded) return;
+  hasEnded = true;
+  player.stop();
+  await server.switch(false);
+  process.exit();
 }
 
 /** What this uses of the example. */

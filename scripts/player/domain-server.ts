@@ -25,6 +25,8 @@ export class DomainServer {
   /** Builds and starts it. @param pageOrigin the page that may ask it */
   static async start(pageOrigin: string): Promise<DomainServer> {
     const folder = mkdtempSync(join(tmpdir(), "device-domains-player-"));
+    // Miniflare ends the program by itself at a signal, so that nothing that comes later is certain to be done.
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
     const code = await buildWorker("src/server/index.ts", folder);
     const DOMAIN_SERVER_URL = `http://${HOST}:${await freePort()}`;
     const vars = { ...(await newSecrets()), DOMAIN_SERVER_URL, CORS_ORIGINS: JSON.stringify([pageOrigin]) };
@@ -50,10 +52,5 @@ export class DomainServer {
       }),
     );
     await this.#running.ready;
-  }
-
-  async stop(): Promise<void> {
-    await this.switch(false);
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
