@@ -4,7 +4,8 @@ import { PROBLEM_MEDIA_TYPE } from "../../protocol/media-types.ts";
 
 type ProblemType = Readonly<{ status: number; title: string; headers?: Record<string, string> }>;
 
-const RETRY = { "retry-after": "1" };
+/** Those that an overloaded domain refused must not come back at once: each refusal takes of the time that others wait for. */
+const OVERLOAD_SECONDS = "10";
 
 /**
  * Every error this server answers with. The numbers of the reference logic travel as `code`: as HTTP statuses, its
@@ -40,11 +41,15 @@ export const PROBLEMS = {
     title: "Too many requests",
     headers: { "retry-after": "60" },
   },
-  OVERLOADED: { status: 503, title: "The domain is overloaded", headers: RETRY },
+  OVERLOADED: {
+    status: 503,
+    title: "The domain is overloaded",
+    headers: { "retry-after": OVERLOAD_SECONDS },
+  },
   TEMPORARILY_UNAVAILABLE: {
     status: 503,
     title: "Temporarily unavailable",
-    headers: RETRY,
+    headers: { "retry-after": "1" },
   },
   INTERNAL_ERROR: { status: 500, title: "Internal error" },
 } as const satisfies Record<ErrorName, ProblemType>;

@@ -1,0 +1,52 @@
+import { changeOf, isTaken, type loadDatabaseWriter, ModelledDatabase } from "./database.ts";
+import { EventClock } from "./event-clock.ts";
+import { percentile } from "./percentiles.ts";
+
+/** What one database and its writer make of changes of many domains. Times are in milliseconds. */
+export type Evening = Readonly<{
+  changes: number;
+  copied: number;
+  changesPerWrite: number;
+  lag50: number;
+  lag99: number;
+  databaseBusy: number;
+}>;
+
+/** Hands changes over at a rate, each of another domain, as an object does. @param rate changes a second */
+export async function evening(
+  rate: number,
+  milliseconds: number,
+  newWriter: Awaited<ReturnType<typeof loadDatabaseWriter>>,
+  seed: string,
+): Promise<Evening> {
+  const clock = new EventClock(seed);
+  const database = new ModelledDatabase(clock);
+  const writer = newWriter(database);
+  const lags: number[] = [];
+  let changes = 0;
+
+  async function change(domain: string): Promise<void> {
+    const began = clock.now;
+    if (!isTaken(await writer.write(changeOf(domain, 0, 1, 1)))) throw new Error("a change was lost");
+    lags.push(clock.now - began);
+  }
+
+  await clock.run(() => {
+    const next = () => {
+      change(`household-${changes++}`);
+      const pause = (-Math.log(1 - clock.random()) * 1_000) / rate;
+      // Whole milliseconds, but at the rate that was asked for: what is left over is added to the next pause.
+      left += pause;
+      const whole = Math.floor(left);
+      left -= whole;
+      if (clock.now + whole < milliseconds) clock.sleep(whole).then(next);
+    };
+    let left = 0;
+    next();
+  });
+  return {
+    ...{ changes, copied: database.revisions.size, changesPerWrite: changes / database.writes },
+    ...{ lag50: percentile(lags, 0.5), lag99: percentile(lags, 0.99) },
+    databaseBusy: database.thread.busy / clock.now,
+  };
+}
