@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jose";
+import { SCOPES } from "../src/server/auth/scopes.ts";
 import type { TrustedIssuer } from "../src/server/auth/trusted-issuers.ts";
 
 /** Where local runs keep their secrets; git ignores it. */
@@ -59,7 +60,7 @@ export function developmentIssuerKey(secrets: Record<string, string>): JWK | nul
 export function developmentIssuer(privateKey: JWK): Omit<TrustedIssuer, "cooldownSeconds" | "timeoutSeconds"> {
   const { kty, crv, x, y, kid } = privateKey;
   return {
-    operatorScopes: [],
+    operatorScopes: [...SCOPES],
     namespaceClaim: NAMESPACE_CLAIM,
     namespaces: ["*"],
     issuer: DEVELOPMENT_ISSUER,

@@ -6,11 +6,12 @@ import { DomainsPage } from "./domains-page.tsx";
 import { type Failure, failureOf } from "./failures.ts";
 import { LostBanner, Mark, OutcomeRegion } from "./frame.tsx";
 import { LeavingDialog } from "./leaving-dialog.tsx";
-import { Surroundings } from "./loading.ts";
+import { Surroundings, useLoaded } from "./loading.ts";
 import { operatorWith } from "./operator.ts";
 import { hashOf, routeOf, useRoute } from "./routes.ts";
 import { savedToken, saveToken } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
+import { SignedIn } from "./signed-in.tsx";
 
 /** The whole console: who is signed in, where they are, and what was done last. */
 export function App() {
@@ -51,6 +52,10 @@ export function App() {
     }),
     [token],
   );
+  const { value: identity } = useLoaded(
+    async (signal) => (token === null ? null : tools.operator.identity({ signal })),
+    [tools.operator],
+  );
   useEffect(() => {
     // Elsewhere it would be about nothing.
     setOutcome((before) => (before?.place === place ? before : null));
@@ -62,7 +67,7 @@ export function App() {
   }, [token, route]);
 
   return (
-    <ConsoleContext.Provider value={{ ...tools, arrived: arrived || signedInHere }}>
+    <ConsoleContext.Provider value={{ ...tools, identity, arrived: arrived || signedInHere }}>
       <header class="masthead">
         <a class="brand" href={hashOf({ page: "domains", prefix: "" })}>
           <Mark />
@@ -79,6 +84,7 @@ export function App() {
             <a href={hashOf({ page: "devices" })} aria-current={route.page === "devices" ? "page" : undefined}>
               Devices
             </a>
+            {identity && <SignedIn {...identity} />}
             <button
               type="button"
               class="button quiet"

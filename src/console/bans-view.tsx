@@ -24,7 +24,7 @@ export function BansView({ overview, refresh }: DomainViewProps) {
   return (
     <>
       <div class="buttons">
-        <Button kind="danger" onClick={() => setAsked("ban")}>
+        <Button kind="danger" needs="domains:evict" onClick={() => setAsked("ban")}>
           Ban a device…
         </Button>
       </div>
@@ -71,7 +71,7 @@ function BanRow({ ban, onUnban }: { ban: Ban; onUnban: () => void }) {
         {hasDeviceKey && <span>its key as well</span>}
       </div>
       <div class="row-actions">
-        <Button label={`Lift the ban of ${machineGuid}`} onClick={onUnban}>
+        <Button needs="domains:evict" label={`Lift the ban of ${machineGuid}`} onClick={onUnban}>
           Lift…
         </Button>
       </div>

@@ -1,10 +1,12 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { DomainOperator } from "../operator/index.ts";
+import type { DomainOperator, Operator } from "../operator/index.ts";
 
 /** The context of every view. */
 export type Console = Readonly<{
   operator: DomainOperator;
+  /** Who is signed in, and what they may do; null until the server has said so. */
+  identity: Operator | null;
   /** Tells the operator that something was done. */
   say: (outcome: string) => void;
   /** Whether the view has something that is lost with it: then the operator is asked first. */

@@ -11,7 +11,7 @@ export function DeleteDomain({ overview }: { overview: DomainOverview }) {
   return (
     <>
       <div class="buttons">
-        <Button kind="danger" onClick={() => setAsking(true)}>
+        <Button kind="danger" needs="domains:write" onClick={() => setAsking(true)}>
           Delete the domain…
         </Button>
       </div>

@@ -120,11 +120,17 @@ function FoundDevice({ device, onAsk }: { device: Device; onAsk: (to: Question) 
         )}
       />
       <div class="buttons">
-        {isMember && <Button onClick={() => onAsk("evict")}>Evict from all domains…</Button>}
+        {isMember && (
+          <Button needs="domains:evict" onClick={() => onAsk("evict")}>
+            Evict from all domains…
+          </Button>
+        )}
         {ban ? (
-          <Button onClick={() => onAsk("unban")}>Lift the ban…</Button>
+          <Button needs="domains:evict" onClick={() => onAsk("unban")}>
+            Lift the ban…
+          </Button>
         ) : (
-          <Button kind="danger" onClick={() => onAsk("ban")}>
+          <Button kind="danger" needs="domains:evict" onClick={() => onAsk("ban")}>
             Ban from all domains…
           </Button>
         )}
@@ -149,7 +155,7 @@ function BanRow({ ban, onUnban }: { ban: ServerWideBan; onUnban: () => void }) {
         {hasDeviceKey && <span>its keys as well</span>}
       </div>
       <div class="row-actions">
-        <Button label={`Lift the ban of ${machineGuid}`} onClick={onUnban}>
+        <Button needs="domains:evict" label={`Lift the ban of ${machineGuid}`} onClick={onUnban}>
           Lift…
         </Button>
       </div>

@@ -26,7 +26,7 @@ export function DomainsPage({ prefix }: { prefix: string }) {
         <Heading level={1} arrived={arrived}>
           Domains
         </Heading>
-        <Button kind="primary" onClick={() => setCreating(true)}>
+        <Button kind="primary" needs="domains:write" onClick={() => setCreating(true)}>
           New domain…
         </Button>
       </div>

@@ -40,10 +40,14 @@ export function KeysView({ overview, refresh }: DomainViewProps) {
         <RolloverNotice overview={overview} postponed={newestIsCurrent === true} />
       )}
       <div class="buttons">
-        <Button kind="primary" onClick={() => setAsking("rollover")}>
+        <Button kind="primary" needs="domains:write" onClick={() => setAsking("rollover")}>
           Roll over…
         </Button>
-        {keyVersion > 1 && <Button onClick={() => setAsking("retirement")}>Retire old keys…</Button>}
+        {keyVersion > 1 && (
+          <Button needs="domains:write" onClick={() => setAsking("retirement")}>
+            Retire old keys…
+          </Button>
+        )}
       </div>
       {retiredUpTo > 0 && <p class="muted">{keysAre(1, retiredUpTo)} retired: the server hands them out to nobody.</p>}
       <PagedList

@@ -140,8 +140,10 @@ function Selection(props: {
       {selected.length > 0 && (
         <>
           <span class="muted">{countText(selected.length)} selected</span>
-          <Button onClick={() => onAsk("evict")}>Evict selected…</Button>
-          <Button kind="danger" onClick={() => onAsk("ban")}>
+          <Button needs="domains:evict" onClick={() => onAsk("evict")}>
+            Evict selected…
+          </Button>
+          <Button kind="danger" needs="domains:evict" onClick={() => onAsk("ban")}>
             Ban selected…
           </Button>
         </>
@@ -221,10 +223,10 @@ function MemberRow(props: { member: Member; select: ComponentChildren; onEvict: 
         <span>{hasDeviceKey ? "signs its requests" : "does not sign"}</span>
       </div>
       <div class="row-actions">
-        <Button label={`Evict ${machineGuid}`} onClick={onEvict}>
+        <Button needs="domains:evict" label={`Evict ${machineGuid}`} onClick={onEvict}>
           Evict…
         </Button>
-        <Button kind="danger" label={`Ban ${machineGuid}`} onClick={onBan}>
+        <Button kind="danger" needs="domains:evict" label={`Ban ${machineGuid}`} onClick={onBan}>
           Ban…
         </Button>
       </div>

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { Failure } from "./failures.ts";
 import type { Loaded } from "./loading.ts";
+import { type Scope, useLackOf } from "./scopes.ts";
 
 /** The id of the heading of a domain's view. */
 export const VIEW_TITLE = "view-title";
@@ -73,17 +74,22 @@ export function Button(props: {
   kind?: "primary" | "danger" | "plain" | "quiet";
   type?: "button" | "submit";
   label?: string;
+  /** The scope that an operator needs for it. */
+  needs?: Scope;
   onClick?: () => void;
 }) {
-  const { children, busy = false, waits = false, kind = "plain", type = "button", label, onClick } = props;
+  const { children, busy = false, waits = false, kind = "plain", type = "button", label, needs, onClick } = props;
+  const lack = useLackOf(needs);
+  const isOff = busy || waits || lack !== null;
   return (
     <button
       type={type}
       class={`button ${kind}`}
       aria-label={label}
-      aria-disabled={busy || waits}
+      aria-disabled={isOff}
+      title={lack ?? undefined}
       onClick={(event) => {
-        if (busy || waits) event.preventDefault();
+        if (isOff) event.preventDefault();
         else onClick?.();
       }}
     >

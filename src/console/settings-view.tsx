@@ -48,7 +48,7 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
         ))}
         <FailureNotice failure={save.failure} fields={SETTING_NAMES} />
         <div class="buttons">
-          <Button type="submit" kind="primary" busy={save.busy}>
+          <Button type="submit" kind="primary" needs="domains:write" busy={save.busy}>
             Save
           </Button>
           {isChanged && <span class="muted">Not saved yet.</span>}

@@ -19,10 +19,10 @@ export function SignIn({ failure, onSignIn }: { failure: Failure | null; onSignI
   return (
     <form class="sign-in card" onSubmit={submit}>
       <h1>Sign in</h1>
-      <p class="lead">The console works with what you may do at the server's administration.</p>
+      <p class="lead">For operators. You see and do here what your token allows.</p>
       <Field
-        label="Admin token"
-        hint="Kept in this tab only, and gone when it is closed. Leave it empty where Cloudflare Access signs you in."
+        label="Operator token"
+        hint="The admin token, or a token of your issuer. Kept in this tab only, and gone when it is closed. Leave it empty where Cloudflare Access signs you in."
         control={(attributes) => (
           <input
             {...attributes}

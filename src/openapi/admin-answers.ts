@@ -3,6 +3,7 @@ import type {} from "zod-openapi";
 import type { DomainEvent } from "../domain/types.ts";
 import type { ErrorName } from "../protocol/error-names.ts";
 import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
+import { SCOPES } from "../server/auth/scopes.ts";
 import { PROBLEMS } from "../server/http/problems.ts";
 import {
   anyKeyVersion,
@@ -95,6 +96,16 @@ const keyEncryption = {
     .meta({ description: "How many domain keys each key-encryption key wraps." }),
   done: z.boolean().meta({ description: "Whether the first wraps all, so that the others may go." }),
 };
+
+/** The caller of an operator's request. */
+export const operatorAnswer = z
+  .object({
+    identity: z.string().meta({
+      description: "`admin-token`; or the issuer and the `sub` of a token; or whom Cloudflare Access let through.",
+    }),
+    scopes: z.array(z.enum(SCOPES)).meta({ description: "The scopes of the credential." }),
+  })
+  .meta({ id: "Operator" });
 
 /** How far it is that the first key-encryption key wraps all domain keys. */
 export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryption" });

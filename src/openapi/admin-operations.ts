@@ -18,6 +18,7 @@ import {
   logLine,
   memberAnswer,
   membersAnswer,
+  operatorAnswer,
   overviewAnswer,
   rewrapAnswer,
   unbanAnswer,
@@ -47,8 +48,8 @@ const onDevice = inDomain.extend({ device: deviceName });
 const onMember = inDomain.extend({ device: memberName });
 
 /** Any one of the operators' credentials, as long as it reaches this far. */
-export const needs = (scope: Scope) =>
-  ["adminToken", "operatorToken", "accessAssertion"].map((scheme) => ({ [scheme]: [scope] }));
+export const needs = (...scopes: readonly Scope[]) =>
+  ["adminToken", "operatorToken", "accessAssertion"].map((scheme) => ({ [scheme]: [...scopes] }));
 
 /** The problems of all operations of operators. */
 export const guarded = [
@@ -213,6 +214,19 @@ export const adminOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer("A page of them.", keyVersionsAnswer, { keys: ADMIN_ANSWER.keyVersions }),
         ...problemsOfDomain,
+      },
+    },
+  },
+  "/admin/operator": {
+    get: {
+      operationId: "getOperator",
+      tags: ["Service"],
+      summary: "Who asks, and with which scopes",
+      description: "For any operator, whatever the scopes.",
+      security: needs(),
+      responses: {
+        200: jsonAnswer("The caller.", operatorAnswer, { adminToken: ADMIN_ANSWER.operator }),
+        ...problemAnswers(...guarded.filter((name) => name !== "ADMIN_SCOPE_REQUIRED")),
       },
     },
   },

@@ -208,6 +208,7 @@ device_domain_joins_total{database="DB"} 7
   overview: OVERVIEW,
   domains: { domains: [ROW], nextCursor: CURSOR },
   keyEncryption: { ...KEY_ENCRYPTION, done: false },
+  operator: { identity: "admin-token", scopes: ["domains:read", "domains:write", "domains:evict", "metrics:read"] },
   rewrap: { rewrapped: 1_200, locked: 0, ...KEY_ENCRYPTION, kids: [{ kid: "kek-2", domainKeys: 1_234 }], done: true },
   keyVersions: {
     keys: [

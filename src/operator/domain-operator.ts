@@ -11,6 +11,7 @@ import type {
   IdleDomainPage,
   IdleDomains,
   KeyEncryption,
+  Operator,
   RewrapRun,
   ServerWideBan,
   ServerWideBanPage,
@@ -92,6 +93,11 @@ export class DomainOperator {
       call,
       MAX_DELETIONS,
     );
+  }
+
+  /** Who this operator is to the server, and with which scopes. */
+  identity(call: CallOptions = {}): Promise<Operator> {
+    return this.#connection.ask({ path: ["admin", "operator"] }, call);
   }
 
   /** Which key-encryption keys wrap the domain keys. */

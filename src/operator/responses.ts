@@ -633,6 +633,13 @@ export type NewServerWideBan = Readonly<{
   domains: DomainsOfBan;
 }>;
 
+export type Operator = Readonly<{
+  /** `admin-token`; or the issuer and the `sub` of a token; or whom Cloudflare Access let through. */
+  identity: string;
+  /** The scopes of the credential. */
+  scopes: ReadonlyArray<"domains:read" | "domains:write" | "domains:evict" | "metrics:read">;
+}>;
+
 /** The public half of a domain's key: encrypt to it. */
 export type PublicDomainKey = Readonly<{
   kty: "EC";

@@ -105,12 +105,12 @@ describe("the console", () => {
     expect(await tab.page.title()).toContain(domain.name);
 
     const other = await openConsole(`#/domains/${domain.name}/members`, null);
-    await other.page.getByLabel("Admin token").waitFor();
+    await other.page.getByLabel("Operator token").waitFor();
 
     await tab.press("Sign out");
-    await tab.page.getByLabel("Admin token").waitFor();
+    await tab.page.getByLabel("Operator token").waitFor();
     await tab.page.reload();
-    await tab.page.getByLabel("Admin token").waitFor();
+    await tab.page.getByLabel("Operator token").waitFor();
     const kept = await tab.page.evaluate(() =>
       JSON.stringify([Object.entries(sessionStorage), Object.entries(localStorage), document.cookie]),
     );
@@ -220,7 +220,7 @@ describe("the console", () => {
     await tab.page.evaluate(() => sessionStorage.setItem("device-domains-console", "revoked"));
     await tab.page.reload();
     await tab.isRefused("ADMIN_AUTHENTICATION_REQUIRED");
-    await tab.page.getByLabel("Admin token").waitFor();
+    await tab.page.getByLabel("Operator token").waitFor();
   });
 
   test("is a device itself to try the domain with", async ({ domain, openConsole }) => {

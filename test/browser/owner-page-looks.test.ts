@@ -114,7 +114,7 @@ describe("the owners' page", () => {
 describe("the owners' page, beside the operators' console", () => {
   test("has the console's token out of its tab before it does anything", async ({ household: { server }, tab }) => {
     await tab.page.goto(`${server.url}/console`);
-    await tab.page.getByLabel("Admin token").fill(server.adminToken);
+    await tab.page.getByLabel("Operator token").fill(server.adminToken);
     await tab.press("Sign in");
     await tab.page.getByRole("button", { name: "Sign out" }).waitFor();
     expect(await tab.kept()).toContain(server.adminToken);

@@ -52,7 +52,7 @@ describe("the page of the API's description", () => {
 
   it("is within the reach of the tab's admin token, and so runs no script, not even the server's own", async () => {
     const { page, requests } = await open("/console");
-    await page.getByLabel("Admin token").fill(server.adminToken);
+    await page.getByLabel("Operator token").fill(server.adminToken);
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await page.getByRole("button", { name: "Sign out" }).waitFor();
     const kept = () => page.evaluate(() => JSON.stringify(Object.entries(sessionStorage)));

@@ -41,6 +41,9 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "GET /admin/domains/:domain/activity": ["domains:read", 200],
 };
 
+/** The one route for every operator, whatever the scopes. */
+const OWN = "GET /admin/operator";
+
 /** A domain with one member, and a way to ask a route about the two. */
 async function inhabited() {
   const [domain, member] = [newDomain(), newGuid()];
@@ -58,7 +61,7 @@ describe("the routes under /admin", () => {
   it("are these and no others", () => {
     const routes = createApp().routes.filter(({ method, path }) => method !== "ALL" && path.includes("admin"));
     expect([...new Set(routes.map(({ method, path }) => `${method} ${path}`))].sort()).toEqual(
-      Object.keys(ROUTES).sort(),
+      [...Object.keys(ROUTES), OWN].sort(),
     );
   });
 
@@ -94,6 +97,33 @@ describe("the routes under /admin", () => {
     it("grants the admin token", async () => {
       const { askRoute } = await inhabited();
       expect((await askRoute(route, asAdmin)).status).toBe(granted);
+    });
+  });
+});
+
+describe(OWN, () => {
+  const asks = async (headers: Record<string, string>) => {
+    const response = await ask("GET", "/admin/operator", undefined, headers);
+    return { status: response.status, body: await response.json() };
+  };
+
+  it("says who the admin token is, and that it has every scope", async () => {
+    expect(await asks(asAdmin)).toEqual({ status: 200, body: { identity: "admin-token", scopes: SCOPES } });
+  });
+
+  it("says what a token may do, as far as its issuer may say so", async () => {
+    const identity = "https://office.example#someone";
+    expect(await asks(await asOperator("openid domains:evict domains:read"))).toEqual({
+      status: 200,
+      body: { identity, scopes: ["domains:read", "domains:evict"] },
+    });
+    expect(await asks(await asOperator(""))).toEqual({ status: 200, body: { identity, scopes: [] } });
+  });
+
+  it.each([{}, { authorization: "Bearer x" }])("tells nobody else anything (%j)", async (headers) => {
+    expect(await asks(headers as Record<string, string>)).toMatchObject({
+      status: 401,
+      body: { error: "ADMIN_AUTHENTICATION_REQUIRED" },
     });
   });
 });

@@ -18,7 +18,7 @@ export class ConsoleTab extends PageTab {
   }
 
   async signIn(token: string): Promise<void> {
-    await this.page.getByLabel("Admin token").fill(token);
+    await this.page.getByLabel("Operator token").fill(token);
     await this.press("Sign in");
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { mintToken, newTestIssuers } from "../issuers.ts";
 import { startServer, type TestServer } from "../node/server.ts";
 import { type Answer, Hold } from "./hold.ts";
 
@@ -18,6 +19,8 @@ const PAGE =
 export type Site = {
   url: string;
   adminToken: string;
+  /** A token of an operator who may do this and nothing else, such as `domains:read`. */
+  operatorToken(scope: string): Promise<string>;
   /** Stops the next request for a path on its way to the server, or the answer to it on its way back. */
   hold(path: string, what: "request" | "answer"): Hold;
   /** Has the server end, and start again on what it kept, with other secrets. */
@@ -33,6 +36,7 @@ export async function startSite(): Promise<Site> {
     return index === -1 ? null : (holds.splice(index, 1)[0]?.hold ?? null);
   };
   const files = await pageFiles();
+  const issuers = await newTestIssuers();
   const dir = mkdtempSync(join(tmpdir(), "site-"));
   let server: TestServer | undefined;
   /** The bodies of requests that were lost: a device signs each try anew, so that the same again is Chromium's doing. */
@@ -73,7 +77,8 @@ export async function startSite(): Promise<Site> {
   front.listen(0, HOST);
   await once(front, "listening");
   const url = `http://${HOST}:${(front.address() as AddressInfo).port}`;
-  const start = () => startServer({ dir, vars: { DOMAIN_SERVER_URL: url } });
+  const start = () =>
+    startServer({ dir, vars: { DOMAIN_SERVER_URL: url, TRUSTED_ISSUERS: JSON.stringify(issuers.trusted) } });
   try {
     server = await start();
   } catch (error) {
@@ -90,7 +95,8 @@ export async function startSite(): Promise<Site> {
     change(join(dir, "secrets.env"));
     server = await start();
   };
-  return { url, adminToken: server.adminToken, hold, restart, stop };
+  const operatorToken = (scope: string) => mintToken("office", issuers.keys.office, { claims: { scope } });
+  return { url, adminToken: server.adminToken, operatorToken, hold, restart, stop };
 }
 
 type File = { headers: Record<string, string>; body: string };

@@ -10,6 +10,7 @@ import { adminKeyEncryption } from "./key-encryption.ts";
 import { adminLog } from "./log.ts";
 import { adminMembers } from "./members.ts";
 import { adminMetrics } from "./metrics.ts";
+import { adminOperatorIdentity } from "./operator-identity.ts";
 
 /** Routes of operators. */
 export const admin = new Hono<AppEnv>()
@@ -22,4 +23,5 @@ export const admin = new Hono<AppEnv>()
   .route("/", adminLog)
   .route("/", adminAudit)
   .route("/", adminKeyEncryption)
-  .route("/", adminMetrics);
+  .route("/", adminMetrics)
+  .route("/", adminOperatorIdentity);
