@@ -24,7 +24,7 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
   return (
     <section class="card activity" aria-labelledby="activity-title" aria-busy={busy}>
       <div class="title-row">
-        <h3 id="activity-title">Joins and leaves</h3>
+        <h3 id="activity-title">Joins and departures</h3>
         <fieldset class="spans">
           <legend class="visually-hidden">Days shown</legend>
           {SPANS.map((days) => (
@@ -70,11 +70,15 @@ function Chart({ days }: { days: readonly DayOfActivity[] }) {
   return (
     <>
       <figure class="chart">
+        <div class="counts" aria-hidden="true">
+          <span>{mostJoined}</span>
+          {mostLeft > 0 && <span>{mostLeft}</span>}
+        </div>
         <svg viewBox={`0 0 ${days.length * STEP} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-labelledby={id}>
-          <title>Joins and leaves by day</title>
+          <title>Joins and departures by day</title>
           {days.map(({ day, joined, left }, index) => (
             <g key={day}>
-              <title>{`${dayText(day)}: ${joined} joined, ${left} left`}</title>
+              <title>{`${dayText(day)}: ${joined} joined, ${left} left or were removed`}</title>
               <rect class="hover" x={index * STEP} y={0} width={STEP} height={HEIGHT} />
               <rect class="joined" x={index * STEP + 1.5} y={base - joined * unit} width={BAR} height={joined * unit} />
               <rect class="left" x={index * STEP + 1.5} y={base} width={BAR} height={left * unit} />
@@ -87,8 +91,7 @@ function Chart({ days }: { days: readonly DayOfActivity[] }) {
           <Day day={days.at(-1)?.day ?? ""} />
         </div>
         <figcaption id={id}>
-          <span class="key joined">{joined} joined</span> <span class="key left">{left} left</span>{" "}
-          <span class="muted">at most {Math.max(mostJoined, mostLeft)} a day</span>
+          <span class="key joined">{joined} joined</span> <span class="key left">{left} left or were removed</span>
         </figcaption>
       </figure>
       <details>
@@ -98,7 +101,7 @@ function Chart({ days }: { days: readonly DayOfActivity[] }) {
             <tr>
               <th scope="col">Day</th>
               <th scope="col">Joined</th>
-              <th scope="col">Left</th>
+              <th scope="col">Left or removed</th>
             </tr>
           </thead>
           <tbody>

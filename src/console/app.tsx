@@ -105,7 +105,7 @@ export function App() {
           ) : route.page === "devices" ? (
             <DevicesPage />
           ) : (
-            <DomainPage key={route.domain} domain={route.domain} view={route.view} />
+            <DomainPage key={route.domain} {...route} />
           )}
         </Surroundings.Provider>
       </main>

@@ -1,5 +1,8 @@
 import type { ComponentChildren } from "preact";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
 import type { LogChange, SettingsInForce } from "../operator/index.ts";
+import { hashOf } from "./routes.ts";
 
 /** The change of a type. */
 type ChangeOf<Type> = Extract<LogChange, { type: Type }>;
@@ -51,8 +54,24 @@ function sentenceOf({ type }: LogChange): Sentence<LogChange> | undefined {
   return SENTENCES[type] as Sentence<LogChange> | undefined;
 }
 
+/** The domain whose log is shown. */
+export const DomainOfLog = createContext("");
+
+/** The types of changes, in the order in which they are explained. */
+export const CHANGE_TYPES = Object.keys(SENTENCES) as readonly LogChange["type"][];
+
 function device(deviceId: string): ComponentChildren {
-  return <code>{deviceId}</code>;
+  return <DeviceLink deviceId={deviceId} />;
+}
+
+/** A device as the log calls it, which leads to the member. */
+function DeviceLink({ deviceId }: { deviceId: string }) {
+  const domain = useContext(DomainOfLog);
+  return (
+    <a class="device-link" href={hashOf({ page: "domain", domain, view: "members", selection: { device: deviceId } })}>
+      <code>{deviceId}</code>
+    </a>
+  );
 }
 
 function retirementSentence({ upTo }: ChangeOf<"keys-retired">): ComponentChildren {

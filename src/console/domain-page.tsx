@@ -9,13 +9,13 @@ import { LogView } from "./log-view.tsx";
 import { MembersView } from "./members-view.tsx";
 import { OverviewView } from "./overview-view.tsx";
 import { Button, FailureNotice, Heading, Progress, VIEW_TITLE } from "./parts.tsx";
-import { hashOf, VIEWS, type View } from "./routes.ts";
+import { hashOf, type Selection, VIEWS, type View } from "./routes.ts";
 import { SettingsView } from "./settings-view.tsx";
 import { Standing } from "./standing.tsx";
 import { TryView } from "./try-view.tsx";
 
-/** Properties of every view of a domain; `refresh` is called after a view changed the domain. */
-export type DomainViewProps = Readonly<{ overview: DomainOverview; refresh: () => void }>;
+/** Properties of every view of a domain: `selection` is what it is narrowed to, and `refresh` is called after a view changed the domain. */
+export type DomainViewProps = Readonly<{ overview: DomainOverview; selection: Selection; refresh: () => void }>;
 
 const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: FunctionComponent<DomainViewProps> }>>> = {
   overview: { title: "Overview", Part: OverviewView },
@@ -28,7 +28,8 @@ const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: Function
 };
 
 /** One domain: what it is, and the view of it that was chosen. */
-export function DomainPage({ domain, view }: { domain: string; view: View }) {
+export function DomainPage(props: { domain: string; view: View; selection?: Selection | undefined }) {
+  const { domain, view, selection = {} } = props;
   const { operator, arrived } = useConsole();
   const {
     value: overview,
@@ -73,7 +74,7 @@ export function DomainPage({ domain, view }: { domain: string; view: View }) {
           <Heading level={2} arrived={moved.current} id={VIEW_TITLE} hidden>
             {title}
           </Heading>
-          <Part overview={overview} refresh={reload} />
+          <Part overview={overview} selection={selection} refresh={reload} />
         </section>
       )}
     </>

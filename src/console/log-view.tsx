@@ -1,33 +1,93 @@
 import type { LogEntry } from "../operator/index.ts";
-import { ChangeSentence, toneOf } from "./changes.tsx";
+import { CHANGE_TYPES, ChangeSentence, DomainOfLog, toneOf } from "./changes.tsx";
 import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { usePages } from "./loading.ts";
-import { PagedList } from "./parts.tsx";
+import { saveAsFile } from "./downloads.ts";
+import { useAction, usePages } from "./loading.ts";
+import { Button, FailureNotice, Field, PagedList } from "./parts.tsx";
+import { goTo, hashOf, type Selection } from "./routes.ts";
 import { dayOf, Time } from "./times.tsx";
 
-/** The log of a domain, newest first. */
-export function LogView({ overview: { domain, revision } }: DomainViewProps) {
+/** The log of a domain, newest first: all of it, or what concerns one device or one type of change. */
+export function LogView({ overview: { domain, revision }, selection }: DomainViewProps) {
   const { operator } = useConsole();
-  const list = usePages(() => operator.domain(domain).log(), [operator, domain], revision);
+  const { device } = selection;
+  const type = CHANGE_TYPES.find((each) => each === selection.type);
+  const list = usePages(
+    () => operator.domain(domain).log({ type, deviceId: device }),
+    [operator, domain, type, device],
+    revision,
+  );
   const entries = list.value ?? [];
   const beginsDay = (entry: LogEntry) => {
     const before = entries[entries.indexOf(entry) - 1];
     return !before || dayOf(before.committedAt) !== dayOf(entry.committedAt);
   };
+  const isNarrowed = device !== undefined || type !== undefined;
   return (
-    <PagedList
-      list={list}
-      label="Log"
-      ordered
-      empty="Nothing has happened yet."
-      item={(entry) => (
-        <li key={entry.revision}>
-          {beginsDay(entry) && <h3 class="day">{dayOf(entry.committedAt)}</h3>}
-          <Entry {...entry} />
-        </li>
+    <DomainOfLog.Provider value={domain}>
+      <Filters domain={domain} selection={selection} />
+      <PagedList
+        list={list}
+        label="Log"
+        ordered
+        empty={isNarrowed ? "No entry here concerns that. There may be more." : "Nothing has happened yet."}
+        item={(entry) => (
+          <li key={entry.revision}>
+            {beginsDay(entry) && <h3 class="day">{dayOf(entry.committedAt)}</h3>}
+            <Entry {...entry} />
+          </li>
+        )}
+      />
+    </DomainOfLog.Provider>
+  );
+}
+
+/** What the log is narrowed to, and how to save all of it. */
+function Filters({ domain, selection }: { domain: string; selection: Selection }) {
+  const { operator, say } = useConsole();
+  const saving = useAction();
+  const narrow = (part: Selection) =>
+    goTo({ page: "domain", domain, view: "log", selection: { ...selection, ...part } });
+  const save = () =>
+    saving.run(async () => {
+      const lines: string[] = [];
+      for await (const line of operator.domain(domain).exportLog()) lines.push(JSON.stringify(line));
+      saveAsFile(`${domain}-log.jsonl`, "application/jsonl", `${lines.join("\n")}\n`);
+      say(`The log is saved: ${lines.length === 1 ? "1 entry" : `${lines.length} entries`}.`);
+    });
+  return (
+    <div class="filters">
+      <Field
+        label="Changes"
+        control={(attributes) => (
+          <select
+            {...attributes}
+            value={selection.type ?? ""}
+            onChange={(event) => narrow({ type: event.currentTarget.value || undefined })}
+          >
+            <option value="">of every type</option>
+            {CHANGE_TYPES.map((each) => (
+              <option key={each} value={each}>
+                {each.replaceAll("-", " ")}
+              </option>
+            ))}
+          </select>
+        )}
+      />
+      {selection.device && (
+        <p class="chosen">
+          of the device <code>{selection.device}</code>{" "}
+          <a href={hashOf({ page: "domain", domain, view: "log", selection: { type: selection.type } })}>
+            Show all devices
+          </a>
+        </p>
       )}
-    />
+      <Button busy={saving.busy} onClick={save}>
+        Save the whole log
+      </Button>
+      <FailureNotice failure={saving.failure} />
+    </div>
   );
 }
 

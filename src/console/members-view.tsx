@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { type Member, OperatorError } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
@@ -8,13 +8,15 @@ import type { DomainViewProps } from "./domain-page.tsx";
 import { RefusedHere } from "./failures.ts";
 import { useAction, usePages } from "./loading.ts";
 import { Button, FailureNotice, Field, PagedList, VIEW_TITLE } from "./parts.tsx";
+import { hashOf } from "./routes.ts";
 import { countText, SelectionDialog } from "./selection-dialog.tsx";
 import { Day, Time } from "./times.tsx";
 
 /** The devices of a domain: to look through, to find by machine GUID, to evict and to ban, one or many at a time. */
-export function MembersView({ overview, refresh }: DomainViewProps) {
+export function MembersView({ overview, selection, refresh }: DomainViewProps) {
   const { operator, say } = useConsole();
   const { domain } = overview;
+  const [order, setOrder] = useState<Order>("as they come");
   const list = usePages(() => operator.domain(domain).members(), [operator, domain]);
   const [found, setFound] = useState<Member | null>(null);
   const [asked, setAsked] = useState<Readonly<{ to: "evict" | "ban"; member: Member }> | null>(null);
@@ -31,6 +33,7 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
   const row = (member: Member, select: ComponentChildren = null) => (
     <MemberRow
       key={member.deviceId}
+      domain={domain}
       member={member}
       select={select}
       onEvict={() => setAsked({ to: "evict", member })}
@@ -39,14 +42,16 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
   );
   return (
     <>
-      <Finder domain={domain} onFound={setFound} />
+      <Finder key={selection.device} domain={domain} device={selection.device} onFound={setFound} />
       {found && (
         <ul class="rows found" aria-label="Found">
           {row(found)}
         </ul>
       )}
       {list.value && list.value.length > 0 && (
-        <Selection
+        <Toolbar
+          order={order}
+          onOrder={list.more ? null : setOrder}
           members={list.value}
           selected={selected}
           onSelect={(all) => setChosen(new Set(all ? list.value?.map(({ deviceId }) => deviceId) : []))}
@@ -54,9 +59,9 @@ export function MembersView({ overview, refresh }: DomainViewProps) {
         />
       )}
       <PagedList
-        list={list}
+        list={{ ...list, value: list.value && sorted(list.value, order) }}
         label="Members"
-        empty="The domain has no members."
+        empty="The domain has no members. Devices join by themselves; under “Try it”, this browser can."
         item={(member) =>
           row(
             member,
@@ -119,14 +124,31 @@ function changed(chosen: ReadonlySet<string>, deviceId: string, isChosen: boolea
   return new Set(isChosen ? [...others, deviceId] : others);
 }
 
-/** Actions on the selected members. */
-function Selection(props: {
+/** The orders of members: the server's own, or another once all of them are there. */
+const ORDERS = {
+  "as they come": () => 0,
+  "by name": (a: Member, b: Member) => calledOf(a).localeCompare(calledOf(b)),
+  "newest first": (a: Member, b: Member) => b.joinedAt.localeCompare(a.joinedAt),
+  "idle longest first": (a: Member, b: Member) => a.lastRenewedOn.localeCompare(b.lastRenewedOn),
+} as const;
+
+type Order = keyof typeof ORDERS;
+
+function sorted(members: readonly Member[], order: Order): readonly Member[] {
+  return [...members].sort(ORDERS[order]);
+}
+
+/** The order of the members, and actions on the selected ones. */
+function Toolbar(props: {
+  order: Order;
+  /** Null while not all members are there to be put in order. */
+  onOrder: ((order: Order) => void) | null;
   members: readonly Member[];
   selected: readonly Member[];
   onSelect: (all: boolean) => void;
   onAsk: (to: "evict" | "ban") => void;
 }) {
-  const { members, selected, onSelect, onAsk } = props;
+  const { order, onOrder, members, selected, onSelect, onAsk } = props;
   return (
     <div class="selection">
       <label>
@@ -136,6 +158,14 @@ function Selection(props: {
           onChange={(event) => onSelect(event.currentTarget.checked)}
         />
         Select all shown
+      </label>
+      <label class="order" title={onOrder ? undefined : "Show all members first, by “More”."}>
+        Order{" "}
+        <select disabled={!onOrder} value={order} onChange={(event) => onOrder?.(event.currentTarget.value as Order)}>
+          {Object.keys(ORDERS).map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
       </label>
       {selected.length > 0 && (
         <>
@@ -157,28 +187,44 @@ function calledOf({ name, machineGuid }: Member): string {
   return name ?? machineGuid;
 }
 
-/** Finds one member by its whole GUID, which is a secret: so it is not in the URL. */
-function Finder({ domain, onFound }: { domain: string; onFound: (member: Member | null) => void }) {
+/**
+ * Finds one member: by the id that the log calls it by, or by its whole GUID, which is a secret and so not in the URL.
+ *
+ * @param device the id to find at once
+ */
+function Finder(props: { domain: string; device?: string | undefined; onFound: (member: Member | null) => void }) {
+  const { domain, device, onFound } = props;
   const { operator } = useConsole();
-  const [guid, setGuid] = useState("");
+  const [guid, setGuid] = useState(device ?? "");
   const find = useAction();
-  const submit = (event: Event) => {
-    event.preventDefault();
+  const search = () => {
     onFound(null);
     find.run(async () => {
       try {
         onFound(await operator.domain(domain).member(guid.trim()));
       } catch (thrown) {
         if (!(thrown instanceof OperatorError) || thrown.error !== "NOT_FOUND") throw thrown;
-        throw new RefusedHere("No member of this domain has this machine GUID", "Its bans may have it.");
+        throw new RefusedHere(
+          "No member of this domain has this GUID or id",
+          "It may have left. Its bans may have it.",
+        );
       }
     });
   };
+  useEffect(() => {
+    if (device) search();
+  }, []);
   return (
     <search>
-      <form class="search" onSubmit={submit}>
+      <form
+        class="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          search();
+        }}
+      >
         <Field
-          label="Find by machine GUID"
+          label="Find by machine GUID or id"
           fault={find.failure?.fields.machineGuid}
           control={(attributes) => (
             <input
@@ -201,8 +247,14 @@ function Finder({ domain, onFound }: { domain: string; onFound: (member: Member 
   );
 }
 
-function MemberRow(props: { member: Member; select: ComponentChildren; onEvict: () => void; onBan: () => void }) {
-  const { member, select, onEvict, onBan } = props;
+function MemberRow(props: {
+  domain: string;
+  member: Member;
+  select: ComponentChildren;
+  onEvict: () => void;
+  onBan: () => void;
+}) {
+  const { domain, member, select, onEvict, onBan } = props;
   const { machineGuid, name, deviceId, joinedAt, lastRenewedOn, hasDeviceKey } = member;
   return (
     <li class="row device-row">
@@ -210,7 +262,10 @@ function MemberRow(props: { member: Member; select: ComponentChildren; onEvict: 
         {select} {name !== null && <span class="device-name">{name} </span>}
         <code>{machineGuid}</code>
         <span class="muted">
-          in the log as <code>{deviceId}</code>
+          in the log as{" "}
+          <a href={hashOf({ page: "domain", domain, view: "log", selection: { device: deviceId } })}>
+            <code>{deviceId}</code>
+          </a>
         </span>
       </div>
       <div class="row-facts">

@@ -6,19 +6,25 @@ export const VIEWS = ["overview", "settings", "members", "bans", "keys", "log", 
 /** One of the views of a domain. */
 export type View = (typeof VIEWS)[number];
 
+/** What a view of a domain is narrowed to: a device, by the id that the log calls it by, and a type of change. */
+export type Selection = Readonly<{ device?: string | undefined; type?: string | undefined }>;
+
 /** A place in the console. It is kept in the URL's fragment, which never leaves the browser. */
 export type Route =
   | Readonly<{ page: "domains"; prefix: string }>
   | Readonly<{ page: "devices" }>
-  | Readonly<{ page: "domain"; domain: string; view: View }>;
+  | Readonly<{ page: "domain"; domain: string; view: View; selection?: Selection | undefined }>;
 
 /** The place a fragment such as `#/domains/den/members` names; the list of domains if it names none. */
 export function routeOf(hash: string): Route {
   const [path = "", search = ""] = hash.replace(/^#/, "").split("?", 2);
   if (path === "/devices") return { page: "devices" };
+  const query = new URLSearchParams(search);
   const [domain, view] = (/^\/domains\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? []).slice(1).map(decoded);
-  if (!domain) return { page: "domains", prefix: new URLSearchParams(search).get("prefix") ?? "" };
-  return { page: "domain", domain, view: VIEWS.find((each) => each === view) ?? "overview" };
+  if (!domain) return { page: "domains", prefix: query.get("prefix") ?? "" };
+  const [device, type] = [query.get("device") ?? undefined, query.get("type") ?? undefined];
+  const selection = device || type ? { device, type } : undefined;
+  return { page: "domain", domain, view: VIEWS.find((each) => each === view) ?? "overview", selection };
 }
 
 /** The fragment that names a place. */
@@ -28,7 +34,11 @@ export function hashOf(route: Route): string {
   }
   if (route.page === "devices") return "#/devices";
   const domain = `#/domains/${encodeURIComponent(route.domain)}`;
-  return route.view === "overview" ? domain : `${domain}/${route.view}`;
+  if (route.view === "overview") return domain;
+  const query = new URLSearchParams(
+    Object.entries(route.selection ?? {}).flatMap(([name, value]) => (value ? [[name, value]] : [])),
+  );
+  return query.size === 0 ? `${domain}/${route.view}` : `${domain}/${route.view}?${query}`;
 }
 
 /** Goes to a place, as a link would. */

@@ -13,9 +13,16 @@ export function Standing(props: DomainRow) {
       {keyVersion === 0 ? (
         <li class="label">No key yet</li>
       ) : keyRolloverRequired ? (
-        <li class="label warning">{rolloverText(props)}</li>
+        <li class="label warning" title="A device left with the newest key. The next registration makes another.">
+          {rolloverText(props)}
+        </li>
       ) : (
-        <li class="label good">Key {keyVersion}</li>
+        <li
+          class="label good"
+          title="The version of the key that licences are encrypted to. Each rollover makes the next."
+        >
+          Key {keyVersion}
+        </li>
       )}
       {authenticationRequired && <li class="label">Token{authNamespace === null ? "" : `: ${authNamespace}`}</li>}
       {deviceKeyRequired && <li class="label">Signed only</li>}

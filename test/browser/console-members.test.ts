@@ -35,7 +35,7 @@ describe("the members of a domain, in the console", () => {
     await tab.press("Evict selected…");
     await tab.answer("Evict");
     await tab.hears("2 devices are evicted.");
-    await tab.shows("The domain has no members.");
+    await tab.shows("The domain has no members. Devices join by themselves; under “Try it”, this browser can.");
     expect(await tab.page.getByLabel("Select all shown").count()).toBe(0);
   });
 
@@ -51,7 +51,7 @@ describe("the members of a domain, in the console", () => {
     await tab.dialog.getByText("Still members: Phone.").waitFor();
     await tab.answer("Cancel");
     await tab.hears("1 device is evicted.");
-    await tab.shows("The domain has no members.");
+    await tab.shows("The domain has no members. Devices join by themselves; under “Try it”, this browser can.");
     expect(await tv.renew()).toMatchObject({ newMember: true });
   });
 });

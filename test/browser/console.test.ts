@@ -43,13 +43,13 @@ describe("the console", () => {
     await tab.hasItems("Members", 1);
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });
     await tab.press("Find");
-    await tab.isRefused("No member of this domain has this machine GUID");
+    await tab.isRefused("No member of this domain has this GUID or id");
 
     await tab.press(`Ban ${phone.machineGuid.slice(0, 8)}…`);
     await tab.dialog.getByLabel("Reason").fill("It was sold with its keys.");
     await tab.answer("Ban");
     await tab.hears("The device is banned.");
-    await tab.shows("The domain has no members.");
+    await tab.shows("The domain has no members. Devices join by themselves; under “Try it”, this browser can.");
     await expect(phone.join()).rejects.toMatchObject({ error: "DEVICE_BANNED" });
 
     await tab.view("Bans");
@@ -88,7 +88,7 @@ describe("the console", () => {
     expect(log).toMatch(/ was banned by admin-token.?It was sold with its keys\./);
 
     await tab.view("Overview");
-    await tab.page.getByRole("img", { name: "3 joined 2 left" }).waitFor();
+    await tab.page.getByRole("img", { name: "3 joined 2 left or were removed" }).waitFor();
     await tab.shows("of 2 at most");
   });
 
