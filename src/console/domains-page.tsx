@@ -1,20 +1,20 @@
 import { useState } from "preact/hooks";
-import { type DomainOperator, type DomainOverview, type DomainRow, OperatorError } from "../operator/index.ts";
+import { type DomainOperator, type DomainOverview, OperatorError } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { ListLag } from "./database-lag.tsx";
 import { Dialog } from "./dialog.tsx";
+import { type DomainOrder, DomainsTable, DomainsTableRow, inOrder } from "./domains-table.tsx";
 import { RefusedHere } from "./failures.ts";
 import { usePages } from "./loading.ts";
 import { Button, Field, Heading, PagedList } from "./parts.tsx";
-import { goTo, hashOf } from "./routes.ts";
-import { Standing } from "./standing.tsx";
-import { Time } from "./times.tsx";
+import { goTo } from "./routes.ts";
 
 /** The domains, by name. */
 export function DomainsPage({ prefix }: { prefix: string }) {
   const { operator, arrived } = useConsole();
   const [text, setText] = useState(prefix);
   const [creating, setCreating] = useState(false);
+  const [order, setOrder] = useState<DomainOrder>("name");
   const list = usePages(() => operator.domains({ prefix }), [operator, prefix]);
   const search = (event: Event) => {
     event.preventDefault();
@@ -50,34 +50,20 @@ export function DomainsPage({ prefix }: { prefix: string }) {
       </search>
       <ListLag />
       <PagedList
-        list={list}
+        list={{ ...list, value: list.value && inOrder(list.value, order) }}
         label="Domains"
+        frame={(rows) => (
+          <DomainsTable order={order} onOrder={list.more ? null : setOrder}>
+            {rows}
+          </DomainsTable>
+        )}
         empty={
           prefix === "" ? "There are no domains yet. The first device that joins one makes it." : "No matching domains."
         }
-        item={(row) => <Row key={row.domain} {...row} />}
+        item={(row) => <DomainsTableRow key={row.domain} {...row} />}
       />
       {creating && <NewDomain suggestion={prefix} onClose={() => setCreating(false)} />}
     </>
-  );
-}
-
-function Row(row: DomainRow) {
-  const { domain, memberCount, maxMembership, updatedAt } = row;
-  return (
-    <li class="row domain-row">
-      <a class="row-title name" href={hashOf({ page: "domain", domain, view: "overview" })}>
-        {domain}
-      </a>
-      <Standing {...row} />
-      <span>
-        <strong>{memberCount}</strong>
-        {maxMembership === null ? "" : ` of ${maxMembership}`} {memberCount === 1 ? "member" : "members"}
-      </span>
-      <span class="muted">
-        changed <Time at={updatedAt} />
-      </span>
-    </li>
   );
 }
 

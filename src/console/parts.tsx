@@ -162,13 +162,16 @@ export function PagedList<Item>(props: {
   empty: ComponentChildren;
   item: (item: Item) => ComponentChildren;
   ordered?: boolean;
+  /** The element around the items; a list if left out. */
+  frame?: (items: ComponentChildren) => ComponentChildren;
 }) {
-  const { list, label, empty, item, ordered = false } = props;
+  const { list, label, empty, item, ordered = false, frame } = props;
   const { value, failure, busy, more, reload } = list;
   const List = ordered ? "ol" : "ul";
   return (
     <div class="paged" aria-busy={busy}>
-      {value && value.length > 0 && (
+      {value && value.length > 0 && frame?.(value.map(item))}
+      {value && value.length > 0 && !frame && (
         <List class={ordered ? "timeline" : "rows"} aria-label={label}>
           {value.map(item)}
         </List>

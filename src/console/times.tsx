@@ -7,7 +7,6 @@ const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: 
 
 /** Units of time, from small to large: how many seconds each has, and from how many on the next is used. */
 const UNITS = [
-  ["second", 1, 60],
   ["minute", 60, 60],
   ["hour", 3_600, 24],
   ["day", 86_400, 7],

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect } from "vitest";
+import { DeviceDomain } from "../../src/client/index.ts";
 import { joinedDevice } from "../support/browser/console-devices.ts";
 import { test } from "../support/browser/stage.ts";
 
@@ -51,7 +52,8 @@ describe("the members in the console", () => {
     const { page } = tab;
     const members = page.getByRole("list", { name: "Members" }).locator("code:first-of-type");
     await expect.poll(() => members.count()).toBeGreaterThan(2);
-    const before = await page.getByRole("list", { name: "Members" }).allTextContents();
+    const ids = () => page.getByRole("list", { name: "Members" }).getByRole("link").allTextContents();
+    const before = await ids();
     await page.getByLabel("Order").selectOption("newest first");
     const times = await page
       .getByRole("list", { name: "Members" })
@@ -59,6 +61,34 @@ describe("the members in the console", () => {
       .evaluateAll((all) => all.map((each) => each.getAttribute("datetime")).filter((at) => at?.includes("T")));
     expect(times).toEqual([...times].sort().reverse());
     await page.getByLabel("Order").selectOption("as they come");
-    expect(await page.getByRole("list", { name: "Members" }).allTextContents()).toEqual(before);
+    expect(await ids()).toEqual(before);
+  });
+});
+
+describe("the domains in the console", () => {
+  test("are a table that is put in order by its columns", async ({ domain, site, openConsole }) => {
+    const names = ["a", "b", "c"].map((letter) => `${domain.name}-${letter}`);
+    const joins = [1, 3, 2];
+    for (const [index, name] of names.entries()) {
+      for (let count = 0; count < (joins[index] as number); count++) {
+        const device = await DeviceDomain.open(`${site.url}/domains/${name}`);
+        await device.join();
+      }
+    }
+    const tab = await openConsole(`#/domains?prefix=${domain.name}-`);
+    const shown = () => tab.page.getByRole("table", { name: "Domains" }).locator("tbody th").allTextContents();
+    await expect.poll(shown).toEqual(names);
+    await tab.page.getByRole("button", { name: "Members" }).click();
+    const byMembers = [names[1], names[2], names[0]];
+    // The copy that lists are read from may be a moment late.
+    await expect
+      .poll(async () => {
+        await tab.press("Search");
+        return shown();
+      })
+      .toEqual(byMembers);
+    await tab.page.getByRole("button", { name: "Name" }).click();
+    expect(await shown()).toEqual(names);
+    expect(await tab.page.locator('th[aria-sort="ascending"]').textContent()).toBe("Name");
   });
 });

@@ -131,10 +131,10 @@ describe("the console", () => {
     const tab = await openConsole("#/domains");
     await tab.page.getByLabel("Name begins with").fill(domain.name);
     await tab.press("Search");
-    await tab.hasItems("Domains", 1);
+    await tab.hasRows("Domains", 1);
     await tab.page.goBack();
     await tab.page.goForward();
-    await tab.hasItems("Domains", 1);
+    await tab.hasRows("Domains", 1);
     await tab.page.getByLabel("Name begins with").fill(`${domain.name}x`);
     await tab.press("Search");
     await tab.shows("No matching domains.");
@@ -167,7 +167,7 @@ describe("the console", () => {
       const asked = tab.page.waitForResponse("**/health");
       await tab.page.reload();
       await asked;
-      await tab.page.getByRole("list", { name: "Domains" }).waitFor();
+      await tab.page.getByRole("table", { name: "Domains" }).waitFor();
       await tab.settled();
     }
   });
@@ -260,7 +260,7 @@ describe("the console, by keyboard", () => {
     await keyboard.press("Tab");
     await keyboard.type(site.adminToken);
     await keyboard.press("Enter");
-    await tab.hasItems("Domains", 1);
+    await tab.hasRows("Domains", 1);
     expect(await tab.focused()).toBe("Domains");
 
     await tab.page.getByRole("link", { name: domain.name }).press("Enter");

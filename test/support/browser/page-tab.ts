@@ -71,6 +71,12 @@ export class PageTab {
     await expect.poll(() => this.items(list).count(), { timeout: 30_000 }).toBe(count);
   }
 
+  /** Waits until a table has so many rows. */
+  async hasRows(table: string, count: number): Promise<void> {
+    const rows = this.page.getByRole("table", { name: table }).locator("tbody tr");
+    await expect.poll(() => rows.count(), { timeout: 30_000 }).toBe(count);
+  }
+
   /** Waits until nothing more is being loaded. */
   async settled(): Promise<void> {
     await this.page.locator('[aria-busy="true"], .progress').first().waitFor({ state: "detached" });
