@@ -226,7 +226,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs(),
       responses: {
         200: jsonAnswer("The caller.", operatorAnswer, { adminToken: ADMIN_ANSWER.operator }),
-        ...problemAnswers(...guarded.filter((name) => name !== "ADMIN_SCOPE_REQUIRED")),
+        ...problemAnswers(...guarded.filter((name) => !["ADMIN_SCOPE_REQUIRED", "INVALID_REQUEST"].includes(name))),
       },
     },
   },

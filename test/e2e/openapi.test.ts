@@ -227,6 +227,7 @@ describe("operators", () => {
 
   it("see which key-encryption keys are in use, and have the first wrap all", async () => {
     await expectAnswer(200, null, "getKeyEncryption", admin({}));
+    await expectAnswer(200, null, "getOperator", admin({}));
     expect(await expectAnswer(200, null, "rewrapKeys", admin({}))).toMatchObject({ locked: 0, done: true });
   });
 
@@ -347,8 +348,10 @@ describe("every operation", () => {
       const path = { domain: "den", device: GUID };
       await expectAnswer(401, "ADMIN_AUTHENTICATION_REQUIRED", operation.id, { path });
       const { status, headers, body } = await ask(operation, { path, headers: powerless });
-      expect({ status, error: body.error }).toEqual({ status: 403, error: "ADMIN_SCOPE_REQUIRED" });
       const scopes = new Set(operation.security.flatMap((requirement) => Object.values(requirement).flat()));
+      const expected = scopes.size === 0 ? { status: 200 } : { status: 403, error: "ADMIN_SCOPE_REQUIRED" };
+      expect({ status, error: body.error }).toEqual(expected);
+      if (scopes.size === 0) continue;
       expect(headers.get("www-authenticate")).toBe(`Bearer error="insufficient_scope", scope="${[...scopes]}"`);
     }
   });
