@@ -12,7 +12,7 @@ process.on("disconnect", () => {
   for (const each of kept) if ("folder" in each) rmSync(each.folder, { recursive: true, force: true, maxRetries: 5 });
   process.exit();
 });
-// Whoever interrupts the bench from a terminal interrupts this process too, which comes last.
+// An interrupt from a terminal interrupts this process too, which comes last.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 function end(pid: number): void {

@@ -87,7 +87,7 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   };
 }
 
-/** Tells whoever waits what is going on, apart from the results. */
+/** Tells what is going on, apart from the results. */
 function say(what: string): void {
   console.error(`${secondsSoFar().toFixed(0).padStart(4)} s  ${what}`);
 }

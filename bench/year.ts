@@ -115,7 +115,7 @@ async function attackAlone(
   };
 }
 
-/** Tells whoever waits what is going on, apart from the results. */
+/** Tells what is going on, apart from the results. */
 function say(what: string): void {
   console.error(`${secondsSoFar().toFixed(0).padStart(4)} s  ${what}`);
 }

@@ -39,7 +39,7 @@ function run(programAndArguments) {
     stdio: "inherit",
     env: { ...process.env, PATH: `${bin}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}` },
   });
-  // Whoever ends npm means this too, but the shell that npm starts between the two does not pass the signal on.
+  // A signal that ends npm is meant for this too, but the shell that npm starts between the two does not pass the signal on.
   const parent = process.ppid;
   setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 250).unref();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

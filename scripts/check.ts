@@ -17,7 +17,7 @@ const STEPS: readonly (readonly string[])[] = [
   ["tsc", "--project", "tsconfig.console.json"],
   ["node", "scripts/assets.ts"],
   ["redocly", "lint", "build/assets/openapi.json"],
-  // Whoever ran the tests a moment ago need not run them again.
+  // After a run of the tests a moment ago, another is not needed.
   ...(exceptTests ? [] : [["vitest", "run"]]),
 ];
 

@@ -48,7 +48,7 @@ export async function deploy(tools: Tools, more: Readonly<{ database?: boolean }
   await done(tools, ["deploy", ...(secretsFile ? ["--secrets-file", secretsFile] : [])], true);
   if (secretsFile) {
     tools.say(`The Worker has its secrets. Put ${secretsFile} into your vault now, and delete it here:`);
-    tools.say("whoever loses KEY_ENCRYPTION_KEYS loses the private keys of every domain.");
+    tools.say("without KEY_ENCRYPTION_KEYS the private keys of every domain are lost.");
   }
 }
 

@@ -1,4 +1,4 @@
-// `npm run mock`: a server for whoever writes a client. It fails as the name of the domain asks.
+// `npm run mock`: a server for authors of clients. It fails as the name of the domain asks.
 
 import { startMockServer } from "./mock/mock-server.ts";
 import { EFFECTS } from "./mock/script.ts";

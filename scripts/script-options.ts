@@ -27,7 +27,7 @@ export function scriptOptions<Options extends object>(
   }
 }
 
-/** Ends a script with a sentence for whoever called it. */
+/** Ends a script with a sentence for its caller. */
 export function give(sentence: string, code = 1): never {
   console.error(sentence);
   process.exit(code);

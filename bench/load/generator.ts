@@ -14,7 +14,7 @@ process.on("message", async (job: Job) => {
   }
 });
 process.on("disconnect", () => process.exit());
-// Whoever interrupts the bench interrupts the whole group of processes; the bench then ends this one in order.
+// An interrupt of the bench interrupts the whole group of processes; the bench then ends this one in order.
 process.on("SIGINT", () => {});
 
 async function measure({ origin, traffic, amount, pace }: Job): Promise<Measurement> {

@@ -49,7 +49,7 @@ function mix(domain: string, members: number): RequestSource {
   return {
     next: () => {
       const place = count++ % 100;
-      // Whoever leaves is not among those that renew.
+      // A device that leaves does not renew.
       if (place === 50) return json(`/domains/${domain}/deregister`, { machineGuid: memberGuid(members + leaver++) });
       if (place % 11 === 5) return join(domain);
       // A device renews holding the newest key that any device had seen by then.

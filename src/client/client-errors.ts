@@ -104,7 +104,7 @@ export class DomainServerError extends Error {
   }
 }
 
-/** Too many requests, and the three that say that whoever should have answered could not (RFC 9110, section 15.6). */
+/** Too many requests, and the three that say that no server could answer (RFC 9110, section 15.6). */
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 
 /** Whether a response with this status may be another one later. */

@@ -32,7 +32,7 @@ export async function exchange(
       fetch(url, {
         method,
         headers: { accept: "application/json", ...headers },
-        // A signed request is for one address; and whoever redirects must not be handed the auth token.
+        // A signed request is for one address; and a server that redirects must not get the auth token.
         redirect: "manual",
         signal: either,
         ...(body === undefined ? {} : { body }),

@@ -52,7 +52,7 @@ export class IndexedDbStore implements DeviceStore {
       const request = indexedDB.open(this.#name, 1);
       request.onupgradeneeded = () => request.result.createObjectStore(DEVICES);
       const connection = await result(request);
-      // Another tab wants a newer version or deletes the database: whoever holds on would block it.
+      // Another tab wants a newer version or deletes the database: an open connection would block it.
       connection.onversionchange = () => {
         forget();
         connection.close();

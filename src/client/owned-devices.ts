@@ -23,7 +23,7 @@ export type NamedDevice = OwnedDevice | string;
 /** How many handles of this device are remembered: enough for whatever a page still shows. */
 const MAX_OWN_HANDLES = 100;
 
-/** The devices of a domain, for whoever shows the token of its owner. */
+/** The devices of a domain, for its owner, who shows a token. */
 export class OwnedDevices {
   readonly #url: string;
   readonly #server: ServerConnection;

@@ -50,7 +50,7 @@ export function BanDialog(props: {
           )}
           <Field
             label="Reason"
-            hint="For whoever reads the log. The device does not learn it."
+            hint="For readers of the log. The device does not learn it."
             fault={failure?.fields.reason}
             control={(attributes) => (
               <textarea

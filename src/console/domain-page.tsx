@@ -37,7 +37,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
     reload,
   } = useLoaded((signal) => operator.domain(domain).overview({ signal }), [operator, domain]);
   const { title, Part } = VIEW_PARTS[view];
-  // Whoever comes to the domain comes to its name; whoever moves about in it, to a view.
+  // On arrival at the domain the focus goes to its name; within the domain, to the view.
   const firstView = useRef(view);
   const moved = useRef(false);
   moved.current ||= view !== firstView.current;

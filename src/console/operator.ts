@@ -9,7 +9,7 @@ type Listener = Readonly<{
 }>;
 
 /**
- * The server's administration, as whoever looks at the console reaches it. It repeats nothing: the one who waits is told at
+ * The server's administration, as the user of the console reaches it. It repeats nothing: the one who waits is told at
  * once, and has a button.
  *
  * @param token the credential; empty where something in front of the server adds one

@@ -7,7 +7,7 @@ import { type Scope, useLackOf } from "./scopes.ts";
 /** The id of the heading of a domain's view. */
 export const VIEW_TITLE = "view-title";
 
-/** The heading of a place: it takes the focus of whoever arrives there, so that a screen reader begins with it. */
+/** The heading of a place: it takes the focus on arrival, so that a screen reader begins with it. */
 export function Heading(props: {
   level: 1 | 2;
   arrived: boolean;

@@ -62,7 +62,7 @@ export function SelectionDialog(props: {
           {to === "ban" && (
             <Field
               label="Reason"
-              hint="For whoever reads the log. The devices do not learn it."
+              hint="For readers of the log. The devices do not learn it."
               fault={failure?.fields.reason}
               control={(attributes) => (
                 <textarea

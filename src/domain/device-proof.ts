@@ -31,7 +31,7 @@ export function deviceProofRefusal(
 }
 
 /**
- * Why a signed registration may not be carried out (again); null if it may. Whoever captured one gains nothing: it
+ * Why a signed registration may not be carried out (again); null if it may. A captured one is worth nothing: it
  * cannot bring back a device that left since, and it is answered in the clear only once.
  */
 export function replayRefusal(

@@ -41,7 +41,7 @@ export function canonicalEntry(entry: LogEntry, changes = canonicalJson(entry.ch
 }
 
 /**
- * A value as canonical JSON: the same text for the same value, whoever writes it.
+ * A value as canonical JSON: the same text for the same value, by every program.
  *
  * @see RFC 8785, JSON Canonicalization Scheme (JCS), section 3.2
  */

@@ -11,7 +11,7 @@ type Owned = Pick<DomainState, "name" | "isReserved" | "settings">;
  * `ownerSubject` is its subject's: an operator made it.
  *
  * A domain says that it has no owner only to those whose tokens it takes, or would if it asked for any. A stranger learns
- * nothing: the refusal is the same whoever the owner is, and whether there is one.
+ * nothing: the refusal is the same for every owner, and for none.
  */
 export function ownerRefusal({ name, isReserved, settings }: Owned, auth: AuthEvidence): Refusal | null {
   const { authNamespace, ownerSubject } = settings;

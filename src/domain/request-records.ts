@@ -26,6 +26,6 @@ export function recordIds(command: Command): readonly string[] {
 
 function idempotencyKeyOf(command: Command): string | null {
   if (command.type === "deregister") return command.idempotencyKey;
-  // A sealed response may be given again to whoever asks: only the device can open it.
+  // A sealed response may be given again to anyone: only the device can open it.
   return command.type === "register" && !command.sealed ? (command.proof?.idempotencyKey ?? null) : null;
 }

@@ -127,7 +127,7 @@ export class OperatorConnection {
         ...(token === "" || isPublic ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
-      // Whoever redirects must not be handed the credential.
+      // A server that redirects must not get the credential.
       redirect: "manual",
       signal,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -10,7 +10,7 @@ const TITLE = "title";
 
 type Props = Readonly<{
   server: OwnerServer;
-  /** Null for that of whoever is signed in. */
+  /** Null for that of the owner who is signed in. */
   domain: string | null;
   /** Whether the browser comes from the issuer, so that the focus goes to the heading. */
   arrived: boolean;
@@ -18,7 +18,7 @@ type Props = Readonly<{
   say: (outcome: string) => void;
 }>;
 
-/** The devices of the domain that the page was opened for, or of whoever is signed in. */
+/** The devices of the domain that the page was opened for, or of the owner who is signed in. */
 export function DevicesPage({ domain, ...props }: Props) {
   const found = useLoaded(async (signal) => domain ?? props.server.ownDomain({ signal }), [domain, props.server]);
   return (

@@ -41,7 +41,7 @@ export class OwnerServer {
     this.#onEnd = onEnd;
   }
 
-  /** The domain of whoever is signed in. */
+  /** The domain of the owner who is signed in. */
   async ownDomain(call: CallOptions): Promise<string> {
     try {
       return (await this.#ask<{ domain: string }>({ path: ["own-domain"] }, call)).domain;

@@ -112,7 +112,7 @@ describe("a new key of the domain authority", () => {
     expect(await (await open(store)).renew()).toEqual({ newMember: false, keyVersion: 1 });
   });
 
-  it("is trusted by whoever pinned the old one by its thumbprint, for as long as that vouches for it", async () => {
+  it("is trusted by clients that pinned the old one by its thumbprint, for as long as that vouches for it", async () => {
     const pinned = {
       authority: { thumbprints: [await calculateJwkThumbprint(old as JWK)], url: server.url },
       issuer: ISSUER,

@@ -83,7 +83,7 @@ describe("requests that come at once, each in a context of its own", () => {
     const statuses = Promise.all(all).finally(() => {
       done = true;
     });
-    // Whoever asks is answered: a server that asks more often is counted, not held up.
+    // Every caller is answered: a server that asks more often is counted, not held up.
     while (!done) {
       giveKeys();
       await delay(5);

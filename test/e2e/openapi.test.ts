@@ -157,7 +157,7 @@ describe("devices", () => {
   });
 });
 
-describe("whoever reads", () => {
+describe("readers", () => {
   it("learns what a domain wants of a device", async () => {
     await expectAnswer(200, null, "getDomain", { path: { domain: await newMemberDomain() } });
     await expectAnswer(404, "DOMAIN_NOT_FOUND", "getDomain", { path: { domain: newDomain() } });

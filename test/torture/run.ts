@@ -183,7 +183,7 @@ function caught(what: string, name: ServerName, histories: number, kind?: Histor
   return part(what, name, trying, false);
 }
 
-/** Tells whoever waits what is going on, apart from the results. */
+/** Tells what is going on, apart from the results. */
 function say(what: string): void {
   console.error(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${what}`);
 }

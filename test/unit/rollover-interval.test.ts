@@ -66,7 +66,7 @@ describe("a domain with a rollover interval", () => {
     expect(versions(after(HUNDRED, [5000, leave("a")]), 5000)).toEqual([null, 2]);
   });
 
-  it("counts the interval from when the key was made, whoever had it made", () => {
+  it("counts the interval from when the key was made, by anyone", () => {
     for (const made of [join("d"), rollOverIfDue(), rollOver("now")]) {
       const rolled = after(HUNDRED, [40, leave("a")], [130, made]);
       expect(rolled).toMatchObject({ keyVersion: 2, keyMadeAt: at(130), keyRolloverRequired: false });

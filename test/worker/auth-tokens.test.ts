@@ -243,7 +243,7 @@ async function expectRefusedEverywhere(authorization: string): Promise<void> {
   expect(fetched).not.toHaveBeenCalled();
   expect(logged.filter((line) => line.includes("DOM_AUTHENTICATION_REQUIRED"))).toHaveLength(answers.length);
   const told = [...logged, ...answers.map(({ body, headers }) => JSON.stringify([body, [...headers]]))].join("\n");
-  // A word of a token is as good as the whole to whoever finds it; short ones occur in any text.
+  // A word of a token is as good as the whole to its finder; short ones occur in any text.
   const secrets = authorization.split(/[ .,]+/).filter((word) => word.length > 12);
   expect(secrets.filter((secret) => told.includes(secret))).toEqual([]);
 }

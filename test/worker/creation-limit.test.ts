@@ -48,7 +48,7 @@ describe("the limit of creations", () => {
     expect(await rows(domain)).toEqual({ info: undefined, members: [], keys: [], log: [] });
   });
 
-  it("is asked by whoever creates a domain alone", async () => {
+  it("is asked only when a domain is created", async () => {
     const domain = newDomain();
     const { asked } = await create(domain, async () => ({ success: true }));
     expect(asked).toHaveLength(1);

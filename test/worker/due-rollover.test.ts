@@ -82,7 +82,7 @@ describe("POST /domains/{domain}/rollover", () => {
     expect((await register(domain, newGuid())).body.keyVersion).toBe(1);
   });
 
-  it("is done for whoever asks, where joining takes a token or a device key", async () => {
+  it("is done for anyone, where joining takes a token or a device key", async () => {
     const { domain, member } = await domainAt(1);
     await configure(domain, { authenticationRequired: true, deviceKeyRequired: true });
     await operate("DELETE", `/${domain}/members/${member}`);

@@ -68,7 +68,7 @@ describe("joins and leaves interleaved at random", () => {
     );
   });
 
-  it("give every member the same private key for a version, whoever made it", async () => {
+  it("give every member the same private key for a version", async () => {
     await fc.assert(
       fc.asyncProperty(rounds, async (plan) => {
         const domain = newDomain();

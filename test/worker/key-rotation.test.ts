@@ -239,7 +239,7 @@ describe("an object whose first key-encryption key changed", () => {
     for (const part of faulty.flatMap((text) => text.split(".")).filter((each) => each.length > 8)) {
       expect(logged().join()).not.toContain(part);
     }
-    // Nor is it tried again and again: whoever mends it has it done.
+    // Nor is it tried again and again: an operator who mends it has it done.
     await put(1, await wrapPrivateKey(privateJwk(domain, 1), { domain, keyVersion: 1 }, [old]));
     expect(await rewrap(domain)).toMatchObject({ grant: { value: { rewrapped: 1, locked: 2 } } });
   });

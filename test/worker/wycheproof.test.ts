@@ -93,7 +93,7 @@ describe.each([
   ["X25519", x25519],
 ] as const)("keys to seal to, of %s", (crv, { testGroups }) => {
   const vectors = (testGroups as { tests: AgreementVector[] }[]).flatMap(({ tests }) => tests);
-  // That of low order agrees on nothing but zeros: whoever listens knows the key.
+  // That of low order agrees on nothing but zeros: an eavesdropper knows the key.
   const isBad = ({ result, flags }: Vector) => result === "invalid" || flags.includes("ZeroSharedSecret");
 
   it("agree on what they should", async () => {

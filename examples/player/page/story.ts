@@ -44,7 +44,7 @@ export function storyOf(devices: Readonly<Record<"tv" | "tablet" | "phone" | "la
     },
     {
       button: "The laptop plays episode 2",
-      caption: "Whoever is a member plays. Try it with the server switched off.",
+      caption: "Members play, and nobody else. Try it with the server switched off.",
       act: () => laptop.play("episode-2"),
     },
   ];

@@ -12,7 +12,7 @@ export type KeyPlace = Readonly<{ domain: string; keyVersion: number }>;
  * Wraps a domain's private JWK for storage with the first of the key-encryption keys.
  *
  * The result is a compact JWE (`dir`, A256GCM) that names its domain and key version in the protected header, so that
- * whoever can write to the database cannot pass one row's key off as another's.
+ * a writer of the database cannot pass one row's key off as another's.
  *
  * @param keyEncryptionKeys symmetric 256-bit JWKs with `kid`
  * @see RFC 7516, JSON Web Encryption (JWE), section 3.1; RFC 7518, JSON Web Algorithms (JWA), section 4.5

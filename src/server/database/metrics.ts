@@ -54,7 +54,7 @@ export class Counters {
     return this.#samples;
   }
 
-  /** Adds to counters. Whoever calls has them kept. */
+  /** Adds to counters. The caller has them kept. */
   add(more: Samples): void {
     const next = { ...this.samples };
     for (const [name, value] of Object.entries(more)) next[name] = (next[name] ?? 0) + value;

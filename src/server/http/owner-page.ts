@@ -49,7 +49,7 @@ export function ownerPageHeaders(issuers: readonly SignInIssuer[]): Record<strin
       "base-uri 'none'",
       "form-action 'none'",
       "frame-ancestors 'none'",
-      // No text becomes markup or script, whoever wrote it.
+      // No text becomes markup or script.
       "require-trusted-types-for 'script'",
       "trusted-types 'none'",
     ].join("; "),

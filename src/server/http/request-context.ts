@@ -12,8 +12,8 @@ export type AppEnv = {
 };
 
 /**
- * The public origin of this server: as configured, or else as a request to this very machine has it. Anywhere else, whoever
- * sends a request would choose by its `Host` what tokens say they are from, and what devices sign for.
+ * The public origin of this server: as configured, or else as a request to this very machine has it. Anywhere else, the sender
+ * of a request would choose by its `Host` what tokens say they are from, and what devices sign for.
  *
  * @throws Problem `TEMPORARILY_UNAVAILABLE` if nobody configured it
  */

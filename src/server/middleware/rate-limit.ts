@@ -70,7 +70,7 @@ function prefix(address: string, length: number): string {
   return all.slice(0, length).join(":").toLowerCase();
 }
 
-/** Whether a limit leaves room for one more; so it does if it cannot say. */
+/** Whether a limit leaves room for one more; yes if it cannot say. */
 async function within(limit: RateLimit | undefined, key: string | null): Promise<boolean> {
   if (limit === undefined || key === null) return true;
   try {

@@ -20,7 +20,7 @@ const MAX_AGE_SECONDS = 60 * 60;
 const MAX_PAGES = 16;
 
 /**
- * The older keys of a domain, in pages. A page is sealed to a key of the domain: whoever holds that key may hold all that
+ * The older keys of a domain, in pages. A page is sealed to a key of the domain: a holder of that key may hold all that
  * are older, and nobody else can open the page. So no membership is checked, and a page may be cached anywhere.
  */
 export class KeyHistory {

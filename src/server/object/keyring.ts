@@ -69,7 +69,7 @@ export class Keyring {
       { domain, keyVersion },
       this.#config.keyEncryptionKeys,
     );
-    // The public half rests in the open: whoever can write it must not get the authority to sign theirs.
+    // The public half rests in the open: a writer of the storage must not get the authority to sign another.
     const { d, ...publicHalf } = privateJwk;
     if (JSON.stringify(publicHalf) !== publicJwk) {
       throw new KeyWrappingError(`the public half of key ${keyVersion} of domain ${domain} is another key's`);

@@ -14,7 +14,7 @@ export class Hold {
   readonly #reached = Promise.withResolvers<Exchange>();
   readonly #fate = Promise.withResolvers<Fate>();
 
-  /** Called by whoever carries it: waits there. */
+  /** Called by its carrier: waits there. */
   stop(exchange: Exchange): Promise<Fate> {
     this.#reached.resolve(exchange);
     return this.#fate.promise;

@@ -130,7 +130,7 @@ function ask(origin: string, { url, method, headers }: IncomingMessage, body: Bu
   });
 }
 
-/** The headers that are meant for whoever asked, and hold for a body that is sent in one piece. */
+/** The headers that are meant for the client, and hold for a body that is sent in one piece. */
 function withoutHops({
   connection,
   "keep-alive": keepAlive,

@@ -30,7 +30,7 @@ export const test = plainTest
     const uncaught: Error[] = [];
     onCleanup(async () => {
       for (const tab of tabs) await tab.close();
-      // Whatever goes wrong is thrown at whoever called, and nowhere else.
+      // Every error is thrown at the caller, and nowhere else.
       expect(uncaught).toEqual([]);
     });
     /** A tab with the device that the browser keeps for the test's domain. */

@@ -86,7 +86,7 @@ export class DeviceLife {
   async finish(): Promise<void> {
     this.line.plan = () => pass;
     await this.line.settle();
-    // Whoever recorded them sends all leaves once more: each is over and done with, or still wanted.
+    // A recorder sends all leaves once more: each is over and done with, or still wanted.
     for (const { request } of [...this.line.deliveries]) {
       if (request.path.endsWith("/deregister")) await this.line.deliver(request);
     }

@@ -17,7 +17,7 @@ beforeEach(async () => {
   await device.join();
 });
 
-/** Has the domain keep out whoever is no member; null lifts that. */
+/** Has the domain keep out all but members; null lifts that. */
 function limitMembers(maxMembership: number | null): void {
   server.state = { ...server.state, settings: { ...server.state.settings, maxMembership } };
 }

@@ -36,7 +36,7 @@ export const adminMembers = new Hono<AppEnv>()
     const member = machineGuid === null ? null : await read(c, domain, "member", machineGuid);
     if (!member) throw new Problem("NOT_FOUND", { detail: "The device is not a member of the domain." });
     const shown = await memberShown(domain, member, keyEncryptionKeys);
-    // Whoever asks by the whole GUID knows it already.
+    // A caller that sends the whole GUID knows it already.
     return c.json(asked.toLowerCase() === machineGuid ? { ...shown, machineGuid } : shown);
   })
   .delete("/admin/domains/:domain/members/:device", may("domains:evict"), async (c) => {
