@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
@@ -9,6 +11,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** A text as HTML shows it. */
 export function escaped(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
+}
+
+/** The style that all pages share, and more of one page. */
+export function pageStyle(more: string): string {
+  return `${readFileSync(new URL("../src/pages.css", import.meta.url), "utf8")}\n${more}`;
 }
 
 /** A whole page. @param stylesheet its address */

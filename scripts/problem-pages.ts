@@ -1,13 +1,12 @@
 import { EXPLANATIONS } from "../src/openapi/explanations.ts";
 import { ERROR_NUMBERS, type ErrorName } from "../src/protocol/error-names.ts";
 import { PROBLEMS, problemPath } from "../src/server/http/problems.ts";
-import { escaped, htmlPage } from "./html.ts";
+import { escaped, htmlPage, pageStyle } from "./html.ts";
 
-const STYLE = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
-body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
+const STYLE = pageStyle(`body { max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; }
 dd { margin: 0; }
-`;
+`);
 
 /** A page for each problem, at the address that its `type` is, and one that lists them: files by their paths. */
 export function problemPages(): Readonly<Record<string, string>> {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { escaped, htmlPage, prose, proseLines } from "./html.ts";
+import { escaped, htmlPage, pageStyle, prose, proseLines } from "./html.ts";
 import { nameOf, type Schema, schemaHtml, typeHtml } from "./reference-schemas.ts";
 
 type Reference = Readonly<{ $ref: string }>;
@@ -36,7 +36,7 @@ type PlacedOperation = Operation & Readonly<{ method: string; path: string }>;
 export function referencePage(description: object): Readonly<Record<string, string>> {
   const document = description as Document;
   return {
-    "docs/docs.css": readFileSync(new URL("reference-page.css", import.meta.url), "utf8"),
+    "docs/docs.css": pageStyle(readFileSync(new URL("reference-page.css", import.meta.url), "utf8")),
     "docs.html": htmlPage(document.info.title, "/docs/docs.css", new ReferencePage(document).body()),
   };
 }
