@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { Failure } from "./failures.ts";
+import { type OperatorScope, useLackOf } from "./lacking-scope.ts";
 import type { Loaded } from "./loading.ts";
-import { type Scope, useLackOf } from "./scopes.ts";
 
 /** The id of the heading of a domain's view. */
 export const VIEW_TITLE = "view-title";
@@ -75,7 +75,7 @@ export function Button(props: {
   type?: "button" | "submit";
   label?: string;
   /** The scope that an operator needs for it. */
-  needs?: Scope;
+  needs?: OperatorScope;
   onClick?: () => void;
 }) {
   const { children, busy = false, waits = false, kind = "plain", type = "button", label, needs, onClick } = props;
