@@ -76,7 +76,8 @@ export class DomainClient {
       else await orLost(this.#throughDoor(door, { domain: this.domain, lose: true }));
       return [];
     }
-    if (ask.ask === "remove") await this.#learnHandle(front, ask);
+    // Without a handle the request would name no device, while the model knows which one was meant.
+    if (ask.ask === "remove" && !(await this.#learnHandle(front, ask))) return [];
     const raw = await orLost(this.#send(front, ask));
     const requestId = raw?.headers["x-request-id"] ?? null;
     // The server says itself that it does not know, or did not try.
@@ -108,11 +109,13 @@ export class DomainClient {
   }
 
   /** Learns the handle of a device, if it is a member now: it stays good. Operators are shown it with the machine GUID. */
-  async #learnHandle(front: Connection, { device }: Readonly<{ device: number }>): Promise<void> {
-    if (this.#handles.has(device)) return;
+  async #learnHandle(front: Connection, { device }: Readonly<{ device: number }>): Promise<boolean> {
+    if (this.#handles.has(device)) return true;
     const path = `/admin/domains/${this.domain}/members/${this.machineGuids[device]}`;
     const found = await orLost(front.ask("GET", path, this.#operator));
-    if (found?.status === 200) this.#handles.set(device, JSON.parse(found.body).handle);
+    if (found?.status !== 200) return false;
+    this.#handles.set(device, JSON.parse(found.body).handle);
+    return true;
   }
 
   #throughDoor(door: Connection, asked: DoorRequest): Promise<RawAnswer> {
@@ -158,7 +161,7 @@ export class DomainClient {
       case "delete":
         return connection.ask("DELETE", `${admin}?confirm=${this.domain}`, this.#operator);
       case "remove": {
-        const handle = this.#handles.get(ask.device) ?? "unknown";
+        const handle = this.#handles.get(ask.device);
         return connection.ask("DELETE", `${device}/devices/${handle}`, this.#token(ask.token));
       }
       case "devices":
