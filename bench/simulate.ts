@@ -11,7 +11,7 @@ import { databaseSize, monthlyCost } from "./simulation/prices.ts";
 const HOUSEHOLDS = 20_000_000;
 const SAMPLE = 2_000;
 const MINUTE = 60_000;
-/** What a join takes of its object's thread, in milliseconds: 2,000 a second, as measured, and 750, as Cloudflare says. */
+/** The time of a join on its object's thread, in milliseconds: 2,000 a second as measured, 750 as Cloudflare's guidance. */
 const JOIN = { measured: 0.5, guidance: 1.33 };
 
 const { seed } = scriptOptions<{ seed: string }>("simulate", "Simulates a large service, and prints tables.", [

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import type { Outcome } from "../../src/domain/types.ts";
 import type { EventClock, Thread } from "./event-clock.ts";
 
-/** What D1 takes for one write from another region, and for each row of it, in milliseconds. */
+/** The time of one write of D1 from another region, and of each row in it, in milliseconds. */
 const WRITE_MILLISECONDS = 50;
 const ROW_MILLISECONDS = 0.03;
 
@@ -85,7 +85,7 @@ export function changeOf(domain: string, base: number, revision: number, members
   };
 }
 
-/** What this uses of the writer. */
+/** The part of the database writer that the simulation uses. */
 type Writer = Readonly<{ write(change: Change): Promise<Outcome<unknown>> }>;
 
 /** The real database writer, built with a stand-in for the one import that only the Workers runtime has. */
@@ -111,7 +111,8 @@ export async function loadDatabaseWriter(): Promise<(database: ModelledDatabase)
   }
 }
 
-/** Whether the database took a change, or had it. */
-export function isTaken(outcome: Outcome<unknown>): boolean {
-  return outcome.granted;
+/** Writes a change. @throws Error if the writer refuses it: modelled databases do not fail */
+export async function write(writer: Writer, change: Change): Promise<void> {
+  const { granted } = await writer.write(change);
+  if (!granted) throw new Error("a change was lost");
 }

@@ -5,8 +5,6 @@ export type Thread = { free: number; busy: number };
 
 type Event = Readonly<{ at: number; order: number; thread: Thread | null; run: () => void }>;
 
-const GLOBALS = ["setTimeout", "clearTimeout"] as const;
-
 /**
  * Modelled time: the code under simulation reads it from `Date.now` and waits by `setTimeout`. It advances from event to
  * event, in whole milliseconds, and is as random as its seed: the same seed, the same events.
@@ -25,7 +23,7 @@ export class EventClock {
 
   /** Runs work by this clock until nothing is left to happen. */
   async run(begin: () => void): Promise<void> {
-    const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+    const real = { setTimeout, clearTimeout };
     const [dateNow, random] = [Date.now, Math.random];
     const modelled = {
       setTimeout: (run: () => void, delay = 0) => this.#schedule(this.now + delay, run, this.#thread),
@@ -40,7 +38,7 @@ export class EventClock {
       begin();
       await this.#happen();
     } finally {
-      for (const name of GLOBALS) Object.assign(globalThis, { [name]: real[name] });
+      Object.assign(globalThis, real);
       Date.now = dateNow;
       Math.random = random;
     }

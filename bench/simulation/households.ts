@@ -8,7 +8,7 @@ const FIRST_DAY = 20_454;
 const DAYS_TO_LEAVE = 3_000;
 const RETIRE_AFTER_DAYS = 180;
 
-/** What happens in a household in a year, on average, by the real rules. */
+/** The average counts of a household's year, by the real rules. */
 export type HouseholdYear = Readonly<{
   renewals: number;
   joins: number;

@@ -1,25 +1,25 @@
 import { DomainServerError } from "../../src/client/client-errors.ts";
 import { DEFAULT_RETRIES, withRetries } from "../../src/client/retries.ts";
 import { BatchQueue } from "../../src/server/object/batch-queue.ts";
-import { changeOf, isTaken, type loadDatabaseWriter, ModelledDatabase } from "./database.ts";
+import { percentile } from "../statistics.ts";
+import { changeOf, type loadDatabaseWriter, ModelledDatabase, write } from "./database.ts";
 import { EventClock, type Thread } from "./event-clock.ts";
-import { percentile } from "./percentiles.ts";
 
 /** A crowd of new devices, and one domain. Times are in milliseconds. */
 export type PremierePlan = Readonly<{
   devices: number;
-  /** How long they take to come. Half-way they come twice as fast as on average. */
+  /** The time in which all devices come. Half-way, they come twice as fast as on average. */
   window: number;
-  /** What the object's thread takes for a join, its share of a commit included. */
+  /** The time of a join on the object's thread, its share of a commit included. */
   join: number;
 }>;
 
-/** What came of it. */
+/** The figures of a premiere. */
 export type Premiere = Readonly<{
   joined: number;
   firstTry: number;
   refusals: number;
-  /** How long a device waited from its wish to its membership. */
+  /** The wait of a device, from its first request to its membership. */
   p50: number;
   p99: number;
   longest: number;
@@ -47,7 +47,7 @@ const JOIN_BYTES = 1_000;
 const RETRY_AFTER = 10_000;
 /** The most rows that an object hands over at once. */
 const HANDED_OVER_ROWS = 500;
-/** How soon an application asks again once the client library gave up. */
+/** The average pause of an application after the client library gave up. */
 const APPLICATION_PAUSE = 30_000;
 
 /** Plays a premiere: the client's retries, the object's queue and the database writer are the real ones. */
@@ -87,8 +87,7 @@ export async function premiere(
       while (behind.length > 0 && rows < HANDED_OVER_ROWS) rows += behind.shift()?.rows ?? 0;
       const base = revision;
       revision += rows;
-      if (!isTaken(await writer.write(changeOf("premiere", base, revision, rows))))
-        throw new Error("a change was lost");
+      await write(writer, changeOf("premiere", base, revision, rows));
       copied += rows;
       copyLag = Math.max(copyLag, clock.now - since);
     }
@@ -128,7 +127,8 @@ export async function premiere(
       try {
         await withRetries(policy, undefined, attempt);
         break;
-      } catch {
+      } catch (error) {
+        if (!(error instanceof DomainServerError)) throw error;
         await clock.sleep(APPLICATION_PAUSE * (0.5 + clock.random()));
       }
     }

@@ -36,7 +36,7 @@ export function databaseSize({ households, membersPerHousehold, keysPerHousehold
   return { bytes, databases: Math.ceil(bytes / FULL_DATABASE_BYTES) };
 }
 
-/** What a month costs, by what it is paid for. */
+/** The cost of a month, in dollars, by item. */
 export function monthlyCost(service: Service): Readonly<Record<string, number>> {
   const { households, renewalsAMonth, joinsAMonth, leavesAMonth, premiereJoins } = service;
   return {
