@@ -36,7 +36,11 @@ export async function populate(
     )
     .bind(domain, members, now, now)
     .run();
-  while ((await tryToRegister(origin, domain, memberGuid(0), 0)) === null) await delay(RETRY_MILLISECONDS);
+  let registered = await tryToRegister(origin, domain, memberGuid(0), 0);
+  for (; registered === null; registered = await tryToRegister(origin, domain, memberGuid(0), 0)) {
+    await delay(RETRY_MILLISECONDS);
+  }
+  if (members > 0 && registered.newMember) throw new Error("the domain does not have the members it was made with");
 }
 
 /** Registers a device. @returns the milliseconds that took, and the size of the answer's body */
@@ -47,25 +51,25 @@ export async function registerOnce(
   afterKeyVersion: number,
 ): Promise<{ took: number; bytes: number }> {
   const start = performance.now();
-  const bytes = await tryToRegister(origin, domain, machineGuid, afterKeyVersion);
-  if (bytes === null) throw new Error("a registration was put off");
-  return { took: performance.now() - start, bytes };
+  const registered = await tryToRegister(origin, domain, machineGuid, afterKeyVersion);
+  if (registered === null) throw new Error("a registration was put off");
+  return { took: performance.now() - start, bytes: registered.bytes };
 }
 
-/** Asks for a registration. @returns the size of the answer's body; null if the domain cannot be served yet */
+/** Asks for a registration. @returns null if the domain cannot be served yet */
 async function tryToRegister(
   origin: string,
   domain: string,
   machineGuid: string,
   afterKeyVersion: number,
-): Promise<number | null> {
+): Promise<{ newMember: boolean; bytes: number } | null> {
   const response = await fetch(`${origin}/domains/${domain}/register`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ machineGuid, afterKeyVersion }),
   });
   const body = await response.arrayBuffer();
-  if (response.ok) return body.byteLength;
+  if (response.ok) return { newMember: response.status === 201, bytes: body.byteLength };
   if (response.status === 503) return null;
   throw new Error(`a registration failed with status ${response.status}`);
 }
