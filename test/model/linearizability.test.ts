@@ -558,6 +558,28 @@ describe("a renewal that the server repeated after its object was lost", () => {
   });
 });
 
+describe("a due rollover that the server repeated after its object was lost", () => {
+  // Both times one was due: after the leave, and after the eviction.
+  const lines: readonly Line[] = [
+    [0, 1, register(1), joined(1, [1])],
+    [2, 3, register(2), joined(1, [1])],
+    [4, 5, leave(1), LEFT],
+    [7, 8, { ask: "evict", device: 2 }, { status: 200, evicted: true }],
+    [10, 11, register(1), joined(3, [1, 2, 3])],
+  ];
+  const withRollover = (hasLosses: boolean, keyVersion: number) => {
+    const steps = stepsOf({ ask: "due-rollover" }, { status: 200, keyVersion }, hasLosses);
+    return checkLinearizability(REFERENCE_STATES, [...operationsOf(lines), { steps, calledAt: 6, answeredAt: 9 }]);
+  };
+
+  it("may have been carried out twice, and only then", () => {
+    expect(withRollover(true, 3).linearizable).toBe(true);
+    expect(withRollover(false, 3).linearizable).toBe(false);
+    expect(withRollover(false, 2).linearizable).toBe(true);
+    expect(withRollover(true, 4).linearizable).toBe(false);
+  });
+});
+
 describe("a history of which a kill took the first eight answers", () => {
   // Each may have happened at any time or never: without a thought for that, the search comes to no end.
   it("is accepted", () => {

@@ -20,7 +20,7 @@ type Outcome = Readonly<{ after: ReferenceDomain; answer: Answer }>;
  * again to answer, others may have changed the domain since: that look is a step of its own.
  *
  * @param hasLosses whether the domain's object may have been lost in between: then the server repeats a registration,
- *   which says of a later moment which of its keys are retired
+ *   which says of a later moment which of its keys are retired, and a due rollover, which is carried out if due each time
  */
 export function stepsOf(ask: Ask, answer: Answer | null, hasLosses = false): readonly Step<ReferenceDomain>[] {
   if (ask.ask === "lose") return [];
@@ -53,6 +53,8 @@ export function stepsOf(ask: Ask, answer: Answer | null, hasLosses = false): rea
       return [looked(answer)];
     case "register":
       return succeeded && hasLosses ? registeredThenLooked(ask, answer) : [carriedOut];
+    case "due-rollover":
+      return succeeded && hasLosses ? [(domain) => carryOut(domain, ask).after, carriedOut] : [carriedOut];
     default:
       return [carriedOut];
   }
