@@ -100,25 +100,32 @@ export function Button(props: {
 }
 
 /**
- * A labelled control, with a hint below it and, if the server did not like the value, a sentence of that.
+ * A labelled control, with a hint below it and, if the server did not like the value, a sentence of that. A warning speaks of
+ * a value that the server takes.
  *
  * @param fault what the server said of the value, such as "must be an integer"
  */
 export function Field(props: {
   label: string;
   hint?: ComponentChildren;
+  warning?: string | undefined;
   fault?: string | undefined;
   control: (attributes: { id: string; "aria-describedby": string; "aria-invalid": boolean }) => ComponentChildren;
 }) {
   const id = useId();
-  const { label, hint, fault, control } = props;
+  const { label, hint, warning, fault, control } = props;
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      {control({ id, "aria-describedby": `${id}-hint ${id}-fault`, "aria-invalid": fault !== undefined })}
+      {control({ id, "aria-describedby": `${id}-hint ${id}-warning ${id}-fault`, "aria-invalid": fault !== undefined })}
       <p id={`${id}-hint`} class="hint" hidden={hint === undefined}>
         {hint}
       </p>
+      {warning !== undefined && (
+        <p id={`${id}-warning`} class="notice">
+          {warning}
+        </p>
+      )}
       <p id={`${id}-fault`} class="fault" hidden={fault === undefined}>
         {fault === undefined ? null : `${label} ${fault}.`}
       </p>

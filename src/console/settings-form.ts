@@ -1,4 +1,5 @@
 import type { DomainOverview, SettingsPatch } from "../operator/index.ts";
+import { covers, stem } from "../protocol/namespace-patterns.ts";
 import { typedNumber } from "./typed-number.ts";
 
 /** A setting as the form has it. What is well formed, the server says. */
@@ -127,6 +128,25 @@ export function draftOf(settings: DomainOverview): SettingsDraft {
   return Object.fromEntries(
     FIELDS.map(({ name, kind }) => [name, kind === "switch" ? settings[name] : String(settings[name] ?? "")]),
   );
+}
+
+/** What the operator may choose a text from; the namespaces that begin so, for a prefix. */
+export function choicesOf(name: keyof SettingsPatch, authNamespaces: readonly string[]): readonly string[] {
+  return name === "authNamespace" ? authNamespaces.map(stem) : [];
+}
+
+/** The warning about a setting that is well formed but lets no device in; undefined if there is none. */
+export function warningOf(
+  name: keyof SettingsPatch,
+  { authenticationRequired, authNamespace }: SettingsDraft,
+  authNamespaces: readonly string[],
+): string | undefined {
+  if (name !== "authNamespace" || authenticationRequired !== true) return undefined;
+  if (authNamespaces.length === 0) return "The server trusts no issuer: no device will be let in.";
+  const wanted = String(authNamespace ?? "");
+  return wanted === "" || covers(authNamespaces, wanted)
+    ? undefined
+    : "No trusted issuer makes tokens of this namespace: no device will be let in.";
 }
 
 /** The changed settings. */

@@ -1,11 +1,20 @@
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import type { Failure } from "./failures.ts";
 import { useAction } from "./loading.ts";
 import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
-import { draftOf, inFormWords, patchOf, SETTING_NAMES, SETTINGS_FORM, type SettingsDraft } from "./settings-form.ts";
+import {
+  choicesOf,
+  draftOf,
+  inFormWords,
+  patchOf,
+  SETTING_NAMES,
+  SETTINGS_FORM,
+  type SettingsDraft,
+  warningOf,
+} from "./settings-form.ts";
 
 type FormField = (typeof SETTINGS_FORM)[number]["fields"][number];
 
@@ -67,6 +76,9 @@ function SettingField(props: {
 }) {
   const { field, draft, fault, onChange } = props;
   const { name, label, hint, kind } = field;
+  const authNamespaces = useConsole().identity?.authNamespaces;
+  const choices = choicesOf(name, authNamespaces ?? []);
+  const choicesId = useId();
   if (kind === "switch") {
     return (
       <Checkbox
@@ -83,6 +95,7 @@ function SettingField(props: {
     <Field
       label={label}
       hint={hint}
+      warning={authNamespaces && warningOf(name, draft, authNamespaces)}
       fault={fault}
       control={(attributes) =>
         kind === "choice" ? (
@@ -94,13 +107,24 @@ function SettingField(props: {
             ))}
           </select>
         ) : (
-          <input
-            {...attributes}
-            {...(kind === "number" ? { class: "short", inputMode: "numeric" } : { spellcheck: false })}
-            autocomplete="off"
-            value={value}
-            onInput={(event) => onChange({ [name]: event.currentTarget.value })}
-          />
+          <>
+            <input
+              {...attributes}
+              {...(kind === "number" ? { class: "short", inputMode: "numeric" } : { spellcheck: false })}
+              type="text"
+              {...(choices.length > 0 ? { list: choicesId } : {})}
+              autocomplete="off"
+              value={value}
+              onInput={(event) => onChange({ [name]: event.currentTarget.value })}
+            />
+            {choices.length > 0 && (
+              <datalist id={choicesId}>
+                {choices.map((choice) => (
+                  <option key={choice} value={choice} />
+                ))}
+              </datalist>
+            )}
+          </>
         )
       }
     />

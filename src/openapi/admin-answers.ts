@@ -104,6 +104,10 @@ export const operatorAnswer = z
       description: "`admin-token`; or the issuer and the `sub` of a token; or whom Cloudflare Access let through.",
     }),
     scopes: z.array(z.enum(SCOPES)).meta({ description: "The scopes of the credential." }),
+    authNamespaces: z.array(z.string()).meta({
+      description:
+        "The auth namespaces that tokens of the trusted issuers may have: names, or prefixes that end in `*`. No other `authNamespace` of a domain lets a device in.",
+    }),
   })
   .meta({ id: "Operator" });
 

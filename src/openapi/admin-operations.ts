@@ -221,7 +221,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
     get: {
       operationId: "getOperator",
       tags: ["Service"],
-      summary: "Who asks, and with which scopes",
+      summary: "Who asks, with which scopes, and the auth namespaces there are",
       description: "For any operator, whatever the scopes.",
       security: needs(),
       responses: {

@@ -208,7 +208,11 @@ device_domain_joins_total{database="DB"} 7
   overview: OVERVIEW,
   domains: { domains: [ROW], nextCursor: CURSOR },
   keyEncryption: { ...KEY_ENCRYPTION, done: false },
-  operator: { identity: "admin-token", scopes: ["domains:read", "domains:write", "domains:evict", "metrics:read"] },
+  operator: {
+    identity: "admin-token",
+    scopes: ["domains:read", "domains:write", "domains:evict", "metrics:read"],
+    authNamespaces: ["family", "acme/*"],
+  },
   rewrap: { rewrapped: 1_200, locked: 0, ...KEY_ENCRYPTION, kids: [{ kid: "kek-2", domainKeys: 1_234 }], done: true },
   keyVersions: {
     keys: [

@@ -638,6 +638,8 @@ export type Operator = Readonly<{
   identity: string;
   /** The scopes of the credential. */
   scopes: ReadonlyArray<"domains:read" | "domains:write" | "domains:evict" | "metrics:read">;
+  /** The auth namespaces that tokens of the trusted issuers may have: names, or prefixes that end in `*`. No other `authNamespace` of a domain lets a device in. */
+  authNamespaces: ReadonlyArray<string>;
 }>;
 
 /** The public half of a domain's key: encrypt to it. */

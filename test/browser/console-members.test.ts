@@ -87,6 +87,32 @@ describe("the settings of a domain, in the console", () => {
   });
 });
 
+describe("the auth namespace of a domain, in the console", () => {
+  test("is chosen from those that have an issuer, with a warning about any other", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/settings`);
+    const field = tab.page.getByLabel("Auth namespace", { exact: true });
+    const warning = tab.page.getByText("No trusted issuer makes tokens of this namespace: no device will be let in.");
+    // They come with who is signed in, a moment after the page.
+    await tab.page.locator("datalist option").first().waitFor({ state: "attached" });
+    const offered = await field.evaluate(({ list }: HTMLInputElement) =>
+      Array.from(list?.options ?? [], ({ value }) => value),
+    );
+    expect(offered).toEqual(["studio", "arcade", "office"]);
+    await field.fill("studios");
+    expect(await warning.count()).toBe(0);
+    await tab.page.getByLabel("Devices need an auth token").check();
+    await warning.waitFor();
+    await field.fill("studio");
+    await warning.waitFor({ state: "hidden" });
+    await field.fill("studios");
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    expect(await domain.overview()).toMatchObject({ authenticationRequired: true, authNamespace: "studios" });
+    await warning.waitFor();
+  });
+});
+
 describe("a device in all its domains, in the console", () => {
   test("is found, evicted and banned everywhere, and let in again", async ({ domain, openConsole }) => {
     const tv = await joinedDevice(domain);

@@ -41,6 +41,9 @@ const ROUTES: Record<string, [scope: string, status: number, body?: object]> = {
   "GET /admin/domains/:domain/activity": ["domains:read", 200],
 };
 
+/** The namespaces of the issuers that the test server trusts. */
+const AUTH_NAMESPACES = ["studio", "arcade", "office"];
+
 /** The one route for every operator, whatever the scopes. */
 const OWN = "GET /admin/operator";
 
@@ -108,16 +111,18 @@ describe(OWN, () => {
   };
 
   it("says who the admin token is, and that it has every scope", async () => {
-    expect(await asks(asAdmin)).toEqual({ status: 200, body: { identity: "admin-token", scopes: SCOPES } });
+    const body = { identity: "admin-token", scopes: SCOPES, authNamespaces: AUTH_NAMESPACES };
+    expect(await asks(asAdmin)).toEqual({ status: 200, body });
   });
 
   it("says what a token may do, as far as its issuer may say so", async () => {
     const identity = "https://office.example#someone";
     expect(await asks(await asOperator("openid domains:evict domains:read"))).toEqual({
       status: 200,
-      body: { identity, scopes: ["domains:read", "domains:evict"] },
+      body: { identity, scopes: ["domains:read", "domains:evict"], authNamespaces: AUTH_NAMESPACES },
     });
-    expect(await asks(await asOperator(""))).toEqual({ status: 200, body: { identity, scopes: [] } });
+    const mayNothing = { identity, scopes: [], authNamespaces: AUTH_NAMESPACES };
+    expect(await asks(await asOperator(""))).toEqual({ status: 200, body: mayNothing });
   });
 
   it.each([{}, { authorization: "Bearer x" }])("tells nobody else anything (%j)", async (headers) => {

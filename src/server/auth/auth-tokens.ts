@@ -1,9 +1,9 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { AuthEvidence } from "../../domain/types.ts";
+import { covers } from "../../protocol/namespace-patterns.ts";
 import { sha256 } from "../crypto/log-hashes.ts";
 import { ownDomain } from "./identity-domains.ts";
 import { keysOf } from "./issuer-keys.ts";
-import { covers } from "./namespaces.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
 
 /** Asymmetric signatures only: a shared secret would let every holder of a key set mint tokens. */

@@ -1,7 +1,7 @@
 import type { DomainSettings } from "../../domain/types.ts";
+import { covers } from "../../protocol/namespace-patterns.ts";
 import { reserves } from "./identity-domains.ts";
-import { covers } from "./namespaces.ts";
-import type { TrustedIssuer } from "./trusted-issuers.ts";
+import { namespacesOf, type TrustedIssuer } from "./trusted-issuers.ts";
 
 /** The part of a domain that says whose tokens it takes. */
 type Guarded = Pick<DomainSettings, "authenticationRequired" | "authNamespace" | "ownerSubject"> &
@@ -15,8 +15,7 @@ export function authorizationServers(
   const isReserved = issuers.some((issuer) => reserves(issuer, domain));
   if (!authenticationRequired && !isReserved) return [];
   const taken = issuers.filter((issuer) => {
-    if (authNamespace !== null && !covers(issuer.namespaces ?? [issuer.namespace as string], authNamespace))
-      return false;
+    if (authNamespace !== null && !covers(namespacesOf(issuer), authNamespace)) return false;
     // A domain that is bound to its owner takes their tokens under any name.
     if (ownerSubject !== null) return true;
     return issuer.domains ? reserves(issuer, domain) : !isReserved;

@@ -2,7 +2,7 @@ import { characterProblem, domainNameProblem } from "../../domain/names.ts";
 import type { OwnDomain } from "../../domain/own-domain.ts";
 import { overlay } from "../../domain/settings.ts";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
-import { isPrefix, stem } from "./namespaces.ts";
+import { isPrefix, stem } from "../../protocol/namespace-patterns.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
 
 /** The template for the names of an issuer's domains, and the namespaces that the issuer speaks for. */

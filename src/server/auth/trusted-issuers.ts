@@ -1,9 +1,9 @@
 import type { JWK } from "jose";
 import * as z from "zod";
+import { overlap } from "../../protocol/namespace-patterns.ts";
 import { isSafeUrl } from "../loopback.ts";
 import { settings } from "../settings-shape.ts";
 import { templateProblem } from "./identity-domains.ts";
-import { overlap } from "./namespaces.ts";
 import { ownerSignIn, signInProblem } from "./owner-sign-in.ts";
 import { SCOPES } from "./scopes.ts";
 
@@ -104,6 +104,7 @@ export function shareNamespaces(one: TrustedIssuer, other: TrustedIssuer): boole
   return overlap(namespacesOf(one), namespacesOf(other));
 }
 
-function namespacesOf({ namespace, namespaces }: TrustedIssuer): readonly string[] {
+/** The auth namespaces that an issuer's tokens may have: exact names, or prefixes that end in `*`. */
+export function namespacesOf({ namespace, namespaces }: TrustedIssuer): readonly string[] {
   return namespaces ?? [namespace as string];
 }

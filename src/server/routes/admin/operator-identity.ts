@@ -1,5 +1,10 @@
 import { Hono } from "hono";
+import { namespacesOf } from "../../auth/trusted-issuers.ts";
+import { configOf } from "../../config.ts";
 import type { AppEnv } from "../../http/request-context.ts";
 
-/** Who asks, and the scopes of their credential: for pages that show what its holder may do. */
-export const adminOperatorIdentity = new Hono<AppEnv>().get("/admin/operator", (c) => c.json(c.get("operator")));
+/** Who asks, with which scopes, and the auth namespaces to choose from: for pages that show what their user may do. */
+export const adminOperatorIdentity = new Hono<AppEnv>().get("/admin/operator", (c) => {
+  const authNamespaces = configOf(c.env).trustedIssuers.flatMap(namespacesOf);
+  return c.json({ ...c.get("operator"), authNamespaces: [...new Set(authNamespaces)] });
+});
