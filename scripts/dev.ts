@@ -1,7 +1,10 @@
 // `npm run dev`: writes local secrets once, checks them, migrates the local database and serves everything.
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
 import { ConfigError, readConfig, SECRETS } from "../src/server/config.ts";
 import { databaseEntries } from "./database-entries.ts";
 import {
@@ -17,6 +20,10 @@ import { configuredNames, unknownNames } from "./variable-names.ts";
 
 const OFFLINE = { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
 
+/** Lines of wrangler's: its table of bindings, where secrets come from, and that jobs do not run by themselves here. */
+const SAID_EVERY_TIME =
+  /^(Your Worker has access to|Binding +Resource|env\.|Using secrets|\[custom build\]|.*Scheduled Workers|.*To manually trigger|.*cdn-cgi\/local\/scheduled|.*configuration\/cron-triggers|\s*$)/;
+
 scriptOptions("dev", "Serves everything locally.", [], "The port is 8787, or that in the variable PORT.");
 await main();
 
@@ -29,15 +36,14 @@ async function main(): Promise<void> {
   const variables = localVariables(url);
 
   for (const { binding } of databaseEntries(config)) {
-    const migrated = await finished(wrangler(["d1", "migrations", "apply", binding, "--local"], "pipe"));
+    const migrated = await finished(wrangler(["d1", "migrations", "apply", binding, "--local"]));
     if (migrated.code !== 0) give(`The local database ${binding} could not be migrated:\n${migrated.output}`);
   }
 
   const settings = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-  const server = wrangler(
-    ["dev", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false", ...settings],
-    "inherit",
-  );
+  const flags = [`--port=${port}`, "--inspector-port=0", "--show-interactive-dev-session=false"];
+  const server = wrangler(["dev", ...flags, ...settings]);
+  for (const stream of ["stdout", "stderr"] as const) passOn(server, stream);
   welcome(url);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => server.kill(signal));
   process.exit((await finished(server)).code);
@@ -85,15 +91,22 @@ function localVariables(url: string): Record<string, string> {
   }
 }
 
-function wrangler(args: readonly string[], stdio: "inherit" | "pipe"): ChildProcess {
+function wrangler(args: readonly string[]): ChildProcess {
   return spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
-    stdio: ["ignore", stdio, stdio],
-    env: { ...process.env, ...OFFLINE, CI: "true" },
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...OFFLINE, CI: "true", ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : {}) },
+  });
+}
+
+/** Passes a stream of wrangler's on, without what it says of every start. */
+function passOn(child: ChildProcess, stream: "stdout" | "stderr"): void {
+  createInterface({ input: child[stream] as Readable }).on("line", (line) => {
+    if (!SAID_EVERY_TIME.test(stripVTControlCharacters(line))) process[stream].write(`${line}\n`);
   });
 }
 
 function finished(child: ChildProcess): Promise<{ code: number; output: string }> {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
-  return new Promise((resolve) => child.on("exit", (code) => resolve({ code: code ?? 1, output })));
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? 1, output })));
 }
