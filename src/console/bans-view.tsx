@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { Ban } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
+import { CopyButton } from "./copy-button.tsx";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { usePages } from "./loading.ts";
@@ -59,7 +60,7 @@ function BanRow({ ban, onUnban }: { ban: Ban; onUnban: () => void }) {
       <div class="row-title">
         <code>{machineGuid}</code>
         <span class="muted">
-          in the log as <code>{deviceId}</code>
+          in the log as <code>{deviceId}</code> <CopyButton text={deviceId} what="the id" />
         </span>
         <p class="reason">{reason}</p>
       </div>

@@ -3,6 +3,7 @@ import { useRef } from "preact/hooks";
 import type { DomainOverview } from "../operator/index.ts";
 import { BansView } from "./bans-view.tsx";
 import { useConsole } from "./context.ts";
+import { CopyButton } from "./copy-button.tsx";
 import { KeysView } from "./keys-view.tsx";
 import { useLoaded } from "./loading.ts";
 import { LogView } from "./log-view.tsx";
@@ -50,6 +51,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
         <Heading level={1} arrived={arrived}>
           <span class="name">{domain}</span>
         </Heading>
+        <CopyButton text={domain} what="the name" />
         {overview && <Standing {...overview} />}
       </div>
       <nav class="views" aria-label="Views of the domain">

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { DomainOverview, KeyVersionRow } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
+import { CopyButton } from "./copy-button.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { useLoaded, usePages } from "./loading.ts";
 import { Button, PagedList } from "./parts.tsx";
@@ -91,7 +92,7 @@ function KeyRow({ keyVersion, createdAt, kid, label }: KeyVersionRow & { label: 
           <summary>
             <span class="muted">kid</span> <code>{kid.slice(0, SHORT_KID)}…</code>
           </summary>
-          <code>{kid}</code>
+          <code>{kid}</code> <CopyButton text={kid} what="the kid" />
         </details>
         <span class="muted">
           made <Time at={createdAt} />

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Member, OperatorError } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
 import { useConsole } from "./context.ts";
+import { CopyButton } from "./copy-button.tsx";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { RefusedHere } from "./failures.ts";
@@ -265,7 +266,8 @@ function MemberRow(props: {
           in the log as{" "}
           <a href={hashOf({ page: "domain", domain, view: "log", selection: { device: deviceId } })}>
             <code>{deviceId}</code>
-          </a>
+          </a>{" "}
+          <CopyButton text={deviceId} what="the id" />
         </span>
       </div>
       <div class="row-facts">

@@ -132,7 +132,7 @@ export function draftOf(settings: DomainOverview): SettingsDraft {
 
 /** What the operator may choose a text from; the namespaces that begin so, for a prefix. */
 export function choicesOf(name: keyof SettingsPatch, authNamespaces: readonly string[]): readonly string[] {
-  return name === "authNamespace" ? authNamespaces.map(stem) : [];
+  return name === "authNamespace" ? authNamespaces.map(stem).filter((choice) => choice !== "") : [];
 }
 
 /** The warning about a setting that is well formed but lets no device in; undefined if there is none. */

@@ -56,6 +56,29 @@ describe("the members of a domain, in the console", () => {
   });
 });
 
+describe("an id, in the console", () => {
+  test("is copied by the button beside it", async ({ domain, openConsole }) => {
+    await joinedDevice(domain);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const copied = () => tab.page.evaluate(() => navigator.clipboard.readText());
+    await tab.press("Copy the name");
+    await tab.hears("Copied.");
+    expect(await copied()).toBe(domain.name);
+    const id = await tab.items("Members").getByRole("link").innerText();
+    await tab.press("Copy the id");
+    await expect.poll(copied).toBe(id);
+  });
+
+  test("is told where the browser does not let pages copy", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}`);
+    await tab.page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+    await tab.press("Copy the name");
+    await tab.hears(`The browser does not allow copying: ${domain.name}`);
+  });
+});
+
 describe("the settings of a domain, in the console", () => {
   test("say whom it belongs to, and what becomes of idle devices", async ({ domain, openConsole }) => {
     await domain.configure({});
