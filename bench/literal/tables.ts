@@ -49,7 +49,7 @@ export class Tables {
     );
   }
 
-  /** A membership; null if the device is no member. */
+  /** A membership; null if the device is not a member. */
   member(machineGuid: string): Promise<DeviceKeyBinding | null> {
     return this.#one(
       `select device_key_thumbprint as deviceKeyThumbprint, signed_at as signedAt from domain_membership

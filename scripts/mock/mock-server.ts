@@ -133,7 +133,7 @@ class Mock {
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
     const text = await response.text();
-    // A device that is no member any more need not be removed.
+    // A device that is no longer a member need not be removed.
     if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   }
 }

@@ -22,24 +22,22 @@ export type Failure = Readonly<{ error: string; sentences: readonly string[]; ex
 const REMEDIES: Readonly<Record<string, string>> = {
   DOM_AUTHENTICATION_REQUIRED: "Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.",
   DOM_LIMIT_REACHED: "Let another device leave first, or ask the operator for more room.",
-  DEREG_DENIED: "This device is no member any more; join to become one.",
+  DEREG_DENIED: "Join to become a member again: device-domain join URL.",
   DEVICE_PROOF_INVALID: "The membership is bound to another key, or this machine's clock is wrong.",
   DEVICE_BANNED: "Ask the operator.",
   DOMAIN_NOT_FOUND: "Check the URL; joining creates a domain.",
-  NOT_A_MEMBER: "Join the domain first: device-domain join URL.",
+  NOT_A_MEMBER: "Join first: device-domain join URL.",
   KEY_RETIRED: "Ask for a new licence: the key of this one is retired.",
   KEY_NOT_HELD: "If it is for this domain, fetch the newer keys: device-domain renew.",
   DOMAIN_TOKEN_EXPIRED: "Get a new one: device-domain renew.",
   LEAVE_UNFINISHED: "Finish the leave first: device-domain leave.",
   UNREACHABLE: "Check the address and the network, and try again.",
   UNTRUSTED_ANSWER: "Nothing was stored; make sure that the URL is the real server's.",
-  INVALID_DOMAIN_URL: "It looks like https://host/domains/NAME.",
 };
 
 /** Remedies for operators. */
 const OPERATOR_REMEDIES: Readonly<Record<string, string>> = {
   ADMIN_AUTHENTICATION_REQUIRED: "Give an operator's token with --admin-token, or in DEVICE_DOMAIN_ADMIN_TOKEN.",
-  ADMIN_SCOPE_REQUIRED: "Give a token with the scope that this needs.",
   DOMAIN_NOT_FOUND: "Check the name: device-domain admin domains list.",
   NOT_FOUND: "Check which device is meant.",
   INVALID_SERVER_URL: "It looks like https://domains.example.com.",

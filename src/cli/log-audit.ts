@@ -175,7 +175,7 @@ export class LogAudit {
     for (const table of present.differingTables) this.#problems.push(`The database differs from the domain: ${table}.`);
     for (const [deviceId, thumbprint] of this.#members) {
       const found = present.members.get(deviceId);
-      if (found === undefined) this.#problems.push(`Device ${deviceId} joined, and is no member.`);
+      if (found === undefined) this.#problems.push(`Device ${deviceId} joined, and is not a member.`);
       else if (found !== thumbprint) this.#problems.push(`Device ${deviceId} has another device key than it bound.`);
     }
     const strangers = [...present.members.keys()].filter((deviceId) => !this.#members.has(deviceId));

@@ -24,7 +24,7 @@ Exit codes:
   ${EXIT.usage}  usage error
   ${EXIT.refused}  the server refused
   ${EXIT.notNow}  not now: the same command may succeed later
-  ${EXIT.notMember}  this device is no member, or lacks the key
+  ${EXIT.notMember}  this device is not a member, or lacks the key
   ${EXIT.tampered}  an audit found that a log was tampered with
   ${EXIT.deviates}  a conformance run found that the server deviates from the protocol
   ${EXIT.interrupted}  interrupted by Ctrl-C

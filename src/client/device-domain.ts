@@ -161,7 +161,7 @@ export class DeviceDomain {
    * should it still arrive.
    *
    * With `beforeLeaving`, the device asks first whether it may leave, and is `leaving` from then on. `beforeLeaving` is
-   * done before any leave is sent, and before the keys of a device that is no member any more are forgotten. If it fails,
+   * done before any leave is sent, and before the keys of a device that is no longer a member are forgotten. If it fails,
    * or the leave is then refused, the device is what it was, and has not left. If the program ends in between, the next
    * call has to be given it again.
    *
@@ -232,5 +232,5 @@ export class DeviceDomain {
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 function notAMember(): DeviceDomainError {
-  return new DeviceDomainError("NOT_A_MEMBER", "The device is no member of the domain: join() first");
+  return new DeviceDomainError("NOT_A_MEMBER", "The device is not a member of the domain");
 }

@@ -68,11 +68,10 @@ export async function checkStatement(
     return payload;
   } catch (cause) {
     if (cause instanceof DeviceDomainError) throw cause;
-    const { code = "", message = "" } = cause as Partial<errors.JOSEError>;
-    if (KEYS_UNREADABLE.includes(code)) throw keysMissing(cause);
-    throw new DeviceDomainError(nameOf(cause), `A statement of the domain authority does not hold: ${message}`, {
-      cause,
-    });
+    if (KEYS_UNREADABLE.includes((cause as Partial<errors.JOSEError>).code ?? "")) throw keysMissing(cause);
+    const name = nameOf(cause);
+    const what = typ === DOMAIN_TOKEN_TYPE ? "domain token" : "key statement";
+    throw new DeviceDomainError(name, `The ${what} ${FAULTS[name]}`, { cause });
   }
 }
 
@@ -93,7 +92,15 @@ export function isStatedKey({ key_version, cnf }: JWTPayload): boolean {
 /** The errors of jose for a key set that came too late, or cut. */
 const KEYS_UNREADABLE: readonly string[] = [errors.JWKSTimeout.code, errors.JOSEError.code];
 
-function nameOf(cause: unknown): DeviceErrorName {
+/** What is wrong with a statement, by the name of the error. */
+const FAULTS = {
+  DOMAIN_TOKEN_EXPIRED: "has expired",
+  OTHER_DOMAIN: "is of another domain",
+  UNKNOWN_AUTHORITY: "is signed by no authority that is trusted",
+  INVALID_DOMAIN_TOKEN: "is malformed, or its signature does not verify",
+} as const satisfies Partial<Record<DeviceErrorName, string>>;
+
+function nameOf(cause: unknown): keyof typeof FAULTS {
   if (cause instanceof errors.JWTExpired) return "DOMAIN_TOKEN_EXPIRED";
   if (cause instanceof errors.JWKSNoMatchingKey) return "UNKNOWN_AUTHORITY";
   if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === "sub") return "OTHER_DOMAIN";

@@ -24,11 +24,10 @@ export function domainAddress(text: string | URL): DomainAddress {
  * @throws DeviceDomainError `INVALID_DOMAIN_URL`
  */
 export function serverOrigin(text: string | URL): string {
-  if (!URL.canParse(text)) throw invalid("is not a URL");
-  const { protocol, hostname, origin } = new URL(text);
+  const url = URL.canParse(text) ? new URL(text) : null;
   // The keys that everything else is checked with come from there: nobody on the way may swap them.
-  if (protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) return origin;
-  throw invalid("must be https, or http on a loopback address");
+  if (url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))) return url.origin;
+  throw invalid("must begin with https://, or http:// and a loopback address");
 }
 
 function isLoopback(hostname: string): boolean {

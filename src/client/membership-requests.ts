@@ -71,7 +71,7 @@ export class MembershipRequests {
   async leave(beforeLeaving: BeforeLeaving | undefined, signal: AbortSignal | undefined): Promise<void> {
     if (this.#state.status === "left" && !this.#mayYetRegister()) return;
     if (!beforeLeaving) this.#refuseUnprepared();
-    // If a leave was sent before, the device may be no member any more: there is nothing left to ask.
+    // If a leave was sent before, the device may no longer be a member: there is nothing left to ask.
     else if (this.#state.leave === null) await this.#beginToPrepare(signal);
     try {
       if (beforeLeaving) await orAborted((async () => beforeLeaving())(), signal);
@@ -89,7 +89,7 @@ export class MembershipRequests {
 
   /** Asks whether the device may leave, and saves that `beforeLeaving` is owed from now on. */
   async #beginToPrepare(signal: AbortSignal | undefined): Promise<void> {
-    // Also if it may not, for it is no member then, and will forget its keys: what belongs to them has to go before.
+    // Also if it may not, for it is not a member then, and will forget its keys: what belongs to them has to go before.
     await this.preview(signal);
     await this.#record.save(preparing(this.#state));
   }
@@ -178,7 +178,7 @@ export class MembershipRequests {
 
   #refuseWhileLeaving(): void {
     if (this.#state.status !== "leaving") return;
-    throw new DeviceDomainError("LEAVE_UNFINISHED", "A leave was begun: finish it with leave() first");
+    throw new DeviceDomainError("LEAVE_UNFINISHED", "The device has begun to leave, and has not finished");
   }
 
   #refuseUnprepared(): void {

@@ -58,5 +58,5 @@ async function versionOf(
 }
 
 function keyNotHeld(kid: string): DeviceDomainError {
-  return new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}: renew() may bring it`);
+  return new DeviceDomainError("KEY_NOT_HELD", `The device does not hold the key ${kid}`);
 }

@@ -61,7 +61,7 @@ export class OwnedDevices {
   /** Removes another device. If the answer to a removal was lost, and the device is not there now, it has been removed. */
   async remove(device: NamedDevice, signal: AbortSignal | undefined): Promise<void> {
     if (this.#isThisDevice(device)) {
-      throw new DeviceDomainError("THIS_DEVICE", "This device is not removed, but leaves by itself: leave()");
+      throw new DeviceDomainError("THIS_DEVICE", "The device to remove is this one: it leaves instead");
     }
     let mayBeDone = false;
     await this.#server.retried(signal, async () => {
@@ -78,7 +78,7 @@ export class OwnedDevices {
     });
   }
 
-  /** Removes all but this device; all, if this one is no member. */
+  /** Removes all but this device; all, if this one is not a member. */
   async removeAllOthers(signal: AbortSignal | undefined): Promise<void> {
     const own = (await this.list(signal)).find(({ thisDevice }) => thisDevice);
     const url = own ? `${this.#url}?except=${encodeURIComponent(own.handle)}` : this.#url;

@@ -28,7 +28,7 @@ export function BanDialog(props: {
         <>
           {device ? (
             <p>
-              <code>{device.machineGuid}</code> will be no member any more, and neither it nor its device key may come
+              <code>{device.machineGuid}</code> will no longer be a member, and neither it nor its device key may come
               back.
             </p>
           ) : (

@@ -99,7 +99,7 @@ export function MembersView({ overview, selection, refresh }: DomainViewProps) {
           }}
         >
           <p>
-            <code>{asked.member.machineGuid}</code> will be no member any more, and a new key becomes due. It keeps the
+            <code>{asked.member.machineGuid}</code> will no longer be a member, and a new key becomes due. It keeps the
             keys it has, and may join again: ban it if it must not.
           </p>
         </Dialog>
@@ -110,7 +110,7 @@ export function MembersView({ overview, selection, refresh }: DomainViewProps) {
           device={asked.member}
           onClose={(done) => {
             setAsked(null);
-            if (done) removed("The device is banned. It is no member any more, and may not come back.");
+            if (done) removed("The device is banned. It is no longer a member, and may not come back.");
           }}
         />
       )}

@@ -15,7 +15,7 @@ const STANDINGS: Readonly<Record<DeviceStatus, string>> = {
   new: "not a member yet",
   member: "a member",
   leaving: "about to leave",
-  left: "no member any more",
+  left: "no longer a member",
   removed: "removed from the domain",
 };
 

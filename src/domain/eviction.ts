@@ -9,7 +9,7 @@ export type Eviction = Readonly<{
   by: string;
 }>;
 
-/** The device is no member any more. */
+/** The device is no longer a member. */
 export type EvictionGrant = Readonly<{ evicted: true }>;
 
 /** Decides an eviction, which has a rollover follow like a leave. */

@@ -40,7 +40,7 @@ export function decideRenaming(state: DomainState, renaming: DeviceRenaming): De
   return granted({ renamed: true }, [{ type: "device-named", machineGuid, requestId, sealedName, by: OWNER }]);
 }
 
-/** Decides a removal, which has a rollover follow like an eviction. Who is no member needs no removal. */
+/** Decides a removal, which has a rollover follow like an eviction. Who is not a member needs no removal. */
 export function decideRemoval(state: DomainState, removal: DeviceRemoval): Decision<RemovalGrant> {
   const { machineGuids, requestId, auth } = removal;
   if (state.revision === 0) return refused({ error: "DOMAIN_NOT_FOUND", reason: "no domain to remove devices of" });

@@ -4,7 +4,7 @@ import { MAX_REPLACED } from "./replacement.ts";
 import type { Decision, DomainState } from "./types.ts";
 
 /**
- * How many of the members that have not renewed for longest these commands may need. None unless a device that is no member
+ * How many of the members that have not renewed for longest these commands may need. None unless a device that is not a member
  * registers where `whenFull` asks for it, and the domain is full or may become so.
  *
  * @param state the domain before the commands, with the members they name

@@ -308,7 +308,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is no member any more.", evictionAnswer, { evicted: ADMIN_ANSWER.evicted }),
+        200: jsonAnswer("The device is no longer a member.", evictionAnswer, { evicted: ADMIN_ANSWER.evicted }),
         ...problemsOfDevice,
       },
     },

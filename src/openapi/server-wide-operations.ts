@@ -50,7 +50,7 @@ const deviceAnswer = z
 
 const evictionsAnswer = z
   .object({
-    evicted: domains.meta({ description: "The domains that it is no member of any more." }),
+    evicted: domains.meta({ description: "The domains that it is no longer a member of." }),
     failed,
     more,
   })

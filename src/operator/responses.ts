@@ -720,7 +720,7 @@ export type ServerWideBanPage = Readonly<{
 }>;
 
 export type ServerWideEviction = Readonly<{
-  /** The domains that it is no member of any more. */
+  /** The domains that it is no longer a member of. */
   evicted: ReadonlyArray<string>;
   /** The domains that failed, and the error of each. Repeat the request. */
   failed: ReadonlyArray<FailedDomain>;

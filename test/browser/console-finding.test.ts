@@ -22,7 +22,7 @@ describe("the log in the console", () => {
     await page.getByLabel("Changes").selectOption("device left");
     await expect.poll(() => page.url()).toContain("type=device-left");
     await expect.poll(() => entries.allTextContents()).toEqual([expect.stringMatching(/left/)]);
-    // It is no member any more.
+    // It is no longer a member.
     await page.locator(".device-link").click();
     await page.getByText("No member of this domain has this GUID or id").waitFor();
     await page.goBack();

@@ -65,7 +65,7 @@ describe("an id, in the console", () => {
     await tab.press("Copy the name");
     await tab.hears("Copied.");
     expect(await copied()).toBe(domain.name);
-    const id = await tab.items("Members").getByRole("link").innerText();
+    const id = await tab.items("Members").getByRole("link").textContent();
     await tab.press("Copy the id");
     await expect.poll(copied).toBe(id);
   });

@@ -246,7 +246,7 @@ describe("the console", () => {
     await tab.shows("The device renewed.");
     await tab.press("Leave");
     await tab.shows("The device left, and forgot its keys.");
-    await tab.shows("no member any more");
+    await tab.shows("no longer a member");
     expect(await domain.overview()).toMatchObject({ memberCount: 0 });
   });
 });

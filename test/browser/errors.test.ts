@@ -31,7 +31,7 @@ describe("what the server refuses is thrown in the page by its name", () => {
     });
   });
 
-  test("with its number: a leave of a device that is no member", async ({ domain, openDeviceTab }) => {
+  test("with its number: a leave of a device that is not a member", async ({ domain, openDeviceTab }) => {
     await domain.configure({});
     const tab = await openDeviceTab();
     expect(await tab.evaluate(() => outcome(device.leave()))).toMatchObject({

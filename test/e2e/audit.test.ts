@@ -141,7 +141,7 @@ describe("an audit", () => {
       "insert into domain_membership (machine_guid, joined_at, last_renewed_on) values ('x', 0, 0)",
       "never joined",
     ],
-    ["a member who is gone", "delete from domain_membership", "is no member"],
+    ["a member who is gone", "delete from domain_membership", "is not a member"],
     ["a setting nobody changed", "update domain_server_info set max_membership = 10", "maxMembership"],
     ["a rollover nobody asked for", "update domain_server_info set key_rollover_required = 0", "rollover"],
     ["keys that nobody retired", "update domain_server_info set retired_up_to = 1", "retired"],

@@ -230,8 +230,9 @@ describe("the exit code and the sentence of", () => {
   it.each([
     ["an unknown command", "frobnicate", 2, "unknown command"],
     ["a missing argument", "join", 2, "missing required argument"],
-    ["a URL that is none", "join den", 2, "https://host/domains/NAME"],
-    ["plain http to elsewhere", "join http://example.com/domains/den", 2, "must be https"],
+    ["a URL that is none", "join den", 2, "The URL must begin with https://"],
+    ["a URL that is no domain's", "join https://example.com/den", 2, "must be of the form https://host/domains/name."],
+    ["plain http to elsewhere", "join http://example.com/domains/den", 2, "must begin with https://"],
     ["a file that is not there", "decrypt nothing.jwe", 2, "nothing.jwe cannot be read"],
     ["a device without a domain", "renew", 5, "device-domain join URL"],
     ["a status without a domain", "status", 5, "device-domain join URL"],
@@ -251,6 +252,20 @@ describe("the exit code and the sentence of", () => {
     expect(answer.err).toBe(
       "The domain requires a valid auth token. Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.\n",
     );
+  });
+
+  it("a device that has left, in words of the command line", async () => {
+    await commandLine("left", `join ${domainUrl("left")}`);
+    await commandLine("left", "leave");
+    const answer = await commandLine("left", "renew");
+    expect(answer.code).toBe(5);
+    expect(answer.err).toBe("The device is not a member of the domain. Join first: device-domain join URL.\n");
+  });
+
+  it("a token that does not verify", async () => {
+    await commandLine("verifier", `join ${domainUrl("verified")}`);
+    const answer = await commandLine("verifier", "verify abc");
+    expect(answer.err).toBe("The domain token is malformed, or its signature does not verify.\n");
   });
 
   it("help, which is no failure", async () => {

@@ -236,7 +236,7 @@ describe("the exit code and the sentence of", () => {
   it.each<[string, readonly string[], number, string]>([
     ["no URL", [], 2, "missing required argument"],
     ["what is no URL", ["den"], 2, "It looks like https://domains.example.com."],
-    ["plain http to elsewhere", ["http://example.com"], 2, "must be https"],
+    ["plain http to elsewhere", ["http://example.com"], 2, "must begin with https://"],
     ["a server that does not answer", ["http://127.0.0.1:9"], 4, "Check the address and the network"],
   ])("%s", async (_, args, code, sentence) => {
     const answer = await commandLine(...args);

@@ -110,7 +110,7 @@ export function doorAnswer(change: Change, outcome: DoorOutcome, keep: Keep): An
     case "evict":
       return { status: 200, evicted };
     case "remove":
-      // The Worker says so of a device that is no member.
+      // The Worker says so of a device that is not a member.
       return removed === 0 ? { status: 404, error: "NOT_FOUND" } : { status: 200, removed };
     case "unban":
       return { status: 200, banned };

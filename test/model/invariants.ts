@@ -88,7 +88,7 @@ function misdeeds(log: readonly LogRow[], rollover: RolloverRules): readonly str
         break;
       case "device-left":
       case "device-evicted":
-        if (!members.delete(deviceId)) found.push("a device left that was no member");
+        if (!members.delete(deviceId)) found.push("a device left that was not a member");
         break;
       case "device-banned":
         banned.add(deviceId);

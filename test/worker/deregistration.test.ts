@@ -41,7 +41,7 @@ describe("de-registration", () => {
     expect((await deregister(domain, newGuid())).body.code).toBe(503);
   });
 
-  it("step 4: a device that is no member is denied", async () => {
+  it("step 4: a device that is not a member is denied", async () => {
     const domain = newDomain();
     await register(domain, newGuid());
     const before = await rows(domain);
@@ -50,7 +50,7 @@ describe("de-registration", () => {
     expect(await rows(domain)).toEqual(before);
   });
 
-  it("step 4: a member of another domain is no member of this one", async () => {
+  it("step 4: a member of another domain is not a member of this one", async () => {
     const [here, there] = [newDomain(), newDomain()];
     const guid = newGuid();
     await register(there, guid);

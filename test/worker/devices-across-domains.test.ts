@@ -196,7 +196,7 @@ describe("a device that is evicted from all its domains", () => {
     expect((await evictEverywhere(guid)).body).toEqual({ evicted: [busy, broken], failed: [], more: false });
   });
 
-  it("is done with where the database still has it, though it is no member, or the domain is gone", async () => {
+  it("is done with where the database still has it, though it is not a member, or the domain is gone", async () => {
     const guid = newGuid();
     const [left, never] = [newDomain(), newDomain()].sort() as [string, string];
     await configure(left, {});

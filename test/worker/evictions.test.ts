@@ -22,7 +22,7 @@ async function inhabited(...guids: string[]): Promise<string> {
 }
 
 describe("an evicted device", () => {
-  it("is no member, and its domain's keys roll over before anyone is given another", async () => {
+  it("is not a member, and its domain's keys roll over before anyone is given another", async () => {
     const [goes, stays] = [newGuid(), newGuid()];
     const domain = await inhabited(goes, stays);
     const answer = await evict(domain, goes);
@@ -113,7 +113,7 @@ describe("an eviction that is refused changes nothing", () => {
     expect((await everything(domain)).info).toBeUndefined();
   });
 
-  it("of a device that is no member, or is named wrongly", async () => {
+  it("of a device that is not a member, or is named wrongly", async () => {
     const [guid, elsewhere] = [newGuid(), newGuid()];
     const domain = await inhabited(guid);
     const other = await inhabited(elsewhere);

@@ -243,7 +243,7 @@ describe("who is not the owner", () => {
 });
 
 describe("a device that its owner removes", () => {
-  it("is no member, gets nothing new, and the rollover does not wait", async () => {
+  it("is not a member, gets nothing new, and the rollover does not wait", async () => {
     const { domain, owner } = await ownedDomain("alice", { rolloverIntervalSeconds: 86_400 });
     const [lost, kept] = (await joinedAs(domain, owner, TV, PHONE)) as [string, string];
     const handle = await handleOf(domain, owner, lost);

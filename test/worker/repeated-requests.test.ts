@@ -89,7 +89,7 @@ describe("a join that is sent again", () => {
 });
 
 describe("a leave that is sent again", () => {
-  it("gets the same grant, although the device is no member any more", async () => {
+  it("gets the same grant, although the device is no longer a member", async () => {
     const guid = newGuid();
     const domain = await inhabited(guid);
     const leave = leaves(guid);

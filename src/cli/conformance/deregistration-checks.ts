@@ -72,7 +72,7 @@ async function repeatedLeaveEndsNoLaterMembership(server: TestedServer) {
 /** The de-registration logic of the reference, step by step, and repetition. */
 export const DEREGISTRATION: readonly Check[] = [
   { section: "De-registration, step 2", rule: "asking to leave makes no domain", prove: leavingMakesNoDomain },
-  { section: "De-registration, step 4", rule: "who is no member is denied", prove: nonMembersAreDenied },
+  { section: "De-registration, step 4", rule: "who is not a member is denied", prove: nonMembersAreDenied },
   { section: "De-registration, step 5", rule: "a preview changes nothing", prove: previewChangesNothing },
   { section: "De-registration, step 5", rule: "a leave ends this membership alone", prove: leaveEndsMembership },
   { section: "De-registration, step 5", rule: "a leave makes a rollover due", prove: leaveMakesRolloverDue },

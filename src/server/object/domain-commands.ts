@@ -102,7 +102,7 @@ export class DomainCommands {
     return outcome;
   }
 
-  /** @param joins whether its device is no member yet: members are served before strangers */
+  /** @param joins whether its device is not a member yet: members are served before strangers */
   #enqueue(command: Command, joins: boolean): Promise<AnyOutcome | null> {
     const { promise, resolve, reject } = Promise.withResolvers<AnyOutcome | null>();
     const accepted = this.#queue.add({ command, settle: resolve, fail: reject }, sizeOf(command), joins);

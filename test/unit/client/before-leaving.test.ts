@@ -162,7 +162,7 @@ describe("if what is done before a leave fails", () => {
     expect(await device.renew()).toEqual({ newMember: false, keyVersion: 1 });
   });
 
-  it("on a device that is no member any more, it still has its keys", async () => {
+  it("on a device that is no longer a member, it still has its keys", async () => {
     server.evict(device.machineGuid);
     const before = await saved();
     await expect(device.leave({ beforeLeaving: fail })).rejects.toBe(bug);
@@ -171,7 +171,7 @@ describe("if what is done before a leave fails", () => {
   });
 });
 
-describe("what is done before a leave, by a device that is no member any more,", () => {
+describe("what is done before a leave, by a device that is no longer a member,", () => {
   it("is done before it forgets its keys", async () => {
     server.evict(device.machineGuid);
     const leave = device.leave({

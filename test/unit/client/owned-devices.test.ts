@@ -201,7 +201,7 @@ describe("all other devices of a domain", () => {
     expect(changes()).toHaveLength(1);
   });
 
-  it("are all there are if this one is no member", async () => {
+  it("are all there are if this one is not a member", async () => {
     server.devices = server.devices.filter(({ thisDevice }) => !thisDevice);
     await device.removeAllOthers();
     expect(ids()).toEqual([]);

@@ -137,7 +137,7 @@ describe("what says nothing of a removal", () => {
   });
 
   it.each(["DOM_LIMIT_REACHED", "DEVICE_BANNED", "DOMAIN_NOT_FOUND"])(
-    "is %s to a device that was no member",
+    "is %s to a device that was not a member",
     async (error) => {
       store = new MemoryStore();
       device = await open();

@@ -108,7 +108,8 @@ describe("a domain token", () => {
     ["changed", (text: string) => `${text.slice(0, -6)}AAAAAA`],
   ])("that is %s does not pass", async (_, spoil) => {
     token = spoil(token);
-    await expect(verify()).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN" });
+    const message = "The domain token is malformed, or its signature does not verify";
+    await expect(verify()).rejects.toMatchObject({ error: "INVALID_DOMAIN_TOKEN", message });
   });
 
   it("is told apart from keys that cannot be had", async () => {
