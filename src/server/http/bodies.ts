@@ -90,7 +90,7 @@ function fieldErrors(issues: readonly z.core.$ZodIssue[]): readonly FieldError[]
 function errorsOf(issue: z.core.$ZodIssue): FieldError[] {
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ field: fieldName([...path, key]), detail: "is not a known member" }));
+    return issue.keys.map((key) => ({ field: fieldName([...path, key]), detail: "is not a known field" }));
   }
   return [{ field: path.length === 0 ? "body" : fieldName(path), detail: issueDetail(issue) }];
 }
@@ -111,7 +111,7 @@ function article(type: string): string {
   return /^[aeiou]/.test(name) ? `an ${name}` : `a ${name}`;
 }
 
-/** An unknown member's name is the sender's text: cut to a length that suits an error message. */
+/** An unknown field's name is the sender's text: cut to a length that suits an error message. */
 function fieldName(path: readonly string[]): string {
   return path.join(".").slice(0, 64);
 }
