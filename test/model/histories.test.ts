@@ -4,11 +4,11 @@ import { ModelServer } from "./server.ts";
 
 /** Both halves of a machine's two processors are kept busy by a server of its own. */
 const SERVERS = 2;
-const HISTORIES = 600;
-const HISTORIES_WITH_LOSSES = 200;
-const HISTORIES_OF_SUBJECTS = 100;
-const HISTORIES_OF_OWNERS = 100;
-const HISTORIES_OF_OLD = 32;
+const HISTORIES = 200;
+const HISTORIES_WITH_LOSSES = 80;
+const HISTORIES_OF_SUBJECTS = 48;
+const HISTORIES_OF_OWNERS = 48;
+const HISTORIES_OF_OLD = 16;
 /** Messages of the runtime about objects that are lost on purpose. */
 const LOSS = /^exception = .*lost on purpose|^NOSENTRY SQLite alarm/;
 const SEED = Number(process.env.SEED ?? 1);

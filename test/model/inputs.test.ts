@@ -3,7 +3,7 @@ import { Connection } from "./connection.ts";
 import { tryInputs } from "./inputs.ts";
 import { ModelServer } from "./server.ts";
 
-const INPUTS = 20_000;
+const INPUTS = 5_000;
 const SEED = Number(process.env.SEED ?? 1);
 
 describe("the server, sent requests that are wrong in every way", () => {

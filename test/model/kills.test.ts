@@ -3,8 +3,8 @@ import { tryInterruptedCopies } from "./interrupted-copies.ts";
 import { tryKills } from "./kills.ts";
 import { ModelServer } from "./server.ts";
 
-const KILLS = 12;
-const INTERRUPTED_COPIES = 8;
+const KILLS = 6;
+const INTERRUPTED_COPIES = 4;
 const TWO_DATABASES = ["DB", "DB_2"];
 const SEED = Number(process.env.SEED ?? 1);
 
