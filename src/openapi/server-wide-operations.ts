@@ -35,7 +35,7 @@ const more = z
   .boolean()
   .meta({ description: "Whether there are more domains than one request reaches: repeat the request for the rest." });
 
-const deviceAnswer = z
+export const deviceAnswer = z
   .object({
     handle,
     machineGuid,
@@ -48,7 +48,7 @@ const deviceAnswer = z
   })
   .meta({ id: "Device" });
 
-const evictionsAnswer = z
+export const evictionsAnswer = z
   .object({
     evicted: domains.meta({ description: "The domains that it is no longer a member of." }),
     failed,
@@ -56,7 +56,7 @@ const evictionsAnswer = z
   })
   .meta({ id: "ServerWideEviction" });
 
-const newBanAnswer = serverWideBan
+export const newServerWideBanAnswer = serverWideBan
   .extend({
     domains: z
       .object({ banned: domains.meta({ description: "The domains that evicted and banned it." }), failed, more })
@@ -64,7 +64,7 @@ const newBanAnswer = serverWideBan
   })
   .meta({ id: "NewServerWideBan" });
 
-const liftedAnswer = z
+export const liftedServerWideBanAnswer = z
   .object({
     handle,
     machineGuid,
@@ -75,7 +75,7 @@ const liftedAnswer = z
   })
   .meta({ id: "LiftedServerWideBan" });
 
-const listAnswer = z
+export const serverWideBansAnswer = z
   .object({ bans: z.array(serverWideBan).max(MAX_PAGE_ROWS), nextCursor })
   .meta({ id: "ServerWideBanPage" });
 
@@ -145,10 +145,10 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       requestParams: { path: onDevice },
       requestBody: jsonRequest(ban, { ban: REQUEST.ban }),
       responses: {
-        200: jsonAnswer("The device was banned already.", newBanAnswer, {
+        200: jsonAnswer("The device was banned already.", newServerWideBanAnswer, {
           ban: { ...BAN, domains: { banned: [], failed: [], more: false } },
         }),
-        201: jsonAnswer("The device is banned.", newBanAnswer, {
+        201: jsonAnswer("The device is banned.", newServerWideBanAnswer, {
           ban: { ...BAN, domains: { banned: [DOMAIN], failed: [], more: false } },
         }),
         ...problemsOfBan,
@@ -163,7 +163,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is banned server-wide no more.", liftedAnswer, {
+        200: jsonAnswer("The device is banned server-wide no more.", liftedServerWideBanAnswer, {
           lifted: { ...DEVICE, banned: false, domains: { lifted: [DOMAIN], failed: [], more: false } },
         }),
         ...problemsOfLift,
@@ -178,7 +178,9 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", listAnswer, { bans: { bans: [{ ...DEVICE, ...TERMS }], nextCursor: null } }),
+        200: jsonAnswer("A page of them.", serverWideBansAnswer, {
+          bans: { bans: [{ ...DEVICE, ...TERMS }], nextCursor: null },
+        }),
         ...problems,
       },
     },

@@ -5,6 +5,7 @@ import type { DomainError } from "../../domain/refusals.ts";
 import type { Registration } from "../../domain/registration.ts";
 import { overlay } from "../../domain/settings.ts";
 import { type AuthEvidence, DEFAULT_SETTINGS, type DeviceProof } from "../../domain/types.ts";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
@@ -80,7 +81,8 @@ async function deregister(c: Context<AppEnv>, isOverLimit: boolean): Promise<Res
     idempotencyKey: idempotencyKey(c, proof),
   };
   const { deregistered } = await execute(c, domain, command, { isOverLimit });
-  return c.json({ domain, machineGuid, preview, allowed: true, deregistered });
+  const answer = { domain, machineGuid, preview, allowed: true, deregistered } as const;
+  return c.json(answer satisfies Answer<"deregistrationAnswer">);
 }
 
 /** Seals the name that a device gives itself, for storage. */

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { type Config, configOf } from "../config.ts";
 import { signLogHead } from "../crypto/log-statements.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
@@ -12,13 +13,7 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import { isInJurisdiction, objectNamed } from "../placement.ts";
 import { errorFields, log } from "../worker-log.ts";
 
-/** How the server is, as it is answered. */
-type Health = Readonly<{
-  status: "ok" | "failing";
-  database: "ok" | "unmigrated" | "failing";
-  secrets: "ok" | "failing";
-  copy: CopyLag | null;
-}>;
+type Health = Answer<"healthAnswer">;
 
 /** For how long an answer is given again: nothing limits who asks, and each check costs the database a query. */
 const FRESH_MILLISECONDS = 1_000;

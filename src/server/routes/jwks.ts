@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
 import type { JWK } from "jose";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { AUTHORITY_ROTATION_TYPE } from "../../protocol/token-types.ts";
 import { type Config, configOf, type Keys } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
@@ -16,11 +17,15 @@ export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", etag(), asy
   const config = configOf(c.env);
   const keys = config.domainAuthorityKeys.map(publicKey);
   const rotations = await rotationsOf(config, serverUrl(c));
-  return c.json(rotations.length === 0 ? { keys } : { keys, rotations });
+  const answer = rotations.length === 0 ? { keys } : { keys, rotations };
+  return c.json(answer satisfies Answer<"authorityKeySetAnswer">);
 });
 
-function publicKey({ kty, crv, x, y, kid }: JWK) {
-  return { kty, crv, x, y, kid, use: "sig", alg: "ES256" };
+type AuthorityKey = Answer<"authorityKeySetAnswer">["keys"][number];
+
+/** The public half; the configuration takes P-256 keys with a `kid` and no others. */
+function publicKey({ x, y, kid }: JWK): AuthorityKey {
+  return { kty: "EC", crv: "P-256", x, y, kid, use: "sig", alg: "ES256" } as AuthorityKey;
 }
 
 /** A statement holds for so long, and is signed again once a day: until then the entity tag stays. */

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { etag } from "hono/etag";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
@@ -22,7 +23,7 @@ export const keys = new Hono<AppEnv>()
       currentKeyVersion,
       statement,
       ...(!one && older.from <= older.to ? { olderKeyVersions: older } : {}),
-    });
+    } satisfies Answer<"keySetAnswer">);
   })
   .get("/domains/:domain/keys/:keyVersion/history", limitedReads, async (c) => {
     const domain = domainName(c);
@@ -40,5 +41,6 @@ export const keys = new Hono<AppEnv>()
     const query = queryOf(c, rolloverQuery);
     const command = { type: "due-rollover", requestId: c.get("requestId") } as const;
     const { keyVersion, statement } = await execute(c, domain, command);
-    return c.json(query.statement === "true" ? { domain, keyVersion, statement } : { domain, keyVersion });
+    const answer = { domain, keyVersion, ...(query.statement === "true" ? { statement } : {}) };
+    return c.json(answer satisfies Answer<"rolloverAnswer">);
   });

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { NO_MEMBER } from "../../domain/owner-commands.ts";
 import type { AuthEvidence } from "../../domain/types.ts";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { configOf } from "../config.ts";
 import { sealDeviceName } from "../crypto/device-names.ts";
 import { checked, jsonBody } from "../http/bodies.ts";
@@ -46,7 +47,7 @@ export const ownerDevices = new Hono<AppEnv>()
     const { memberCount, maxMembership } = found as OwnedDeviceList;
     const { keyEncryptionKeys } = configOf(c.env);
     const devices = await Promise.all(rows.map((row) => ownedDeviceShown(domain, row, asking, keyEncryptionKeys)));
-    return c.json({ domain, memberCount, maxMembership, devices, nextCursor });
+    return c.json({ domain, memberCount, maxMembership, devices, nextCursor } satisfies Answer<"ownedDevicesAnswer">);
   })
   .delete("/domains/:domain/devices", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -56,7 +57,8 @@ export const ownerDevices = new Hono<AppEnv>()
     if (except !== undefined && stays === null) {
       throw invalidRequest({ field: "except", detail: "must be a handle from the list of this domain's devices" });
     }
-    return c.json({ domain, removed: await removeAll(c, domain, auth, stays) });
+    const removed = await removeAll(c, domain, auth, stays);
+    return c.json({ domain, removed } satisfies Answer<"removalAnswer">);
   })
   .patch("/domains/:domain/devices/:handle", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -70,7 +72,8 @@ export const ownerDevices = new Hono<AppEnv>()
     if (!device) throw new Problem("NOT_FOUND", { detail: NO_MEMBER });
     const sealedName = name === null ? null : await sealDeviceName(name, { domain, machineGuid }, keyEncryptionKeys);
     await execute(c, domain, { type: "rename", requestId: c.get("requestId"), machineGuid, auth, sealedName });
-    return c.json(await ownedDeviceShown(domain, { ...device, sealedName }, asking, keyEncryptionKeys));
+    const renamed = await ownedDeviceShown(domain, { ...device, sealedName }, asking, keyEncryptionKeys);
+    return c.json(renamed satisfies Answer<"ownedDevice">);
   })
   .delete("/domains/:domain/devices/:handle", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -79,7 +82,7 @@ export const ownerDevices = new Hono<AppEnv>()
     const requestId = c.get("requestId");
     const { removed } = await execute(c, domain, { type: "remove", requestId, machineGuids, auth });
     if (removed === 0) throw new Problem("NOT_FOUND", { detail: NO_MEMBER });
-    return c.json({ domain, removed });
+    return c.json({ domain, removed } satisfies Answer<"removalAnswer">);
   });
 
 /** The machine GUID of the device that asks; null if it does not say. @throws Problem `INVALID_REQUEST` */

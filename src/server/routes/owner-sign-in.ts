@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Answer } from "../../openapi/answer-types.ts";
 import { signInIssuers } from "../auth/owner-sign-in.ts";
 import { configOf } from "../config.ts";
 import { ownerPage, ownerPageHeaders } from "../http/owner-page.ts";
@@ -17,9 +18,14 @@ export const ownerSignIn = new Hono<AppEnv>()
     const offersSignIn = issuers.length > 0;
     return c.html(ownerPage(offersSignIn), offersSignIn ? 200 : 404, ownerPageHeaders(issuers));
   })
-  .get("/sign-in", limitedByAddress, (c) => c.json({ issuers: signInIssuers(configOf(c.env).trustedIssuers) }))
+  .get("/sign-in", limitedByAddress, (c) => {
+    const issuers = signInIssuers(configOf(c.env).trustedIssuers);
+    return c.json({ issuers } satisfies Answer<"signInAnswer">);
+  })
   .get("/own-domain", limitedByAddress, async (c) => {
     const auth = await ownersToken(c);
-    if (auth.kind === "verified" && auth.ownDomain) return c.json({ domain: auth.ownDomain.name });
-    throw new Problem("NOT_FOUND", { detail: "The token's subject has no domain of its own." });
+    if (auth.kind !== "verified" || !auth.ownDomain) {
+      throw new Problem("NOT_FOUND", { detail: "The token's subject has no domain of its own." });
+    }
+    return c.json({ domain: auth.ownDomain.name } satisfies Answer<"ownDomainAnswer">);
   });

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { DomainError } from "../../../domain/refusals.ts";
 import { banColumns, deletionColumns, domainColumns, keyColumns, memberColumns } from "../../database/columns.ts";
 
 // The tables of one domain in the storage of its object: the truth. The migrations declare those with another key than an
@@ -100,7 +101,7 @@ export const domainRefusals = sqliteTable(
   {
     /** Hours since the Unix epoch. */
     hour: integer("hour").notNull(),
-    error: text("error").notNull(),
+    error: text("error").$type<DomainError>().notNull(),
     refusals: integer("refusals").notNull(),
   },
   (table) => [primaryKey({ columns: [table.hour, table.error] })],

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import { configOf } from "../../config.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { banShown, type Identified, namedDevice } from "../../http/devices-shown.ts";
@@ -23,7 +24,8 @@ export const adminBans = new Hono<AppEnv>()
       ({ machineGuid }) => machineGuid,
     );
     const { keyEncryptionKeys } = configOf(c.env);
-    return c.json({ bans: await Promise.all(rows.map((row) => banShown(domain, row, keyEncryptionKeys))), nextCursor });
+    const bans = await Promise.all(rows.map((row) => banShown(domain, row, keyEncryptionKeys)));
+    return c.json({ bans, nextCursor } satisfies Answer<"bansAnswer">);
   })
   .put("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
@@ -34,11 +36,12 @@ export const adminBans = new Hono<AppEnv>()
     const ban = await read(c, domain, "ban", machineGuid);
     // Another operator may have lifted it already.
     if (!ban) throw new Problem("NOT_FOUND", { detail: "The ban was lifted in the meantime." });
-    return c.json({ ...(await banShown(domain, ban, keyEncryptionKeys)), copied }, created ? 201 : 200);
+    const shown = await banShown(domain, ban, keyEncryptionKeys);
+    return c.json({ ...shown, copied } satisfies Answer<"banAnswer">, created ? 201 : 200);
   })
   .delete("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
     const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
     const { copied } = await executeAsOperator(c, domain, { type: "unban", machineGuid });
-    return c.json({ domain, banned: false, copied });
+    return c.json({ domain, banned: false, copied } satisfies Answer<"unbanAnswer">);
   });

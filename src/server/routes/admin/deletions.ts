@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import type { Part } from "../../database/databases.ts";
 import { type DeletedDomain, listDeletions } from "../../database/deletions.ts";
 import { listIdleDomains } from "../../database/domain-lists.ts";
@@ -19,7 +20,7 @@ export const adminDeletions = new Hono<AppEnv>()
     const { confirm } = queryOf(c, deletionQuery);
     if (confirm !== domain) throw invalidRequest({ field: "confirm", detail: "must be the name of the domain" });
     const { copied } = await deleteDomain(c, domain);
-    return c.json({ domain, deleted: true, copied });
+    return c.json({ domain, deleted: true, copied } satisfies Answer<"deletionAnswer">);
   })
   .post("/admin/domains/delete-idle", may("domains:write"), async (c) => {
     const { idleSince, maxMembers, dryRun, ...query } = await jsonBody(c, idleDomainsBody);
@@ -33,7 +34,8 @@ export const adminDeletions = new Hono<AppEnv>()
       ({ domain }) => domain,
     );
     const candidates = rows.flatMap(({ domain, isIdle }) => (isIdle === 1 ? [domain] : []));
-    return c.json({ dryRun, domains: await deleteIdle(c, candidates, idle, dryRun), nextCursor });
+    const domains = await deleteIdle(c, candidates, idle, dryRun);
+    return c.json({ dryRun, domains, nextCursor } satisfies Answer<"idleDomainsAnswer">);
   })
   .get("/admin/deletions", may("domains:write"), async (c) => {
     const query = queryOf(c, pageQuery);
@@ -44,7 +46,7 @@ export const adminDeletions = new Hono<AppEnv>()
       (database, part: Part<string>) => listDeletions(database, part),
       ({ domain }) => domain,
     );
-    return c.json({ deletions: rows.map(shown), nextCursor });
+    return c.json({ deletions: rows.map(shown), nextCursor } satisfies Answer<"deletionsAnswer">);
   });
 
 /** The domains that are idle by the word of their own objects; deleted, unless it is a dry run. */

@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import type { ErrorName } from "../../../protocol/error-names.ts";
 import { configOf } from "../../config.ts";
 import { listOfAll } from "../../database/databases.ts";
@@ -43,14 +44,14 @@ export const adminDevices = new Hono<AppEnv>()
         return { domain, joinedAt: isoTime(joinedAt), hasDeviceKey: deviceKeyThumbprint !== null };
       }),
       nextCursor,
-    });
+    } satisfies Answer<"deviceAnswer">);
   })
   .delete("/admin/devices/:device/domains", may("domains:evict"), async (c) => {
     const machineGuid = await deviceOf(c);
     const { domains, more } = cut(await domainsOf(c, machineGuid));
     const names = domains.map(({ domain }) => domain);
     const { done, failed } = await inEach(c, names, { type: "evict", machineGuid });
-    return c.json({ evicted: done, failed, more });
+    return c.json({ evicted: done, failed, more } satisfies Answer<"evictionsAnswer">);
   })
   .put("/admin/devices/:device/ban", may("domains:evict"), async (c) => {
     const machineGuid = await deviceOf(c);
@@ -63,7 +64,10 @@ export const adminDevices = new Hono<AppEnv>()
     const names = domains.map(({ domain }) => domain);
     const { done, failed } = await inEach(c, names, { type: "ban", machineGuid, reason });
     const shown = await serverWideBanShown(ban, configOf(c.env).keyEncryptionKeys);
-    return c.json({ ...shown, domains: { banned: done, failed, more } }, created ? 201 : 200);
+    return c.json(
+      { ...shown, domains: { banned: done, failed, more } } satisfies Answer<"newServerWideBanAnswer">,
+      created ? 201 : 200,
+    );
   })
   .delete("/admin/devices/:device/ban", may("domains:evict"), async (c) => {
     const machineGuid = await deviceOf(c);
@@ -77,7 +81,11 @@ export const adminDevices = new Hono<AppEnv>()
     const { done, failed } = await inEach(c, domains, { type: "unban", machineGuid });
     await callBans(c.env, (bans) => bans.forgetDomains(machineGuid, done));
     const shown = await deviceShown(null, machineGuid, configOf(c.env).keyEncryptionKeys);
-    return c.json({ ...shown, banned: false, domains: { lifted: done, failed, more } });
+    return c.json({
+      ...shown,
+      banned: false,
+      domains: { lifted: done, failed, more },
+    } satisfies Answer<"liftedServerWideBanAnswer">);
   })
   .get("/admin/device-bans", may("domains:read"), async (c) => {
     const query = queryOf(c, pageQuery);
@@ -92,7 +100,7 @@ export const adminDevices = new Hono<AppEnv>()
     return c.json({
       bans: await Promise.all(rows.map((ban) => serverWideBanShown(ban, keyEncryptionKeys))),
       nextCursor,
-    });
+    } satisfies Answer<"serverWideBansAnswer">);
   });
 
 /** The machine GUID that the path names. @throws Problem `INVALID_REQUEST` */

@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { dayOf } from "../../../domain/evolve.ts";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import { MAX_PAGE_ROWS } from "../../../protocol/limits.ts";
 import { configOf } from "../../config.ts";
 import { signLogHead } from "../../crypto/log-statements.ts";
@@ -26,7 +27,7 @@ export const adminLog = new Hono<AppEnv>()
       (part) => read(c, domain, "log", { order, ...part }, { type, deviceId }),
       ({ revision }) => revision,
     );
-    return c.json({ entries: rows, nextCursor });
+    return c.json({ entries: rows, nextCursor } satisfies Answer<"logAnswer">);
   })
   .get("/admin/domains/:domain/log/head", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -40,7 +41,8 @@ export const adminLog = new Hono<AppEnv>()
     // Signed, a forged log would be as good as this server's own.
     const { forged } = await read(c, domain, "forgedEntries", newest.revision - 1, 1);
     const statement = forged.length === 0 ? await signLogHead(head, serverUrl(c), Date.now(), key) : null;
-    return c.json({ ...head, committedAt: newest.committedAt, checkpoint, statement });
+    const { committedAt } = newest;
+    return c.json({ ...head, committedAt, checkpoint, statement } satisfies Answer<"logHeadAnswer">);
   })
   .get("/admin/domains/:domain/log/export", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -71,7 +73,7 @@ export const adminLog = new Hono<AppEnv>()
         error,
         count,
       })),
-    });
+    } satisfies Answer<"activityAnswer">);
   });
 
 /** A log as JSON Lines, oldest first, read as fast as it is taken; a line for where it was cut comes before. */

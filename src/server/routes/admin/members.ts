@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import { configOf } from "../../config.ts";
 import { type Identified, memberShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
@@ -24,7 +25,7 @@ export const adminMembers = new Hono<AppEnv>()
     );
     const { keyEncryptionKeys } = configOf(c.env);
     const members = await Promise.all(rows.map((row) => memberShown(domain, row, keyEncryptionKeys)));
-    return c.json({ members, nextCursor });
+    return c.json({ members, nextCursor } satisfies Answer<"membersAnswer">);
   })
   .get("/admin/domains/:domain/members/:device", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -37,13 +38,15 @@ export const adminMembers = new Hono<AppEnv>()
     if (!member) throw new Problem("NOT_FOUND", { detail: "The device is not a member of the domain." });
     const shown = await memberShown(domain, member, keyEncryptionKeys);
     // A caller that sends the whole GUID knows it already.
-    return c.json(asked.toLowerCase() === machineGuid ? { ...shown, machineGuid } : shown);
+    return c.json(
+      (asked.toLowerCase() === machineGuid ? { ...shown, machineGuid } : shown) satisfies Answer<"memberAnswer">,
+    );
   })
   .delete("/admin/domains/:domain/members/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
     const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
     const { copied } = await executeAsOperator(c, domain, { type: "evict", machineGuid });
-    return c.json({ domain, evicted: true, copied });
+    return c.json({ domain, evicted: true, copied } satisfies Answer<"evictionAnswer">);
   });
 
 /** The members that one call compares, for meanwhile the object does nothing else. */

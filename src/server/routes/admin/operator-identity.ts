@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Answer } from "../../../openapi/answer-types.ts";
 import { namespacesOf } from "../../auth/trusted-issuers.ts";
 import { configOf } from "../../config.ts";
 import type { AppEnv } from "../../http/request-context.ts";
@@ -6,5 +7,6 @@ import type { AppEnv } from "../../http/request-context.ts";
 /** Who asks, with which scopes, and the auth namespaces to choose from: for pages that show what their user may do. */
 export const adminOperatorIdentity = new Hono<AppEnv>().get("/admin/operator", (c) => {
   const authNamespaces = configOf(c.env).trustedIssuers.flatMap(namespacesOf);
-  return c.json({ ...c.get("operator"), authNamespaces: [...new Set(authNamespaces)] });
+  const answer = { ...c.get("operator"), authNamespaces: [...new Set(authNamespaces)] };
+  return c.json(answer satisfies Answer<"operatorAnswer">);
 });
