@@ -1,4 +1,4 @@
-import type { Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { compatibilityDate, migrations, statementsOf } from "./project.ts";
 
 /** A D1 database, from outside workerd. */
@@ -40,6 +40,19 @@ export function localWorker(
       DEVICE_BANS: { className: "DeviceBans", useSQLite: true },
     },
   };
+}
+
+/** Runs the built server in this process, in memory and on any port unless the options say otherwise. */
+export async function runLocally(
+  name: string,
+  code: string,
+  vars: Readonly<Record<string, string>>,
+  options: Readonly<{ port?: number; resourcePersistencePath?: string }> = {},
+): Promise<Miniflare> {
+  const worker = localWorker(name, code, vars);
+  const miniflare = new Miniflare(convertV4MiniflareOptions({ ...LOCAL_OPTIONS, ...worker, port: 0, ...options }));
+  await miniflare.ready;
+  return miniflare;
 }
 
 /** Makes the tables of an empty database. */

@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Miniflare } from "miniflare";
 import { newSecrets } from "../local-secrets.ts";
-import { LOCAL_OPTIONS, localWorker, migrate } from "../local-worker.ts";
+import { migrate, runLocally } from "../local-worker.ts";
 import { buildWorker } from "../worker-build.ts";
-
-const NAME = "mock";
 
 /** The real server, in memory: one for each clock that a script asks for, with the same secrets. */
 export class ClockServers {
@@ -44,13 +42,8 @@ export class ClockServers {
   }
 
   async #start(clock: number) {
-    const miniflare = new Miniflare(
-      convertV4MiniflareOptions({
-        ...LOCAL_OPTIONS,
-        ...localWorker(NAME, clock === 0 ? this.#code : `${clockAhead(clock)}\n${this.#code}`, this.#vars),
-        port: 0,
-      }),
-    );
+    const code = clock === 0 ? this.#code : `${clockAhead(clock)}\n${this.#code}`;
+    const miniflare = await runLocally("mock", code, this.#vars);
     const { origin } = await miniflare.ready;
     await migrate(await miniflare.getD1Database("DB"));
     return { miniflare, origin };

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Miniflare } from "miniflare";
 import { newSecrets } from "../local-secrets.ts";
-import { HOST, LOCAL_OPTIONS, localWorker, migrate } from "../local-worker.ts";
+import { HOST, migrate, runLocally } from "../local-worker.ts";
 import { freePort } from "../ports.ts";
 import { buildWorker } from "../worker-build.ts";
 
@@ -43,14 +43,9 @@ export class DomainServer {
     this.#running = null;
     await running?.dispose();
     if (!on) return;
-    this.#running = new Miniflare(
-      convertV4MiniflareOptions({
-        ...LOCAL_OPTIONS,
-        ...localWorker("player", this.#code, this.#vars),
-        resourcePersistencePath: join(this.#folder, "data"),
-        port: Number(new URL(this.url).port),
-      }),
-    );
-    await this.#running.ready;
+    this.#running = await runLocally("player", this.#code, this.#vars, {
+      resourcePersistencePath: join(this.#folder, "data"),
+      port: Number(new URL(this.url).port),
+    });
   }
 }
