@@ -36,7 +36,7 @@ async function end(): Promise<void> {
   process.exit();
 }
 
-/** What this uses of the example. */
+/** The part of the example that this uses. */
 type PlayerModule = Readonly<{
   startPlayer(
     options: Readonly<{ domainServer: string; port: number; switchServer: (on: boolean) => Promise<void> }>,

@@ -83,7 +83,7 @@ function send({ headers }: IncomingMessage, response: ServerResponse, body: Buff
   response.writeHead(206, { ...common, ...range }).end(body.subarray(Number(from), last + 1));
 }
 
-/** What the page consists of, by path: read once, for it is little. */
+/** The files of the page, by path: read once, for they are small. */
 async function pageFiles(): Promise<ReadonlyMap<string, Buffer>> {
   const read = (path: string) => readFileSync(new URL(path, import.meta.url));
   const entry = fileURLToPath(new URL("page/main.ts", import.meta.url));

@@ -20,7 +20,7 @@ export type DeviceDomainOptions = ConnectionOptions &
     /** The GUID the device was given once; a random one if left out. */
     machineGuid?: string | undefined;
     /**
-     * What its owner is to call the device, 1 to 64 characters. It names a device that has no name yet: a name that the
+     * The name of the device for its owner, 1 to 64 characters. It names a device that has no name yet: a name that the
      * owner gave lasts.
      */
     deviceName?: string | undefined;
@@ -33,7 +33,7 @@ export type CallOptions = Readonly<{ signal?: AbortSignal | undefined }>;
 export type LeaveOptions = CallOptions &
   Readonly<{
     /**
-     * What the application does before the leave is sent, such as deleting the licences that the device holds. It may run
+     * Done before the leave is sent, such as deleting the licences that the device holds. It may run
      * again after an interruption, so it must do no harm the second time. It must not wait for calls that change this
      * device: they wait for the leave.
      */

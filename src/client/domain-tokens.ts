@@ -92,7 +92,7 @@ export function isStatedKey({ key_version, cnf }: JWTPayload): boolean {
 /** The errors of jose for a key set that came too late, or cut. */
 const KEYS_UNREADABLE: readonly string[] = [errors.JWKSTimeout.code, errors.JOSEError.code];
 
-/** What is wrong with a statement, by the name of the error. */
+/** The faults of a statement, by the names of the errors. */
 const FAULTS = {
   DOMAIN_TOKEN_EXPIRED: "has expired",
   OTHER_DOMAIN: "is of another domain",

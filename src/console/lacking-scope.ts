@@ -2,7 +2,7 @@ import { useContext } from "preact/hooks";
 import type { Operator } from "../operator/index.ts";
 import { ConsoleContext } from "./context.ts";
 
-/** What an operator may do. */
+/** A scope of an operator. */
 export type OperatorScope = Operator["scopes"][number];
 
 /** Why the operator may not do something; null if they may, or if that is not known yet. */

@@ -43,7 +43,7 @@ export function LogView({ overview: { domain, revision }, selection }: DomainVie
   );
 }
 
-/** What the log is narrowed to, and how to save all of it. */
+/** The filter of the log, and a button that saves all of it. */
 function Filters({ domain, selection }: { domain: string; selection: Selection }) {
   const { operator, say } = useConsole();
   const saving = useAction();

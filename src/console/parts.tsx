@@ -29,7 +29,7 @@ export function Heading(props: {
 }
 
 /**
- * What went wrong, in the server's own words. What is wrong with a field stands beside it, in the form's words: then the
+ * A failure in the server's own words. The fault of a field stands beside it, in the form's words: then the
  * focus goes there.
  *
  * @param fields the members of the request that have a field

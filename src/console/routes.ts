@@ -6,7 +6,7 @@ export const VIEWS = ["overview", "settings", "members", "bans", "keys", "log", 
 /** One of the views of a domain. */
 export type View = (typeof VIEWS)[number];
 
-/** What a view of a domain is narrowed to: a device, by the id that the log calls it by, and a type of change. */
+/** The filter of a view of a domain: a device, by the id that the log calls it by, and a type of change. */
 export type Selection = Readonly<{ device?: string | undefined; type?: string | undefined }>;
 
 /** A place in the console. It is kept in the URL's fragment, which never leaves the browser. */

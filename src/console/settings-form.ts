@@ -130,7 +130,7 @@ export function draftOf(settings: DomainOverview): SettingsDraft {
   );
 }
 
-/** What the operator may choose a text from; the namespaces that begin so, for a prefix. */
+/** The texts that the operator may choose from; the beginnings of namespaces that begin so, for a prefix. */
 export function choicesOf(name: keyof SettingsPatch, authNamespaces: readonly string[]): readonly string[] {
   return name === "authNamespace" ? authNamespaces.map(stem).filter((choice) => choice !== "") : [];
 }

@@ -136,7 +136,7 @@ const shortGuid = z
 /** The name of a device. */
 export const nameOfDevice = z.string().nullable().meta({
   description:
-    "What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone.",
+    "The name that its owner or the device itself gave it. Null without a name, or if its key-encryption key is gone.",
 });
 
 /** A member as operators see it. */

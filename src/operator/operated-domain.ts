@@ -131,7 +131,7 @@ export class OperatedDomain {
   }
 
   /**
-   * What happened in it, newest first if not asked otherwise.
+   * The entries of its log, newest first if not asked otherwise.
    *
    * @param type selects the entries with a change of this type
    * @param deviceId selects the entries with a change of this device

@@ -398,7 +398,7 @@ export type FoundMember = Readonly<{
   hasDeviceKey: boolean;
   /** The day it last joined or renewed. */
   lastRenewedOn: string;
-  /** What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone. */
+  /** The name that its owner or the device itself gave it. Null without a name, or if its key-encryption key is gone. */
   name: string | null;
 }>;
 
@@ -584,7 +584,7 @@ export type Member = Readonly<{
   hasDeviceKey: boolean;
   /** The day it last joined or renewed. */
   lastRenewedOn: string;
-  /** What the device is called, by its owner or by itself. Null without a name, or if its key-encryption key is gone. */
+  /** The name that its owner or the device itself gave it. Null without a name, or if its key-encryption key is gone. */
   name: string | null;
 }>;
 

@@ -52,7 +52,7 @@ function frames(device: string): Promise<number> {
   );
 }
 
-/** What is to be seen on a device's screen: a page cannot read the pixels of an encrypted film, but the browser can. */
+/** A picture of a device's screen: a page cannot read the pixels of an encrypted film, but the browser can. */
 async function picture(device: string): Promise<string> {
   return (await page.locator(`#${device} video`).screenshot()).toString("base64");
 }

@@ -125,7 +125,7 @@ function addToEach(rows: readonly object[] | undefined, members: object) {
   for (const row of rows ?? []) Object.assign(row, members);
 }
 
-/** What the two wrong servers do otherwise, and all checks that must see it. */
+/** The deviations of the two wrong servers, and all checks that must see them. */
 const WRONG_SERVERS: readonly [string, Alteration, readonly string[]][] = [
   [
     "sends the number of the limit as the status",

@@ -30,7 +30,7 @@ const LIFETIME_SECONDS = 3_600;
 const authorityKey = await newSigningKey();
 const keyEncryptionKey = newKeyEncryptionKey();
 
-/** What the server makes of one key version: what a member is given, and what rests in the database. */
+/** One key version: the credential of a member, and the row in the database. */
 type DomainKey = { keyVersion: number; token: string; expiresAt: number; privateJwk: JWK; wrapped: string };
 
 /** New keys of the domain, from version 1 on. */
@@ -78,7 +78,7 @@ describe("a domain token", () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** What `openssl dgst -verify` says of a signature. */
+  /** The verdict of `openssl dgst -verify` on a signature. */
   function opensslVerdict(signed: string, signature: Buffer): { status: number | null; stdout: string } {
     const file = (name: string, content: string | Buffer) => {
       const path = join(directory, name);

@@ -61,7 +61,7 @@ async function verified(jws: string, keys: readonly JWK[] = authorityKeys.keys) 
   return { header, claims };
 }
 
-/** What node-jose finds in a JWE. */
+/** The content of a JWE, by node-jose. */
 async function openWithNodeJose(jwe: string, privateJwk: JWK): Promise<string> {
   const key = await nodeJose.JWK.asKey(privateJwk as object);
   return (await nodeJose.JWE.createDecrypt(key).decrypt(jwe)).payload.toString("utf8");

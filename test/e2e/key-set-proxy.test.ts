@@ -8,7 +8,7 @@ import { DeviceDomain } from "../../src/client/index.ts";
 import { type EncryptionOptions, encryptToDomain, MemoryRevisionStore } from "../../src/licence/index.ts";
 import { startServer, type TestServer } from "../support/node/server.ts";
 
-/** What the proxy makes of the body of a response to `GET` of this path; null leaves it as it is. */
+/** The proxy's change to the body of a response to `GET` of this path; null for none. */
 type Tampering = (path: string, body: string) => string | null;
 
 let server: TestServer;

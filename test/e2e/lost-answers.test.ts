@@ -382,7 +382,7 @@ async function atEveryMoment(
   expect(moment).toBeGreaterThan(7);
 }
 
-/** What the server was sent for a device. */
+/** The requests that the server was sent for a device. */
 function sent({ line }: Home, action: "register" | "deregister"): Delivery[] {
   return line.deliveries.filter(
     ({ request }) => request.path.endsWith(`/${action}`) && decodeJwt(request.body.toString()).preview !== true,

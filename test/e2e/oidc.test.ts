@@ -11,7 +11,7 @@ import { startServer, type TestServer } from "../support/node/server.ts";
 const AUDIENCE = "https://domains.example";
 const CLIENT = { id: "a-device", secret: "a-secret-of-the-device" };
 
-/** What a broken issuer does when it is asked for its keys. Nothing but these keeps its tokens from being good ones. */
+/** The faults of an issuer that is asked for its keys. Nothing but these keeps its tokens from being good ones. */
 const BROKEN: Record<string, (response: ServerResponse, honestKeys: string) => void> = {
   "answers with a web page": (response) => response.setHeader("content-type", "text/html").end("<h1>Welcome</h1>"),
   "answers with status 500": (response, honestKeys) => response.writeHead(500).end(honestKeys),
@@ -298,7 +298,7 @@ async function domainOf(authNamespace: string | null): Promise<string> {
   return domain;
 }
 
-/** What the operator sees of a domain, its revision among that: every change moves it. */
+/** The operator's view of a domain. Every change moves its revision. */
 async function stateOf(domain: string): Promise<unknown> {
   const { body } = await ask("GET", `/admin/domains/${domain}`, undefined, server.adminToken);
   expect(body).toMatchObject({ domain, revision: expect.any(Number), memberCount: expect.any(Number) });

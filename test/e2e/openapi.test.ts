@@ -15,9 +15,9 @@ import { describeOwnerOperations, newOwnedDomain, OWNER } from "../support/node/
 import { startServer, type TestServer } from "../support/node/server.ts";
 
 const UNREACHABLE = "https://unreachable.example";
-/** What a server that is well does not answer. The examples of it are made by the code that answers it. */
+/** Answers that a server that is well does not give. The examples of it are made by the code that answers it. */
 const ONLY_WHEN_FAILING = ["OVERLOADED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
-/** What is answered only where another operator lifts the ban at the same moment. */
+/** Answers that come only where another operator lifts the ban at the same moment. */
 const ONLY_IN_A_RACE = "banDevice 404 NOT_FOUND";
 
 /** A key-encryption key that a newer one has replaced. */

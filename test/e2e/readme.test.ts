@@ -6,7 +6,7 @@ import { freePort } from "../../scripts/ports.ts";
 import { Clone, type DevServer } from "../support/node/newcomer.ts";
 import { FAILED, Shell } from "../support/node/shell.ts";
 
-/** What the README tells, and the API's reference, which goes on from there. */
+/** The README, and the API's reference, which goes on from there. */
 const TOLD = ["README.md", "docs/api.md"].map((name) => readFileSync(name, "utf8")).join("\n");
 const DOCUMENTS = [
   "README.md",
@@ -16,7 +16,7 @@ const DOCUMENTS = [
 /** A command of a document, and what it is said to print. */
 type Step = Readonly<{ command: string; output: string }>;
 
-/** What only works with a deployment, or an owner's token. */
+/** Commands that only work with a deployment, or an owner's token. */
 const ELSEWHERE = /domains\.example\.com|\$TOKEN/;
 
 describe("a newcomer in a fresh clone", () => {
@@ -100,7 +100,7 @@ function squeezed(text: string): string {
   return text.replaceAll(/\s+/g, "");
 }
 
-/** What fits an output of a document: "…" is anything, and so are times and the beginnings of what is made at random. */
+/** A pattern for an output of a document: "…" is anything, and so are times and the beginnings of what is made at random. */
 function pattern(output: string): RegExp {
   const escaped = squeezed(output).replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const free = escaped

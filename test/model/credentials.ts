@@ -30,7 +30,7 @@ type Trial = Readonly<{ opened: number; found: readonly string[] }>;
 const HISTORIES_ASKED = 3;
 
 /**
- * What is wrong with what a domain ever returned. Each token and statement must verify against the authority's published
+ * The faults of all that a domain ever returned. Each token and statement must verify against the authority's published
  * keys; a statement must be right for its revision, going by the log. Each private key must open what is encrypted to the domain's published key of its version. So must those
  * sealed in the history; a page must open with the key that it is sealed to, as far as a device was given that.
  */

@@ -10,7 +10,7 @@ import type { Outcome } from "./outcome.ts";
 import { CLIENTS, lastingPlans } from "./plans.ts";
 import type { ModelServer } from "./server.ts";
 
-/** What is wrong with D1 for the time of a run. */
+/** The faults that D1 has for the time of a run. */
 export const DATABASE_FAULTS = ["slow", "failing", "failing-after", "hanging"] as const satisfies DatabaseMode[];
 
 /** More than the longest pause of an object after a failure, and than it waits for a D1 that hangs. */
@@ -71,7 +71,7 @@ export async function setDatabase({ door }: ModelServer, database: DatabaseMode)
   connection.close();
 }
 
-/** What is wrong with the answer to a device that is the first in its domain: D1 has to say that there is none. */
+/** The faults of the answer to the first device of a domain: D1 has to say that there is none. */
 async function unborn(server: ModelServer, mode: DatabaseMode, domain: string): Promise<readonly string[]> {
   const response = await fetch(`${server.origin}/domains/${domain}/register`, {
     method: "POST",

@@ -29,7 +29,7 @@ export async function newTokens({ issuers }: ModelServer): Promise<Tokens> {
   return { ...(Object.fromEntries(good) as Record<GoodToken, string>), forged };
 }
 
-/** What came back: the id that the server gave the request, and the answer; no answer says that nobody knows. */
+/** A reply: the id that the server gave the request, and the answer; null where nobody knows. */
 export type Reply = Readonly<{ requestId: string | null; answer: Answer | null }>;
 
 /** A credential, as far as it can be put to the test. */
@@ -244,7 +244,7 @@ export class DomainClient {
   }
 }
 
-/** What came back; null if the connection ended before. */
+/** The answer; null if the connection ended before. */
 async function orLost(answer: Promise<RawAnswer>): Promise<RawAnswer | null> {
   try {
     return await answer;

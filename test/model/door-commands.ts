@@ -6,10 +6,10 @@ import type { DoorDeletion } from "./door-requests.ts";
 import { type Answer, type Change, older, type SettingsSent, type TokenKind, type Versions } from "./requests.ts";
 import { subjectHashOf, TOKEN_SUBJECTS } from "./subjects.ts";
 
-/** What came of a command; null if nobody knows. */
+/** The outcome of a command; null if nobody knows. */
 export type DoorOutcome = Outcome<Readonly<Record<string, unknown>> | null> | null;
 
-/** What a change goes by in a domain. */
+/** The names of a change in a domain. */
 type Names = Readonly<{ requestId: string; machineGuid: string; idempotencyKey: (key: number) => string }>;
 
 const BY = "the model";
@@ -83,7 +83,7 @@ type Keep = Readonly<{
   statement: (statement: string, keyVersion: number) => void;
 }>;
 
-/** What an outcome says, in the words of the model. */
+/** An outcome in the words of the model. */
 export function doorAnswer(change: Change, outcome: DoorOutcome, keep: Keep): Answer | null {
   const { ask } = change;
   if (outcome === null) return null;

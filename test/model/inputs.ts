@@ -90,7 +90,7 @@ async function send(
   return sent;
 }
 
-/** What is wrong with an answer. */
+/** The faults of an answer. */
 function faults({ parts, bytes, answer }: Sent, { adminToken }: ModelServer): readonly string[] {
   const told = (what: string) => [
     `${what}: ${bytes.subarray(0, 600)}\n-> ${answer?.status} ${answer?.body.slice(0, 600)}`,
@@ -119,7 +119,7 @@ function faults({ parts, bytes, answer }: Sent, { adminToken }: ModelServer): re
   return answer.body.includes(adminToken) ? told("the admin token") : [];
 }
 
-/** What the log lays to requests that were refused. */
+/** The changes in the log that belong to requests that were refused. */
 function changedByRefused(server: ModelServer, begin: number, refused: readonly Sent[]): readonly string[] {
   const ids = new Map(refused.map((sent) => [sent.answer?.headers["x-request-id"], sent]));
   return server.objects.domains().flatMap((domain) => {

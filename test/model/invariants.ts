@@ -7,7 +7,7 @@ import type { Answer, Change } from "./requests.ts";
 import { RolloverRules } from "./rollover-rules.ts";
 import type { Row } from "./sqlite-file.ts";
 
-/** What of a domain's rows contradicts itself. It must hold of every domain, whatever was asked of it. */
+/** The contradictions among a domain's rows: none may have any, whatever was asked of it. */
 export function contradictions(rows: DomainRows): readonly string[] {
   const { info, members, keys, log, deletion } = rows;
   if (!info) {
@@ -61,7 +61,7 @@ export function contradictions(rows: DomainRows): readonly string[] {
   return found;
 }
 
-/** What happened in an order it must not happen in. */
+/** The events in an order they must not happen in. */
 function misdeeds(log: readonly LogRow[], rollover: RolloverRules): readonly string[] {
   const found: string[] = [];
   const members = new Set<unknown>();
@@ -117,13 +117,13 @@ function isNamedRightly({ key_version, public_jwk }: Row): boolean {
   return kid === thumbprint && named === key_version;
 }
 
-/** What of a domain's rows contradicts what its clients were told. */
+/** The contradictions between a domain's rows and its answers. */
 export function broken({ client, calls }: History, objects: ObjectFiles): readonly string[] {
   const rows = objects.domain(client.domain);
   return [...contradictions(rows), ...unasked(calls, rows), ...stale(calls)].map((each) => `${client.domain}: ${each}`);
 }
 
-/** What the log lays to requests that changed nothing, or more than once to one that did. */
+/** The changes in the log of requests that changed nothing, and second changes of one that did. */
 function unasked(calls: readonly Call[], { log }: DomainRows): readonly string[] {
   const changes = log.flatMap((row) => row.changes);
   const typesOf = new Map<string, string[]>();
@@ -167,7 +167,7 @@ function lastDeletion(calls: readonly Call[]): number {
   return Math.max(-1, ...deletions.map(({ answeredAt }) => answeredAt ?? Number.POSITIVE_INFINITY));
 }
 
-/** What a call may ask to be changed; null for one that changes nothing. */
+/** The change that a call may ask for; null for one that changes nothing. */
 function changeOf(ask: Call["ask"]): Change | null {
   switch (ask.ask) {
     case "repeat":
@@ -185,7 +185,7 @@ function changeOf(ask: Call["ask"]): Change | null {
   }
 }
 
-/** What a request with this answer may have changed, as the log puts it; "" for nothing. */
+/** The change, as the log puts it, that a request with this answer may have made; "" for none. */
 function rightfulChanges(ask: Call["ask"], answer: Answer | null): readonly string[] {
   const change = changeOf(ask);
   if (change === null) return [""];

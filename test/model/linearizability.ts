@@ -43,7 +43,7 @@ type Call = {
 /**
  * Whether there is an order of all steps, each between its call and its answer, in which every answer is right.
  *
- * What was not answered may stand anywhere or nowhere, which multiplies the orders. Therefore it searches for one with
+ * A request that was not answered may stand anywhere or nowhere, which multiplies the orders. Therefore it searches for one with
  * none of it first, then with one step of it, and so on: a killed server had done little of what it did not answer.
  *
  * @see Jeannette M. Wing and Chun Gong, "Testing and Verifying Concurrent Objects": the search

@@ -5,7 +5,7 @@ import type { LogChange } from "../../src/domain/log-entry.ts";
 import { COPIED_COLUMNS, type CopiedRows, DELETION_COLUMNS } from "./database-file.ts";
 import { type Row, SqliteFile } from "./sqlite-file.ts";
 
-/** What the log says of one commit. */
+/** The log's entry of one commit. */
 export type LogRow = Readonly<{
   domain: string;
   revision: number;
@@ -22,7 +22,7 @@ export type DomainRows = Readonly<{
   keys: readonly Row[];
   bans: readonly Row[];
   log: readonly LogRow[];
-  /** What is left of the last domain of that name that was deleted. */
+  /** The record of the last domain of that name that was deleted. */
   deletion: Row | null;
 }>;
 
@@ -56,13 +56,13 @@ export class ObjectFiles {
     this.#folder = folder;
   }
 
-  /** What the object of a domain holds; nothing if there is no such domain. */
+  /** The rows of the object of a domain; none if there is no such domain. */
   domain(domain: string): DomainRows {
     const rows = this.#read(domain, (file) => ({ ...rowsOf(file, "*"), log: logOf(file, domain) }));
     return rows ?? { ...NO_ROWS, log: [] };
   }
 
-  /** What of it D1 has to have. */
+  /** The part of it that D1 has to have. */
   copied(domain: string): CopiedRows {
     return this.#read(domain, (file) => rowsOf(file)) ?? NO_ROWS;
   }

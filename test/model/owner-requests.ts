@@ -8,7 +8,7 @@ const DEVICES = 3;
 const JSON_TYPE = { "content-type": "application/json" };
 
 /**
- * What the owner of a domain asks for, and what devices that have names ask for.
+ * The requests of a domain's owner, and of devices that have names.
  *
  * @param domain the domain, which comes into being by this
  * @param token the owner's

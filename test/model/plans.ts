@@ -15,21 +15,21 @@ const LONG_SECONDS = 31_536_000;
 /** How many keys an old domain has to begin with: one less than a response lists at most. */
 const OLD_KEYS = 99;
 
-/** What each client asks, one thing after the other. */
+/** The requests of each client, one after the other. */
 export type Plan = readonly (readonly Ask[])[];
 
-/** What is asked of a domain before anything else, so that it has almost as many keys as a response lists. */
+/** The first requests of a domain that is to have almost as many keys as a response lists. */
 export const GROWING_OLD: readonly Ask[] = [
   { ask: "replace-settings", settings: {} },
   ...Array.from({ length: OLD_KEYS }, (): Ask => ({ ask: "rollover", when: "now" })),
 ];
 
-/** What is asked of a domain before anything else, so that it has a quota for each token subject. */
+/** The first requests of a domain that is to have a quota for each token subject. */
 export const SETTING_QUOTA: readonly Ask[] = [
   { ask: "replace-settings", settings: { authenticationRequired: true, maxMembershipPerSubject: 1 } },
 ];
 
-/** What is asked of a domain before anything else, so that it belongs to somebody. */
+/** The first requests of a domain that is to belong to somebody. */
 export const SETTING_OWNER: readonly Ask[] = [
   {
     ask: "replace-settings",
@@ -102,7 +102,7 @@ const versions = (more: number, most: number): fc.Arbitrary<number> =>
 
 const version = (more: number): fc.Arbitrary<number> => versions(more, 4).map((number) => number + 1);
 
-/** What is asked of a domain: how many keys it has more than a young one, by which tokens, and under which rules. */
+/** The kind of requests of a domain: how many keys it has more than a young one, by which tokens, and under which rules. */
 type Asked = Readonly<{
   more: number;
   tokens: fc.Arbitrary<TokenKind>;

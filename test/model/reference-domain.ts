@@ -16,7 +16,7 @@ export const REFERENCE_STATES = {
 type Outcome = Readonly<{ after: ReferenceDomain; answer: Answer }>;
 
 /**
- * What a request was, step by step, given its answer; null for one whose answer never came. Where the server looks
+ * The steps of a request, given its answer; null for one whose answer never came. Where the server looks
  * again to answer, others may have changed the domain since: that look is a step of its own.
  *
  * @param hasLosses whether the domain's object may have been lost in between: then the server repeats a registration,
@@ -93,7 +93,7 @@ function handedOut(
   return { credentials: listed, ...rest };
 }
 
-/** What becomes of a request with an id: if it changed something before, it is answered as then and changes nothing. */
+/** The outcome of a request with an id: if it changed something before, it is answered as then and changes nothing. */
 function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome {
   // It speaks of the present each time: there is nothing to be done twice.
   if (of.ask === "due-rollover") return carryOut(domain, of);
@@ -112,14 +112,14 @@ function carryOutOnce(domain: ReferenceDomain, { request, of }: Repeat): Outcome
   return { after: domain, answer: { status, newMember, keyVersion, ...handedOut(domain, of, record) } };
 }
 
-/** What becomes of a deletion with an id: once it was carried out, it leaves a domain alone that came after it. */
+/** The outcome of a deletion with an id: once it was carried out, it leaves a domain alone that came after it. */
 function deleteOnce(domain: ReferenceDomain, request: number): Outcome {
   if (domain.deletedBy === request) return { after: domain, answer: { status: 200, deleted: true } };
   const { after, answer } = carryOut(domain, { ask: "delete" });
   return { after: domain.exists ? { ...after, deletedBy: request } : after, answer };
 }
 
-/** What the reference logic makes of a request. */
+/** The outcome of a request by the reference logic. */
 function carryOut(domain: ReferenceDomain, ask: Exclude<Ask, { ask: "lose" }>): Outcome {
   const refuse = (status: number, error: string): Outcome => ({ after: domain, answer: { status, error } });
   const answer = (answer: Answer, after = domain): Outcome => ({ after, answer });

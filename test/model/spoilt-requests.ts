@@ -298,7 +298,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What would end a line of the head, or the head itself. */
+/** Characters that would end a line of the head, or the head itself. */
 const ENDS = [" ", "\t", "\n", "\r", "\0", "\v", "\f", "\x7f"];
 
 function inOneLine(text: string, instead: string): string {

@@ -7,7 +7,7 @@ export type TestNamespace = (typeof TEST_NAMESPACES)[number];
 /** The `aud` that test servers expect. */
 export const TEST_AUDIENCE = "https://domains.example";
 
-/** What the tokens of a namespace's issuer may let operators do, where that is anything. */
+/** The scopes that the tokens of a namespace's issuer may have, where there are any. */
 const OPERATOR_SCOPES: { readonly [Namespace in TestNamespace]?: readonly string[] } = {
   office: ["domains:read", "domains:write", "domains:evict", "metrics:read"],
 };
@@ -40,7 +40,7 @@ export async function newTestIssuers(): Promise<TestIssuers> {
   return { trusted, keys };
 }
 
-/** What a minted token differs in from a good one. */
+/** The difference of a minted token from a good one. */
 export type TokenTwist = {
   issuer?: string;
   audience?: string;

@@ -51,13 +51,13 @@ const TWO_DATABASES = ["DB", "DB_2"];
 
 /** The most histories of a server that is broken on purpose: it is caught long before. */
 const HISTORIES_OF_BROKEN = 320;
-/** What is wrong with a copy shows when all histories are over. */
+/** The faults of a copy show when all histories are over. */
 const HISTORIES_OF_BROKEN_COPY = 64;
 /** How many domains are at work at once while something is wrong with D1. */
 const HISTORIES_AT_ONCE = 32;
 
 const begin = performance.now();
-/** What failed where nobody waited for it. */
+/** The failures that nobody waited for. */
 const strays: string[] = [];
 process.on("unhandledRejection", (reason) => {
   // Miniflare, of a runtime that it ends.

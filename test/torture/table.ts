@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** What was tried, how many times, what broke, and further figures. */
+/** The thing tried, how many times, all that broke, and further figures. */
 export type Row = Readonly<{ what: string; tried: number; broke: readonly string[]; figures: string }>;
 
 const DOCUMENT = "docs/reliability.md";
-/** What stands between these lines of the document is the torture's; the rest is written by hand. */
+/** The text between these lines of the document is the torture's; the rest is written by hand. */
 const [BEGIN, END] = ["<!-- written by npm run torture -->", "<!-- end of what npm run torture writes -->"];
 
 /** The rows as a table in Markdown. */

@@ -16,7 +16,7 @@ const joined = (deviceId: string): LogChange => ({ type: "device-joined", reques
 const left = (deviceId: string): LogChange => ({ type: "device-left", requestId: "r", deviceId });
 const made = (keyVersion: number): LogChange => ({ type: "key-made", keyVersion, kid: `kid-${keyVersion}` });
 
-/** What a domain has besides its state. */
+/** The rest of a domain besides its state. */
 const rows = (...deviceIds: string[]) => ({
   members: new Map(deviceIds.map((deviceId) => [deviceId, null])),
   bans: new Map<string, string>(),

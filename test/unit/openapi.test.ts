@@ -134,7 +134,7 @@ describe("the pages of problems", () => {
   });
 });
 
-/** What of a page is no markup. */
+/** The text of a page, without markup. */
 function textOf(html: string): string {
   const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'" };
   return html.replaceAll(/<[^>]*>/g, "").replaceAll(/&([a-z#0-9]+);/g, (_, name: string) => entities[name] as string);

@@ -15,7 +15,7 @@ import {
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 
-/** What the token of a subject proves, with the domain of that name if it has one. */
+/** The evidence of a subject's token, with the domain of that name if it has one. */
 function token(subject: string, own?: Partial<OwnDomain>, namespace = "family"): AuthEvidence {
   const owner = { authenticationRequired: true, authNamespace: namespace, ownerSubject: subject };
   const name = `${namespace}:${subject}`;

@@ -19,7 +19,7 @@ function full(days: Readonly<Record<string, number>>, settings: Partial<DomainSe
   return new DomainInMemory({ ...REPLACES, maxMembership: Object.keys(days).length, ...settings }, idleFor(days));
 }
 
-/** What each command came to: what it was refused for, or the devices that it removed, and who is a member after all. */
+/** The outcome of each command: its refusal or the devices that it removed, and the members after all. */
 function result(domain: DomainInMemory, ...commands: readonly Command[]) {
   const { outcomes, events } = domain.carryOut(NOW, ...commands);
   const refusals = outcomes.map((outcome) => (outcome?.granted === false ? outcome.refusal.error : "granted"));

@@ -39,7 +39,7 @@ function after(state: DomainState, ...steps: readonly [seconds: number, command:
 
 const at = (seconds: number) => START + seconds * SECOND;
 
-/** What is encrypted to at a time, and the version that a registration would get then. */
+/** The version that is encrypted to at a time, and the version that a registration would get then. */
 function versions(state: DomainState, seconds: number): [current: number | null, granted: number] {
   const { state: joined } = decideBatch(state, [join("newcomer")], at(seconds));
   return [currentKeyVersion(state, at(seconds)), joined.keyVersion];

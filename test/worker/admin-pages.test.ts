@@ -269,7 +269,7 @@ describe("key versions", () => {
   });
 });
 
-/** What base64url text holds, as far as it is text. */
+/** The content of base64url text, as far as it is text. */
 function clear(part: string): string {
   return new TextDecoder().decode(base64url.decode(part));
 }

@@ -33,7 +33,7 @@ function expectFieldsAtFault({ status, body }: Reply, fields: string[]) {
   expect([...new Set(body.errors.map(({ field }: { field: string }) => field))].sort()).toEqual(fields);
 }
 
-/** What the last commit of a domain recorded. */
+/** The record of the last commit of a domain. */
 async function lastChanges(domain: string) {
   return JSON.parse((await rows(domain)).log.at(-1)?.changes as string);
 }

@@ -155,7 +155,7 @@ async function tokenOfLength(length: number): Promise<string> {
   return padded(Math.ceil(((length - bare) * 3) / 4));
 }
 
-/** What the test's requests log. */
+/** The log lines of the test's requests. */
 let logged: string[];
 
 beforeEach(() => {

@@ -230,7 +230,7 @@ describe("joins in one batch with bans", () => {
       sealed: true,
     });
 
-  /** What becomes of commands in one batch. */
+  /** The outcomes of commands in one batch. */
   async function batched(domain: string, ...commands: readonly Command[]) {
     const before = (await everything(domain)).log.length;
     // The first goes alone, the others gather behind it; those go last that need a key that is not made yet.

@@ -28,7 +28,7 @@ async function retireTo(upTo: number): Promise<void> {
 type Asked = { afterKeyVersion?: number; credentials?: "all" | "newest" };
 type Older = { from: number; to: number } | undefined;
 
-/** What is asked for, how many versions are retired, the first version of the response, and what it says of older ones. */
+/** The request, how many versions are retired, the first version of the response, and the older ones that it names. */
 const CASES: [Asked, number, number, Older][] = [
   [{}, 0, 61, { from: 1, to: 60 }],
   [{ credentials: "all" }, 0, 61, { from: 1, to: 60 }],

@@ -7,7 +7,7 @@ import { askWith, limitOf, registerWith } from "../support/worker/environments.t
 import { faultyDatabase } from "../support/worker/faulty-database.ts";
 import { execute, gist, joins, objectOf, setEnvironment } from "../support/worker/objects.ts";
 
-/** What a domain's object makes of a device that would create the domain, under a limit of its own. */
+/** The outcome of a device that would create a domain, under a limit of its own. */
 async function create(domain: string, limit: () => Promise<{ success: boolean }>) {
   const asked: unknown[] = [];
   const CREATION_LIMIT = {

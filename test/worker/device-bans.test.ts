@@ -434,7 +434,7 @@ describe("the object of the bans", () => {
     expect(await bans().lift(guid, "fifth", 9)).toEqual({ lifted: false, domains: [] });
   });
 
-  /** What a request comes to whose first call of a method is lost after it was carried out. */
+  /** The outcome of a request whose first call of a method is lost after it was carried out. */
   async function lostAfter<T>(method: "ban" | "lift", request: () => Promise<T>): Promise<T> {
     const original = DeviceBans.prototype[method] as (...args: unknown[]) => unknown;
     let reached = false;

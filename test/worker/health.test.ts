@@ -20,7 +20,7 @@ const tables = () =>
     name: string;
   }>();
 
-/** What a server with another environment says of its health. */
+/** The health of a server with another environment. */
 function health(environment: object) {
   return asker(environment)();
 }

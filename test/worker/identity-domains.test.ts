@@ -65,7 +65,7 @@ function expectRefused({ status, body, headers }: Reply, detail?: string): void 
 let alice: string;
 let bob: string;
 let home: string;
-/** What the requests log. */
+/** The log lines of the requests. */
 let logged: string[];
 
 beforeEach(() => {

@@ -32,7 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-/** What was logged in this test, by the Worker and by the object. */
+/** The log lines of this test, of the Worker and of the object. */
 function logged(): Line[] {
   return spies.flatMap((spy) => spy.mock.calls.map(([line]) => JSON.parse(line as string) as Line));
 }

@@ -40,7 +40,7 @@ const tokensOfUnknownKeys = () =>
     Array.from({ length: MANY }, (_, n) => mintToken("studio", studioKey, { header: { kid: `unknown-${n}` } })),
   );
 
-/** What becomes of as many requests at once, each with a token: the statuses, and how often each. */
+/** The statuses of as many requests at once, each with a token, and how often each. */
 async function statusesOf(app: ReturnType<typeof createApp>, vars: object, domain: string, tokens: readonly string[]) {
   const statuses = await Promise.all(
     tokens.map(async (token) => {

@@ -98,7 +98,7 @@ async function uses(domain: string): Promise<Record<string, number>> {
   return Object.fromEntries((await stored(domain, query)).map(({ kid, count }) => [kid, count]));
 }
 
-/** What the log of a domain says of new wrappings, oldest first. */
+/** The new wrappings in the log of a domain, oldest first. */
 async function rewrappings(domain: string) {
   const changes = (await rows(domain)).log.flatMap(({ changes }) => JSON.parse(changes as string));
   return changes.filter(({ type }: { type: string }) => type === "keys-rewrapped");

@@ -139,7 +139,7 @@ describe("a private key that does not open", () => {
   /** The lines about failures in the log. */
   const logged = () => (errors?.mock.calls.flat() ?? []) as string[];
 
-  /** What is wrong with a domain, how it comes about, and what the operator is told. */
+  /** The fault of a domain, how it comes about, and the sentence for the operator. */
   const FAULTS: [string, (domain: string) => Promise<void>, RegExp, Secrets?][] = [
     [
       "because the rows of two versions are swapped",

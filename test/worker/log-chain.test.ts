@@ -31,7 +31,7 @@ const step = fc.record({
   pauseMilliseconds: fc.constantFrom(0, 0, 0, 1, 5, 12),
 });
 
-/** What becomes of a command, sent as the Worker does: again if the object was lost. */
+/** The outcome of a command, sent as the Worker does: again if the object was lost. */
 async function send(domain: string, command: Command): Promise<Outcome<object> | null> {
   try {
     return await callObject(env, domain, (object) => object.execute(command, { issuer: ORIGIN }));

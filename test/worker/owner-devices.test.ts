@@ -20,7 +20,7 @@ import {
 const [TV, PHONE, TABLET] = [nameOf("TV"), nameOf("phone"), nameOf("tablet")];
 const today = () => new Date().toISOString().slice(0, 10);
 
-/** What an owner may ask, of a device with this handle. */
+/** The requests of an owner, about a device with this handle. */
 const REQUESTS = [
   ["GET", () => "", undefined],
   ["DELETE", () => "", undefined],

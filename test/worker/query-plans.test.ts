@@ -69,13 +69,13 @@ beforeAll(async () => {
 /** The tables of an object that have a row for each of many things. */
 const LARGE = /^SCAN domain_(membership|bans|keys|requests|signed_leaves|refusals|log)$/;
 
-/** What a plan does that takes longer the more rows there are. The little that a subquery comes to may be sorted. */
+/** The steps of a plan that take longer the more rows there are. A subquery's few rows may be sorted. */
 function slowSteps(details: readonly string[]): string[] {
   const isOfLittle = details.includes("CO-ROUTINE page") || details.includes("MERGE (UNION)");
   return details.filter((detail) => LARGE.test(detail) || (!isOfLittle && detail.includes("TEMP B-TREE")));
 }
 
-/** What an object does for one request, and the answer. */
+/** The statements of an object for one request, and the answer. */
 function executedFor(domain: string, path: string) {
   return executedDuring(domain, async () => {
     const answer = await ask("GET", path, undefined, asAdmin);
@@ -222,7 +222,7 @@ describe("the activity of a domain", () => {
   });
 });
 
-/** What one request asks of the database, and its answer. */
+/** The statements that one request has the database run, and its answer. */
 async function recordedOf(path: string) {
   const { database, recorded } = recordingDatabase(env.DB);
   const response = await app.fetch(new Request(`${ORIGIN}${path}`, { headers: asAdmin }), { ...env, DB: database });

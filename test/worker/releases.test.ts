@@ -9,7 +9,7 @@ import { asAdmin, newDomain, newGuid, ORIGIN, rows } from "../support/worker/cli
 const CONTEXT = { issuer: ORIGIN, creator: null };
 const guid = newGuid();
 
-/** What the Worker of the first release asks of an object. */
+/** The calls that the Worker of the first release makes to an object. */
 const ASKED = {
   register: {
     type: "register",
@@ -40,7 +40,7 @@ const ASKED = {
   rollover: { type: "rollover", requestId: "45c48cce-2e2d-4fbd-aa1a-8e9f0a1b2c3d", by: "admin-token", when: "now" },
 } as const;
 
-/** What an object of the first release answers. */
+/** The answers of an object of the first release. */
 const ANSWERED = {
   register: {
     granted: true,
@@ -63,7 +63,7 @@ const ANSWERED = {
   rollover: { granted: true, grant: { keyVersion: 2, copied: true } },
 } as const;
 
-/** What an object of the first release answers when it is asked for a domain's keys. */
+/** The answer of an object of the first release that is asked for a domain's keys. */
 const KEY_SET = {
   granted: true,
   grant: { value: { keys: [], lostUpTo: 0, currentKeyVersion: null, statement: "a.b.c" } },

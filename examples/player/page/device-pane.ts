@@ -7,7 +7,7 @@ const NOT_OPENED = [
   "The licence is encrypted to a key that this device does not hold.",
 ] as const;
 
-/** What the screen shows, and why, by the names of the client library's errors. */
+/** The texts of the screen, by the names of the client library's errors. */
 const FAILURES: Readonly<Record<string, readonly [notice: string, reason: string]>> = {
   KEY_NOT_HELD: NOT_OPENED,
   NOT_A_MEMBER: NOT_OPENED,

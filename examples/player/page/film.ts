@@ -1,4 +1,4 @@
-/** What this page uses of Shaka Player, which its script puts into the global scope. */
+/** The part of Shaka Player that this page uses, which its script puts into the global scope. */
 declare const shaka: Readonly<{
   polyfill: { installAll(): void };
   Player: new () => Readonly<{

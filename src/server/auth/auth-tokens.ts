@@ -35,7 +35,7 @@ export class AuthTokenVerifier {
   }
 
   /**
-   * What an `Authorization` header proves. Whether that is enough, or matters at all, is the domain's to say.
+   * The evidence of an `Authorization` header. Whether that is enough, or matters at all, is the domain's to say.
    *
    * @see RFC 6750, The OAuth 2.0 Authorization Framework: Bearer Token Usage, section 2.1
    */

@@ -15,7 +15,7 @@ export const ownerSignIn = z.strictObject({
 export type SignInIssuer = Readonly<{ issuer: string; clientId: string; scope: string; audience: string }>;
 
 /**
- * What is wrong with an issuer that people are to sign in at; null if nothing is. A browser reads its configuration.
+ * The fault of an issuer that people are to sign in at; null if it has none. A browser reads its configuration.
  *
  * @see RFC 8414, OAuth 2.0 Authorization Server Metadata, section 2
  */

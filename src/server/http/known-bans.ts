@@ -20,7 +20,7 @@ type Names = ReadonlySet<string>;
 type Source = (known: string | null) => Promise<BannedNames | null>;
 
 /**
- * What this isolate knows of the server-wide bans. If they cannot be asked for, it goes on with what it knew; with
+ * The server-wide bans, as far as this isolate knows them. If they cannot be asked for, it goes on with what it knew; with
  * nothing, if it never knew any: an outage of that one object must not keep devices from their domains.
  */
 export class KnownBans {

@@ -7,7 +7,7 @@ import { refusalProblem } from "./problems.ts";
 import type { AppEnv } from "./request-context.ts";
 
 /**
- * What the request's token proves.
+ * The evidence of the request's token.
  *
  * @throws Problem if it is no owner's, whichever the domain, or its subject asks too often
  */

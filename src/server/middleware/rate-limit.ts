@@ -46,7 +46,7 @@ export async function addressExcess(c: Context<AppEnv>): Promise<Problem | null>
 }
 
 /**
- * What stands for a client's address where requests are counted, and for the network around it, which has a limit 16 times
+ * The names under which a client's requests are counted: its address, and the network around it, which has a limit 16 times
  * as high. One subscriber has all of an IPv6 /64, and may have a /48. Null for this very machine, where local clients and
  * tests are, and for the network of an IPv4 address.
  */

@@ -39,7 +39,7 @@ const BYTES_BESIDES_TEXTS = 1_000;
  * Carries out commands. One that changes nothing is decided on the spot. The others are decided and committed together
  * with those that come at the same time, in one synchronous transaction: nothing can come between load and commit.
  *
- * Whatever takes time is done before: the keys that a registration will need are opened, and the next domain key is made.
+ * Work that takes time is done before: the keys that a registration will need are opened, and the next domain key is made.
  * So nothing is committed that cannot be answered.
  */
 export class DomainCommands {

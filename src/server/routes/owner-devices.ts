@@ -23,7 +23,7 @@ const DEVICES_AT_A_TIME = 250;
 const NOBODY = "";
 
 /**
- * What the owner of a domain asks for: its devices.
+ * Routes of a domain's owner, about its devices.
  *
  * The token is looked at before the domain, and the domain tells nobody but its owner anything of its devices.
  */

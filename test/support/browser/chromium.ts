@@ -11,7 +11,7 @@ const ARGUMENTS = [
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
 ];
 
-/** What a browser keeps between two starts. */
+/** The folder that a browser keeps between two starts. */
 export type Profile = {
   /** Starts a browser with it; the one before must have ended. */
   start(): Promise<BrowserContext>;

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** What the server answered. */
+/** An answer of the server. */
 export type Answer = Readonly<{ status: number; headers: IncomingHttpHeaders; body: string }>;
 
-/** What is stopped: the request's body, the server's answer if it has given one, and when the page hangs up. */
+/** Something that was stopped: the request's body, the server's answer if it has given one, and when the page hangs up. */
 export type Exchange = Readonly<{ body: string; answer?: Answer; hungUp: Promise<void> }>;
 
-/** What becomes of something that was stopped. */
+/** The fate of something that was stopped. */
 export type Fate = "passed" | "lost" | Answer;
 
 /** One request or answer that is stopped on its way, until a test says how it goes on. */

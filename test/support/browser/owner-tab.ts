@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { PageTab } from "./page-tab.ts";
 
-/** What the page keeps its session under. */
+/** The key under which the page keeps its session. */
 const SESSION = "device-domains-owner";
 
 /** A tab with the owners' page. */
@@ -47,7 +47,7 @@ export class OwnerTab extends PageTab {
     await this.page.waitForURL(`${this.#server}/**`);
   }
 
-  /** What the tab keeps, and everything else that outlives the page. */
+  /** The content of the tab's storage, and of all other storage that outlives the page. */
   kept(): Promise<string> {
     return this.page.evaluate(() =>
       JSON.stringify([Object.entries(sessionStorage), Object.entries(localStorage), document.cookie]),

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 /** A tab with a page of the server, used as people do: by what is written there. */
 export class PageTab {
   readonly page: Page;
-  /** What the browser found fault with: uncaught errors, breaches of the page's policy, and requests to elsewhere. */
+  /** The faults that the browser found: uncaught errors, breaches of the page's policy, and requests to elsewhere. */
   readonly complaints: string[] = [];
 
   /** @param others the origins that the page may ask besides its own, and whose pages it may lead to */
@@ -82,7 +82,7 @@ export class PageTab {
     await this.page.locator('[aria-busy="true"], .progress').first().waitFor({ state: "detached" });
   }
 
-  /** What has the focus: its text, or its label. */
+  /** The text, or the label, of the element with the focus. */
   focused(): Promise<string | null> {
     return this.page.evaluate(() => {
       const element = document.activeElement;

@@ -13,7 +13,7 @@ declare global {
   var outcome: (call: Promise<unknown>) => Promise<Outcome>;
 }
 
-/** What a call in a page came to, in a form that leaves the page. */
+/** The outcome of a call in a page, in a form that leaves the page. */
 export type Outcome = Readonly<{
   value?: unknown;
   /** The class of what was thrown, as `instanceof` in the page has it. */

@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import type { TestDomain } from "./test-domain.ts";
 
-/** What a browser's store holds of a device, as a script finds it there that has the run of the page. */
+/** The content of a browser's store, as a script finds it there that has the run of the page. */
 export type StoreContents = {
   /** Every name of a member, at any depth. */
   names: string[];

@@ -2,7 +2,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import type { Site } from "./site.ts";
 import type { TestDomain } from "./test-domain.ts";
 
-/** What a tab opens its device with besides the browser's store. */
+/** The options with which a tab opens its device, besides the browser's store. */
 export type DeviceSettings = { machineGuid?: string; retries?: number };
 
 /** A tab with the page in it, and no device yet. */
@@ -22,12 +22,12 @@ export async function openDevice(tab: Page, domain: TestDomain, settings: Device
   );
 }
 
-/** What the tab's device knows of itself. */
+/** The state of the tab's device. */
 export function standing(tab: Page) {
   return tab.evaluate(() => ({ guid: device.machineGuid, status: device.status, version: device.currentKeyVersion }));
 }
 
-/** What the tab's device reads in a secret. */
+/** The text that the tab's device reads in a secret. */
 export function decrypted(tab: Page, secret: string): Promise<string> {
   return tab.evaluate(async (jwe) => new TextDecoder().decode(await device.decrypt(jwe)), secret);
 }

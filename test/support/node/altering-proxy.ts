@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
 
 const HOST = "127.0.0.1";
-/** What concerns one connection only, or is said anew of each body. */
+/** The headers that concern one connection only, or are made anew for each body. */
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "host"];
 
 /** A response on its way, for an alteration to change. */

@@ -61,7 +61,7 @@ export class Contract {
     return found;
   }
 
-  /** What the document does not say of this answer; empty if all is well. */
+  /** The parts of this answer that the document does not describe. */
   violations(operation: Operation, { status, headers, text }: Answer): string[] {
     const found = this.#response(operation, status);
     if (!found) return [`status ${status} is not described`];
@@ -79,13 +79,13 @@ export class Contract {
     ];
   }
 
-  /** What the document does not say of this request body; empty if all is well. */
+  /** The parts of this request body that the document does not describe. */
   requestViolations(operation: Operation, type: string, body: unknown): string[] {
     if (!operation.requestBody?.content[type]) return [`no body of type ${type} is described`];
     return this.#faults(`${operation.pointer}/requestBody/content/${token(type)}/schema`, body);
   }
 
-  /** What the document does not say of this query; empty if all is well. */
+  /** The parts of this query that the document does not describe. */
   queryViolations(operation: Operation, query: Readonly<Record<string, string>>): string[] {
     const parameters = operation.parameters ?? [];
     return Object.entries(query).flatMap(([name, text]) => {

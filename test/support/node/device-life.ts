@@ -8,7 +8,7 @@ import type { Random } from "./seeded-random.ts";
 
 type Act = "join" | "renew" | "previewLeave" | "leave" | "reopen";
 
-/** What may be asked of a device as it stands, and how often compared to the rest. */
+/** The actions that a device can take as it stands, and how often compared to the rest. */
 const ACTS: Readonly<Record<DeviceStatus, readonly Act[]>> = {
   new: ["join", "join", "join", "join", "previewLeave", "leave", "leave", "reopen"],
   member: ["renew", "renew", "join", "previewLeave", "leave", "leave", "leave", "leave", "reopen"],
@@ -20,7 +20,7 @@ const ACTS: Readonly<Record<DeviceStatus, readonly Act[]>> = {
 /** A call may come to this many moments at which it can be struck; most need fewer. */
 const MOMENTS = 20;
 
-/** What a life is lived with. */
+/** The means of a life. */
 export type LifeOptions = Readonly<{
   /** The domain's URL, and the same past all faults. */
   url: string;
@@ -35,9 +35,9 @@ export type LifeOptions = Readonly<{
 
 /** The life of one device: used at random, interrupted at random, and meant to end up as what was asked of it last. */
 export class DeviceLife {
-  /** What the device is to be in the end. */
+  /** The state of the device in the end. */
   intention: "member" | "left" = "left";
-  /** What was asked of it, and what came of that, line by line. */
+  /** Its actions and their outcomes, line by line. */
   readonly trace: string[] = [];
   readonly #options: LifeOptions;
   readonly #random: Random;

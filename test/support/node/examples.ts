@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 const QUIET = ["--no-audit", "--no-fund", "--loglevel=error"];
 
-/** What an example's program finds around it: tools from this checkout, as if they were installed beside it. */
+/** The surroundings of an example's program: tools from this checkout, as if they were installed beside it. */
 const ENVIRONMENT = {
   ...process.env,
   PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,

@@ -6,13 +6,13 @@ export type ListedDevice = Omit<OwnedDevice, "joinedAt" | "handle"> & Readonly<{
 /** An owner's request as the fake server saw it. */
 export type OwnerRequest = Readonly<{ method: string; path: string; headers: Headers; body: unknown }>;
 
-/** What a device of the list is called in a request: the server makes another handle of it each time. */
+/** The handle of a device of the list: the server makes another handle of it each time. */
 const nameOf = (handle: string | null | undefined) => decodeURIComponent(handle ?? "").split("#")[0];
 
 /** The owner's routes of a domain behind a fake `fetch`: lists of two devices a page, of other handles each time. */
 export class FakeOwnerServer {
   readonly seen: OwnerRequest[] = [];
-  /** What becomes of the next requests; those after them pass. */
+  /** The fates of the next requests; those after them pass. */
   readonly fates: ((pass: () => Response) => Response | Promise<Response>)[] = [];
   devices: ListedDevice[];
   #handles = 0;

@@ -19,10 +19,10 @@ export const FAKE_DOMAIN_URL = `${FAKE_ORIGIN}/domains/den`;
 /** A device's request as the fake server saw it. */
 export type SeenRequest = { action: string; payload: Record<string, unknown>; proof: DeviceProof; headers: Headers };
 
-/** What comes of one request of a device: `pass` has the server carry it out. */
+/** The fate of one request of a device: `pass` has the server carry it out. */
 export type Fate = (pass: () => Promise<Response>, init: RequestInit) => Promise<Response>;
 
-/** What a domain token is to state. */
+/** The statement of a domain token. */
 type DomainStatement = StatedKey &
   Readonly<{ issuer: string; domain: string; issuedAt: number; lifetimeSeconds: number }>;
 
@@ -49,15 +49,15 @@ export class FakeServer {
   readonly seen: SeenRequest[] = [];
   /** How often the authority's keys were asked for. */
   keySetReads = 0;
-  /** What becomes of the next requests of devices; those after them pass. */
+  /** The fates of the next requests of devices; those after them pass. */
   readonly fates: Fate[] = [];
-  /** What becomes of every read of the authority's keys. */
+  /** The fate of every read of the authority's keys. */
   keySetFate: Fate = (pass) => pass();
   /** Spoils a registration's answer; tokens are signed after the first call, sealing comes after the second. */
   spoil: { statements?: (draft: Draft) => void; answer?: (draft: Draft) => void | Promise<void> } = {};
   /** The server's clock. */
   now = () => Date.now();
-  /** What the server calls itself. */
+  /** The server's name for itself. */
   issuer = FAKE_ORIGIN;
   state: DomainState = NEWBORN;
   /** When the server began to hold the domain. */

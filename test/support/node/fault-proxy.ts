@@ -8,13 +8,13 @@ const HOST = "127.0.0.1";
 /** Which line a request came by; the server never sees it. */
 const LINE_HEADER = "x-line";
 
-/** What concerns one connection only, and what is said anew of each body. */
+/** The headers that concern one connection only, or are made anew for each body. */
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "host"];
 
 /** A request, kept whole so that it can be delivered at any time and any number of times. */
 export type CapturedRequest = Readonly<{ method: string; path: string; headers: Headers; body: Buffer }>;
 
-/** What the server answered. */
+/** An answer of the server. */
 export type ServerAnswer = Readonly<{ status: number; headers: Headers; body: Buffer }>;
 
 /** A request that reached the server, and what came of it. */
@@ -64,7 +64,7 @@ export class Line {
   readonly deliveries: Delivery[] = [];
   /** Why the server gave no answer, each time that it did not. */
   readonly breakdowns: unknown[] = [];
-  /** What becomes of the next request. */
+  /** The fate of the next request. */
   plan: () => Fault = () => pass;
   readonly #target: string;
   #late: CapturedRequest[] = [];

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Exchange, ServerAnswer } from "./fault-proxy.ts";
 import type { Random } from "./seeded-random.ts";
 
-/** What a network does to one request. */
+/** The faults of a network, for one request. */
 export type Fault = (exchange: Exchange) => Promise<void>;
 
 export const pass: Fault = async (exchange) => {

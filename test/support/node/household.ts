@@ -10,7 +10,7 @@ const FIRST_DAY = Date.parse("2026-01-01T00:00:00Z") / DAY;
 /** A device of the household: it is used each so many days, until it is lost. */
 type Device = { guid: string; everyDays: number; lostOn: number };
 
-/** What happened in a year, counted, and what must not have happened, in one sentence each. */
+/** The events of a year, counted, and those that must not have happened, in one sentence each. */
 export type Year = {
   problems: string[];
   counts: { renewed: number; joined: number; replaced: number; refused: number; removed: number; strangers: number };

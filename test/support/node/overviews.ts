@@ -1,4 +1,4 @@
-/** What an operator sees of a domain, as far as tests look at it. */
+/** The overview of a domain for operators, as far as tests look at it. */
 export type Overview = { revision: number; memberCount: number; keyVersion: number };
 
 /** An overview without what is told of the copy: that changes a moment after the domain did. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 
-/** What the shell prints of a command that fails. */
+/** The output of a command that fails. */
 export const FAILED = "@@failed";
 const DONE = "\n@@done\n";
 

@@ -9,7 +9,7 @@ export type Moment = "before" | "in" | "after";
 /** The object's state, which its class keeps to itself. */
 type WithState = { ctx: DurableObjectState };
 
-/** What `requests` come to if the first object they reach is lost around its first commit, before anyone was answered. */
+/** The outcomes of `requests` if the first object they reach is lost around its first commit, before anyone was answered. */
 export function abortedAt<T>(moment: Moment, requests: () => Promise<T>): Promise<T> {
   return moment === "in" ? abortedWithin(requests) : abortedAround(moment, requests);
 }

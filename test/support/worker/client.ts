@@ -78,7 +78,7 @@ export async function rows(domain: string) {
   return { info, members, keys, log };
 }
 
-/** What must hold of every domain at every moment. */
+/** The invariants of every domain, at every moment. */
 export async function invariantViolations(domain: string): Promise<string[]> {
   const { info, members, keys, log } = await rows(domain);
   const dense = (numbers: unknown[]) => numbers.every((number, index) => number === index + 1);

@@ -19,7 +19,7 @@ export async function rowsInDatabase(domain: string): Promise<number> {
   return (await Promise.all(counts)).reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }
 
-/** What D1 has of the deletion of a domain; null if it knows none. */
+/** D1's record of the deletion of a domain; null if it has none. */
 export function deletionInDatabase(domain: string) {
   return env.DB.prepare("select * from deleted_domains where domain = ?").bind(domain).first();
 }
@@ -30,7 +30,7 @@ export async function expectForgotten(domain: string): Promise<void> {
   expect(await rowsInDatabase(domain)).toBe(0);
 }
 
-/** What the storage of an object has in each table that has anything. */
+/** The rows in an object's storage, for each table that has any. */
 export async function leftIn(domain: string): Promise<Record<string, number>> {
   const tables = await stored(
     domain,

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
-/** What a test makes of one call to the database: `run` is the call itself. */
+/** A test's treatment of one call to the database: `run` is the call itself. */
 export type Interference = (sql: readonly string[], run: () => Promise<unknown>) => Promise<unknown>;
 
 /** The message D1 gives for a connection that broke in mid-call. */
@@ -40,7 +40,7 @@ export function faultyDatabase(database: D1Database, interfere: Interference): D
 
 const realOf = new WeakMap<object, D1PreparedStatement>();
 
-/** What may go wrong with a call to the database: each leaves it done or not, and says so or not. */
+/** The faults of a call to the database: each leaves it done or not, and says so or not. */
 const FAULTS = {
   "fails before": async () => {
     throw new Error(CONNECTION_LOST);

@@ -30,7 +30,7 @@ export function executeAsBatch(domain: string, ...commands: readonly Command[]):
   );
 }
 
-/** What an outcome grants, or the name of the error it refuses with. */
+/** The grant of an outcome, or the name of its error. */
 export function gist<Grant>(outcome: Outcome<Grant>): Grant | string {
   return outcome.granted ? outcome.grant : outcome.refusal.error;
 }

@@ -52,7 +52,7 @@ export async function sha256(text: string): Promise<string> {
   return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
-/** What a device goes by in lists and in the log: an HMAC under the key that the domain's object keeps for it. */
+/** The id of a device in lists and in the log: an HMAC under the key that the domain's object keeps for it. */
 export async function deviceId(domain: string, machineGuid: string): Promise<string> {
   const [row] = await stored(domain, "select device_id_key as key from domain_server_info");
   const bytes = (text: string) => new TextEncoder().encode(text);

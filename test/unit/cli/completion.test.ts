@@ -28,7 +28,7 @@ async function commandLine(...args: string[]) {
   return { code, out: await text(output), err: await text(errors) };
 }
 
-/** What bash offers for the last of these words, after the others. */
+/** The completions that bash offers for the last of these words. */
 function offered(...words: readonly string[]): readonly string[] {
   const program = `source "$1"; shift; COMP_WORDS=(device-domain "$@"); COMP_CWORD=$#; _device_domain; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const printed = execFileSync("bash", ["-uc", program, "bash", join(folder, "bash"), ...words], { encoding: "utf8" });

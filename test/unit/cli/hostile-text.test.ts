@@ -16,7 +16,7 @@ import { DeviceDomain } from "../../../src/client/index.ts";
 /** Sets the title, clears the screen, colours by a C1 control, deletes, turns the text around, and begins a line. */
 const HOSTILE = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u007f\u202e\u2066\r\nJoined \u{e0041}";
 const SHOWN = "\\u001b]0;owned\\u0007\\u001b[2J\\u009b31m\\u007f\\u202e\\u2066\\u000d\\u000aJoined \\udb40\\udc41";
-/** What a terminal obeys, but the end of a line. */
+/** The characters that a terminal obeys, but for the end of a line. */
 const OBEYED = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 let server: Server;

@@ -12,7 +12,7 @@ import { FAKE_DOMAIN_URL, FakeServer, type Fate, lost, refuse, unreached } from 
 let server: FakeServer;
 let store: MemoryStore;
 let device: DeviceDomain;
-/** What happened, in order: requests as the server got them, and "licences deleted". */
+/** The events, in order: requests as the server got them, and "licences deleted". */
 let happened: string[];
 
 /** The device as a program finds it that has just been started. */

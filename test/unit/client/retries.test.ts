@@ -16,7 +16,7 @@ import {
 
 const stranger = await newAuthorityKey("stranger");
 
-/** What is wrong with a signed time. */
+/** The faults of a signed time. */
 type SignedTime = { key?: JWK; typ?: string; issuer?: string; jti?: string };
 
 let server: FakeServer;
