@@ -39,7 +39,7 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
   },
   INVALID_REQUEST: {
     happened: "The request is not as the API describes it.",
-    todo: "Change each member that “errors” names. The same request would be refused again.",
+    todo: "Correct each field that “errors” names. The same request would be refused again.",
   },
   DOMAIN_NOT_FOUND: {
     happened:
