@@ -102,7 +102,7 @@ describe("limits of requests", () => {
     expect(statuses).toEqual([...Array(8).fill(201), ...Array(4).fill(429)]);
     expect((await registerWith({ ADDRESS_LIMIT, NETWORK_LIMIT }, domain, from("2001:db8:8::1"))).status).toBe(201);
     expect((await registerWith({ ADDRESS_LIMIT, NETWORK_LIMIT }, domain, from("192.0.2.1"))).status).toBe(201);
-    expect([...NETWORK_LIMIT.counts.keys()]).toEqual(["2001:db8:7::/48", "2001:db8:8::/48"]);
+    expect([...NETWORK_LIMIT.counts.keys()]).toEqual(["2001:0db8:0007::/48", "2001:0db8:0008::/48"]);
   });
 
   it("never keep a member from leaving", async () => {

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import type { FieldError } from "../../domain/refusals.ts";
 import { MAX_BODY_BYTES } from "../../protocol/limits.ts";
@@ -19,7 +20,7 @@ export async function jsonBody<Schema extends z.ZodType>(
   types: readonly string[] = ["application/json"],
 ): Promise<z.output<Schema>> {
   mediaType(c, types);
-  return checked(schema, parsedJson(await bodyText(c.req.raw)));
+  return checked(schema, parsedJson(await bodyText(c)));
 }
 
 /** The media type of a request's body. @throws Problem 415 if it is none of `types` */
@@ -46,33 +47,23 @@ export function parsedJson(text: string): unknown {
   }
 }
 
+/** Also stops reading a body of unknown length as soon as it is too large. */
+const limited = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw tooLarge();
+  },
+});
+
 /** Reads a body as UTF-8. @throws Problem 413 if it is too large, 400 if it is no UTF-8 */
-export async function bodyText(request: Request): Promise<string> {
-  const bytes = await bodyBytes(request);
+export async function bodyText(c: Context): Promise<string> {
+  await limited(c, async () => {});
+  const bytes = await c.req.arrayBuffer();
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     throw invalidRequest({ field: "body", detail: "must be UTF-8" });
   }
-}
-
-async function bodyBytes(request: Request): Promise<ArrayBuffer> {
-  const announced = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (announced > MAX_BODY_BYTES) throw tooLarge();
-  if (announced >= 0) {
-    const bytes = await request.arrayBuffer();
-    if (bytes.byteLength > MAX_BODY_BYTES) throw tooLarge();
-    return bytes;
-  }
-  // Of unknown length: stop as soon as it is too large.
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return new Blob(chunks).arrayBuffer();
 }
 
 function tooLarge(): Problem {

@@ -21,7 +21,7 @@ export async function deviceBody<Schema extends z.ZodType>(
   schema: Schema,
 ): Promise<{ body: z.output<Schema>; proof: DeviceProof | null }> {
   const signed = mediaType(c, ["application/json", SIGNED_REQUEST_MEDIA_TYPE]) === SIGNED_REQUEST_MEDIA_TYPE;
-  const text = await bodyText(c.req.raw);
+  const text = await bodyText(c);
   if (!signed) return { body: checked(schema, parsedJson(text)), proof: null };
 
   const { pathname, search } = new URL(c.req.url);

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
+import { expandIPv6 } from "hono/utils/ipaddr";
 import { Problem } from "../http/problems.ts";
 import { type AppEnv, domainName } from "../http/request-context.ts";
 import { errorFields, log } from "../worker-log.ts";
@@ -62,12 +63,7 @@ export function clientAddresses(c: Context<AppEnv>): readonly [address: string |
  * @see RFC 4291, IP Version 6 Addressing Architecture, sections 2.2 and 2.5.4
  */
 function prefix(address: string, length: number): string {
-  const [head = "", tail] = address.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  const rest = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - rest.length);
-  const all = [...groups, ...Array<string>(zeros).fill("0"), ...rest];
-  return all.slice(0, length).join(":").toLowerCase();
+  return expandIPv6(address.toLowerCase()).split(":").slice(0, length).join(":");
 }
 
 /** Whether a limit leaves room for one more; yes if it cannot say. */
