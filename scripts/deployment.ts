@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { SECRETS } from "../src/server/config.ts";
+import { REQUIRED_SECRETS } from "../src/server/config.ts";
 import { type DatabaseEntry, databaseEntries, NO_DATABASE, withId, withOneMore } from "./database-entries.ts";
 import { configuredNames, unknownNames } from "./variable-names.ts";
 
@@ -161,9 +161,9 @@ function entriesOf(tools: Tools): readonly DatabaseEntry[] {
 /** A file with the secrets to put, if the Worker has none yet; null if it has them all. */
 async function missingSecrets(tools: Tools, databases: readonly string[]): Promise<string | null> {
   const present = await presentSecrets(tools);
-  const missing = SECRETS.filter((name) => !present.includes(name));
+  const missing = REQUIRED_SECRETS.filter((name) => !present.includes(name));
   if (missing.length === 0) return null;
-  if (missing.length < SECRETS.length) {
+  if (missing.length < REQUIRED_SECRETS.length) {
     throw new DeploymentError(`The Worker lacks ${missing.join(" and ")}: npx wrangler secret put ${missing[0]}.`);
   }
   if (await holdDomains(tools, databases)) {

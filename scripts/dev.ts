@@ -33,6 +33,10 @@ async function main(): Promise<void> {
   const url = `http://localhost:${port}`;
   const config = readFileSync("wrangler.toml", "utf8");
   for (const line of unknownNames([...Object.keys(readSecrets()), ...configuredNames(config)])) console.error(line);
+  if ("ADMIN_TOKEN_PREVIOUS" in readSecrets()) {
+    // wrangler reads no secret locally that is not required, and a command line is no place for one.
+    console.error("ADMIN_TOKEN_PREVIOUS counts in deployments alone: locally there is one admin token.");
+  }
   const variables = localVariables(url);
 
   for (const { binding } of databaseEntries(config)) {

@@ -123,37 +123,33 @@ const domainDefaults = z
 
 const databaseBinding = z.string().regex(DATABASE_BINDING, "must be the binding of a D1 database, such as DB_2");
 
-/** How each variable is read: whether it must be there, whether it is JSON, and what it must look like. */
+/** How each variable is read: whether it is JSON, and the shape of its value. */
 const VARIABLES = {
-  KEY_ENCRYPTION_KEYS: { secret: true, json: true, shape: keySet(symmetricKey) },
-  DOMAIN_AUTHORITY_KEYS: { secret: true, json: true, shape: keySet(authorityKey) },
-  ADMIN_TOKEN: { secret: true, json: false, shape: adminToken },
-  // A secret too, but one that need not be set.
-  ADMIN_TOKEN_PREVIOUS: { secret: false, json: false, shape: adminToken },
-  DOMAIN_SERVER_URL: { secret: false, json: false, shape: serverOrigin },
-  TRUSTED_ISSUERS: { secret: false, json: true, shape: z.array(trustedIssuer) },
-  DEVELOPMENT_ISSUER: { secret: false, json: true, shape: trustedIssuer },
-  DOMAIN_CREATION: { secret: false, json: false, shape: z.enum(DOMAIN_CREATION) },
-  ANSWER_AFTER: { secret: false, json: false, shape: z.enum(ANSWER_AFTER) },
-  DOMAIN_DEFAULTS: { secret: false, json: true, shape: domainDefaults },
-  JURISDICTION: { secret: false, json: false, shape: z.enum(JURISDICTIONS) },
-  DOMAIN_LOCATION_HINT: { secret: false, json: false, shape: z.enum(LOCATION_HINTS) },
+  KEY_ENCRYPTION_KEYS: { json: true, shape: keySet(symmetricKey) },
+  DOMAIN_AUTHORITY_KEYS: { json: true, shape: keySet(authorityKey) },
+  ADMIN_TOKEN: { json: false, shape: adminToken },
+  ADMIN_TOKEN_PREVIOUS: { json: false, shape: adminToken },
+  DOMAIN_SERVER_URL: { json: false, shape: serverOrigin },
+  TRUSTED_ISSUERS: { json: true, shape: z.array(trustedIssuer) },
+  DEVELOPMENT_ISSUER: { json: true, shape: trustedIssuer },
+  DOMAIN_CREATION: { json: false, shape: z.enum(DOMAIN_CREATION) },
+  ANSWER_AFTER: { json: false, shape: z.enum(ANSWER_AFTER) },
+  DOMAIN_DEFAULTS: { json: true, shape: domainDefaults },
+  JURISDICTION: { json: false, shape: z.enum(JURISDICTIONS) },
+  DOMAIN_LOCATION_HINT: { json: false, shape: z.enum(LOCATION_HINTS) },
   OPEN_DATABASES: {
-    secret: false,
     json: true,
     shape: z.tuple([databaseBinding], databaseBinding),
   },
-  CORS_ORIGINS: { secret: false, json: true, shape: z.array(serverOrigin) },
-  ACCESS_TEAM_DOMAIN: { secret: false, json: false, shape: serverOrigin },
-  ACCESS_AUDIENCE: { secret: false, json: false, shape: z.string() },
-  LOG_RETENTION_DAYS: { secret: false, json: false, shape: z.coerce.number().int().min(8).max(36_500) },
+  CORS_ORIGINS: { json: true, shape: z.array(serverOrigin) },
+  ACCESS_TEAM_DOMAIN: { json: false, shape: serverOrigin },
+  ACCESS_AUDIENCE: { json: false, shape: z.string() },
+  LOG_RETENTION_DAYS: { json: false, shape: z.coerce.number().int().min(8).max(36_500) },
   DEFAULT_ROLLOVER_INTERVAL_SECONDS: {
-    secret: false,
     json: false,
     shape: z.coerce.number().int().min(0).max(MAX_ROLLOVER_INTERVAL_SECONDS),
   },
   DOMAIN_TOKEN_LIFETIME_SECONDS: {
-    secret: false,
     json: false,
     shape: z.coerce.number().int().min(60).max(31_536_000),
   },
@@ -162,8 +158,11 @@ const VARIABLES = {
 /** The names of all variables that the server reads. */
 export const VARIABLE_NAMES = Object.keys(VARIABLES);
 
-/** The names of the variables that must be kept secret, and must be set. */
-export const SECRETS = Object.entries(VARIABLES).flatMap(([name, { secret }]) => (secret ? [name] : []));
+/** The names of the secrets that must be set. */
+export const REQUIRED_SECRETS: readonly string[] = ["KEY_ENCRYPTION_KEYS", "DOMAIN_AUTHORITY_KEYS", "ADMIN_TOKEN"];
+
+/** The names of all secrets: no command line, no log and no file but their own may show them. */
+export const SECRETS = [...REQUIRED_SECRETS, "ADMIN_TOKEN_PREVIOUS"];
 
 /**
  * Checks the environment and gives it its types.

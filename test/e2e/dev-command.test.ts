@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -50,6 +51,20 @@ describe("npm run dev", () => {
     expect(await second.ended).toBe(1);
     expect(second.output()).toMatch(/^Port \d+ is in use: .*PORT=.*\.$/m);
     await clone.stopped(server);
+  });
+
+  it("puts no secret on a command line, where other users see it", async () => {
+    const former = "a-former-admin-token-of-some-length";
+    writeFileSync(join(clone.folder, ".dev.vars"), `${secrets}\nADMIN_TOKEN_PREVIOUS=${former}\n`);
+    const server = clone.dev();
+    await clone.healthy(server);
+    expect(server.output()).toContain("ADMIN_TOKEN_PREVIOUS counts in deployments alone");
+    const commands = execFileSync("ps", ["-eo", "args", "-ww"], { encoding: "utf8" });
+    expect(commands).toContain(`--port=${new URL(clone.url).port}`);
+    for (const [, secret = ""] of secrets.matchAll(/=(.*)$/gm)) expect(commands).not.toContain(secret);
+    expect(commands).not.toContain(former);
+    await clone.stopped(server);
+    writeFileSync(join(clone.folder, ".dev.vars"), secrets);
   });
 
   it.each([

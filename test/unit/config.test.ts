@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { describe, expect, it } from "vitest";
 import { newKeyEncryptionKey, newSigningKey } from "../../scripts/local-secrets.ts";
-import { ConfigError, configOf, type Environment, readConfig, SECRETS } from "../../src/server/config.ts";
+import { ConfigError, configOf, type Environment, REQUIRED_SECRETS, readConfig } from "../../src/server/config.ts";
 
 /** Stands for whatever an operator may have put into a variable by mistake: no message may hold it. */
 const SLIP = "slipped-in-by-mistake";
@@ -380,10 +380,10 @@ describe("an issuer at which owners sign in", () => {
 describe("each variable that is needed", () => {
   it("is a secret that wrangler.toml requires", () => {
     const required = /^required = (\[.*\])$/m.exec(readFileSync("wrangler.toml", "utf8"))?.[1];
-    expect(SECRETS).toEqual(JSON.parse(required as string));
+    expect(REQUIRED_SECRETS).toEqual(JSON.parse(required as string));
   });
 
-  it.each(SECRETS)("is named when it is not set: %s", (name) => {
+  it.each(REQUIRED_SECRETS)("is named when it is not set: %s", (name) => {
     expect(refusal({ ...good, [name]: undefined }).message).toBe(`${name} is not set.`);
     expect(refusal({ ...good, [name]: "" }).message).toBe(`${name} is not set.`);
   });

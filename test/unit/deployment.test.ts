@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { databaseEntries, NO_DATABASE } from "../../scripts/database-entries.ts";
 import { CONFIG_FILE, deploy, NEW_SECRETS_FILE, type Run, type Tools } from "../../scripts/deployment.ts";
-import { SECRETS } from "../../src/server/config.ts";
+import { REQUIRED_SECRETS } from "../../src/server/config.ts";
 
 const URL = "https://domains.example.com";
 const ID = "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77";
@@ -43,7 +43,7 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
     },
     read: (file) => files.get(file) ?? null,
     write: (file, text) => void files.set(file, text),
-    newSecrets: async () => Object.fromEntries(SECRETS.map((name) => [name, "x".repeat(40)])),
+    newSecrets: async () => Object.fromEntries(REQUIRED_SECRETS.map((name) => [name, "x".repeat(40)])),
     say: () => {},
     attended: true,
     ask: async () => {
@@ -66,7 +66,7 @@ describe("a deployment", () => {
   it("makes what is missing, once", async () => {
     const { cloud, files, calls, tools } = account();
     await deploy(tools);
-    expect(cloud).toMatchObject({ databases: ["device-domains"], worker: true, secrets: SECRETS });
+    expect(cloud).toMatchObject({ databases: ["device-domains"], worker: true, secrets: REQUIRED_SECRETS });
     expect(files.get(CONFIG_FILE)).toContain(ID);
     expect(calls).toEqual(["ask", "d1 list", "d1 create", "d1 migrations", "secret list", "d1 execute", "deploy"]);
 
@@ -92,7 +92,7 @@ describe("a deployment", () => {
       const made = files.get(NEW_SECRETS_FILE);
       interrupt(null);
       await deploy(tools);
-      expect(cloud).toMatchObject({ databases: ["device-domains"], secrets: SECRETS });
+      expect(cloud).toMatchObject({ databases: ["device-domains"], secrets: REQUIRED_SECRETS });
       if (made !== undefined) expect(files.get(NEW_SECRETS_FILE)).toBe(made);
     },
   );
@@ -121,7 +121,7 @@ const more = { database: true };
 
 describe("a deployment with one more database", () => {
   it("creates it, migrates all and binds it beside the others", async () => {
-    const { cloud, files, calls, tools } = account({ worker: true, secrets: [...SECRETS] });
+    const { cloud, files, calls, tools } = account({ worker: true, secrets: [...REQUIRED_SECRETS] });
     await deploy(tools);
     calls.length = 0;
     for (const number of [2, 3]) {
@@ -145,7 +145,7 @@ describe("a deployment with one more database", () => {
   });
 
   it("adds no second one after an interruption", async () => {
-    const { cloud, files, tools, interrupt } = account({ worker: true, secrets: [...SECRETS] });
+    const { cloud, files, tools, interrupt } = account({ worker: true, secrets: [...REQUIRED_SECRETS] });
     await deploy(tools);
     interrupt("d1 create");
     await expect(deploy(tools, more)).rejects.toThrow("interrupted");
@@ -191,7 +191,7 @@ describe("the address of a deployment", () => {
   });
 
   it("comes from the environment where nobody can be asked", async () => {
-    const { files, calls, tools } = account({ worker: true, secrets: [...SECRETS] });
+    const { files, calls, tools } = account({ worker: true, secrets: [...REQUIRED_SECRETS] });
     await deploy({ ...tools, serverUrl: `${URL}/`, attended: false });
     expect(addressOf(files)).toBe(URL);
     expect(calls).not.toContain("ask");

@@ -12,6 +12,7 @@ export class Clone {
   readonly folder = mkdtempSync(join(tmpdir(), "device-domain-"));
   readonly url: string;
   readonly #port: number;
+  readonly #children: ChildProcess[] = [];
 
   constructor(port: number) {
     this.#port = port;
@@ -26,6 +27,7 @@ export class Clone {
   dev(): DevServer {
     const env = { ...process.env, PORT: String(this.#port) };
     const child = spawn("npm", ["run", "--silent", "dev"], { cwd: this.folder, env });
+    this.#children.push(child);
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (chunk) => {
@@ -66,7 +68,9 @@ export class Clone {
     }
   }
 
+  /** Ends what a failed test left running, and removes the folder. */
   remove(): void {
+    for (const child of this.#children) child.kill("SIGTERM");
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
