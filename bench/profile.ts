@@ -1,9 +1,9 @@
-// `npm run bench:profile -- WORKLOAD [VARIANT]`: says which functions a Worker's processor time goes to under a
+// `npm run bench:profile`: says which functions a Worker's processor time goes to under a
 // workload, and keeps the profile for a browser's developer tools.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { oneOf, scriptOptions, wholeNumber } from "../scripts/script-options.ts";
 import { buildWorkers } from "./bundles.ts";
 import { Inspector } from "./inspector.ts";
 import { measure } from "./measuring.ts";
@@ -14,27 +14,27 @@ import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 import { Workshop } from "./workshop.ts";
 
-const USAGE = `usage: npm run bench:profile -- ${Object.keys(WORKLOADS).join("|")} [${VARIANTS.join("|")}] [--isolate worker|d1] [--seconds 5]`;
 const FOLDER = "bench/results";
 /** workerd compiles what is hot on the way. */
 const WARM_UP = 3_000;
 /** The isolates that matter: the Worker with its Durable Objects, and the one that Miniflare plays D1 with. */
 const ISOLATES = { worker: "core:user:bench", d1: "d1:db" } as const;
 
-const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "5" }, isolate: { type: "string", default: "worker" } },
-  allowPositionals: true,
-  strict: true,
-});
-const [key, variant = "ours"] = positionals as [WorkloadKey, Variant?];
-const workload: Workload | undefined = WORKLOADS[key];
-const isolate = Object.entries(ISOLATES).find(([name]) => name === values.isolate)?.[1];
-if (!workload || !isolate || !VARIANTS.includes(variant)) {
-  console.error(USAGE);
-  process.exit(1);
-}
+const options = scriptOptions<{
+  workload: WorkloadKey;
+  variant: Variant;
+  isolate: keyof typeof ISOLATES;
+  seconds: number;
+}>("bench:profile", "Profiles a Worker under load.", [
+  ["--workload <name>", "what it is asked for", "joins", oneOf(Object.keys(WORKLOADS))],
+  ["--variant <name>", "which Worker", "ours", oneOf(VARIANTS)],
+  ["--isolate <name>", "which isolate of it", "worker", oneOf(Object.keys(ISOLATES))],
+  ["--seconds <number>", "for how long", 5, wholeNumber(1)],
+]);
+const { workload: key, variant, seconds } = options;
+const isolate = ISOLATES[options.isolate];
 
-await Workshop.run((workshop) => profile(workshop, workload, isolate));
+await Workshop.run((workshop) => profile(workshop, WORKLOADS[key], isolate));
 
 async function profile(
   workshop: Workshop,
@@ -48,7 +48,7 @@ async function profile(
   const { perSecond } = await measure(generator, server, traffic("profiled"), Math.max(WARM_UP, wakeUp ?? 0));
 
   const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
-  const requests = amount ?? Math.ceil(perSecond * Number(values.seconds));
+  const requests = amount ?? Math.ceil(perSecond * seconds);
   await inspector.startProfile();
   const round = await measure(generator, server, traffic("profiled"), requests);
   const taken = await inspector.stopProfile();
@@ -56,7 +56,7 @@ async function profile(
 
   const map = new SourceMap(JSON.parse(readFileSync(join(folder, "build", variant, `${variant}.js.map`), "utf8")));
   mkdirSync(FOLDER, { recursive: true });
-  const file = join(FOLDER, `${key}-${variant}-${values.isolate}.cpuprofile`);
+  const file = join(FOLDER, `${key}-${variant}-${options.isolate}.cpuprofile`);
   writeFileSync(file, JSON.stringify(taken));
   console.log(
     [

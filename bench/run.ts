@@ -1,7 +1,7 @@
 // `npm run bench`: measures the built Worker beside others that do less or do it literally; `--quick` measures less.
 // The full run also writes its tables and charts into docs/performance.md.
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { scriptOptions } from "../scripts/script-options.ts";
 import type { BenchServer } from "./bench-server.ts";
 import { buildWorkers } from "./bundles.ts";
 import { certificates } from "./certificates.ts";
@@ -22,7 +22,9 @@ import { VARIANTS, type Variant } from "./variants.ts";
 import { WORKLOADS } from "./workloads.ts";
 import { Workshop } from "./workshop.ts";
 
-const { quick } = parseArgs({ options: { quick: { type: "boolean", default: false } }, strict: true }).values;
+const { quick } = scriptOptions<{ quick: boolean }>("bench", "Measures the Worker beside others.", [
+  ["--quick", "a rough look, in about a minute; writes no document", false],
+]);
 const start = performance.now();
 
 await Workshop.run(async (workshop) => {

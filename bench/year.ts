@@ -11,7 +11,7 @@ import { Workshop } from "./workshop.ts";
 import { attack } from "./year/attack.ts";
 import { type Licence, type Opening, open, type Place } from "./year/licences.ts";
 import { live, makeTwins, TWINS } from "./year/life.ts";
-import { planOf, type YearPlan } from "./year/plan.ts";
+import { type YearPlan, yearPlan } from "./year/plan.ts";
 import { databaseUse, growth, objectUse } from "./year/storage.ts";
 import { compareTwins } from "./year/twins.ts";
 import { writeYearDocument, writeYearResults, YEAR_RESULTS_FILE } from "./year/year-files.ts";
@@ -24,7 +24,7 @@ const ATTACKERS = [1, 64];
 const ATTACKED_MEMBERS = 1_000;
 const WARM_UP = 1_500;
 
-const plan = planOf(process.argv.slice(2));
+const plan = yearPlan();
 const start = performance.now();
 
 await Workshop.run(async (workshop) => {

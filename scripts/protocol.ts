@@ -3,10 +3,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { protocolSchema } from "./protocol-schema.ts";
+import { scriptOptions } from "./script-options.ts";
 import { newVectorKeys, type VectorKeys } from "./vectors/vector-keys.ts";
 import { newVectors } from "./vectors/vectors.ts";
 
 const VECTORS = "docs/vectors";
+
+scriptOptions("protocol", "Writes the JSON Schema and the test vectors of the protocol into docs/.");
 
 const file = join(VECTORS, "keys.json");
 const keys = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as VectorKeys) : await newVectorKeys();

@@ -1,7 +1,29 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-/** An option of a script: how it is written, what it does, and its default. */
-type ScriptOption = readonly [flags: string, description: string, defaultValue?: string | boolean];
+/** An option of a script: how it is written, what it does, its default, and the reader of its value. */
+type ScriptOption = readonly [
+  flags: string,
+  description: string,
+  defaultValue?: string | boolean | number | undefined,
+  read?: (text: string) => unknown,
+];
+
+/** Reads an option that is a whole number, of at least so much. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (Number.isSafeInteger(number) && number >= least) return number;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** Reads an option that is one of some names. */
+export function oneOf(names: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (names.includes(text)) return text;
+    throw new InvalidArgumentError(`It must be one of: ${names.join(", ")}.`);
+  };
+}
 
 /**
  * The options of a script, as it was called. Ends the program after `--help`, and with 2 for what it does not know.
@@ -16,7 +38,10 @@ export function scriptOptions<Options extends object>(
   more = "",
 ): Options {
   const program = new Command(`npm run ${name} --`).description(description).allowExcessArguments(false).exitOverride();
-  for (const [flags, text, defaultValue] of options) program.option(flags, text, defaultValue);
+  for (const [flags, text, defaultValue, read] of options) {
+    const option = new Option(flags, text).default(defaultValue);
+    program.addOption(read ? option.argParser(read) : option);
+  }
   if (more !== "") program.addHelpText("after", `\n${more}`);
   try {
     return program.parse().opts<Options>();

@@ -6,36 +6,60 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const ROOT = process.cwd();
 
+/** The files of scripts that have another name, or are elsewhere. */
+const FILES: Readonly<Record<string, string>> = {
+  bench: "bench/run.ts",
+  "bench:profile": "bench/profile.ts",
+  "bench:year": "bench/year.ts",
+  "demo:player": "scripts/demo-player.ts",
+  simulate: "bench/simulate.ts",
+  torture: "test/torture/run.ts",
+};
+
 /** Runs a script in a folder. */
 function script(name: string, args: readonly string[], cwd = ROOT) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, "scripts", `${name}.ts`), ...args], {
-    cwd,
-    encoding: "utf8",
-    input: "",
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, FILES[name] ?? `scripts/${name}.ts`), ...args],
+    {
+      cwd,
+      encoding: "utf8",
+      input: "",
+    },
+  );
   return { status, stdout, stderr };
 }
 
-describe.each(["check", "copy", "demo", "deploy", "dev", "reset", "secrets", "token", "wrap-keys"])(
-  "npm run %s",
-  (name) => {
-    it("shows its help, and does nothing", () => {
-      const { status, stdout } = script(name, ["--help"]);
-      expect(status).toBe(0);
-      expect(stdout).toContain(`Usage: npm run ${name} -- [options]`);
-      expect(stdout).not.toContain('KEY_ENCRYPTION_KEYS":');
-    });
+describe.each([
+  ...Object.keys(FILES),
+  "check",
+  "copy",
+  "demo",
+  "deploy",
+  "dev",
+  "mock",
+  "protocol",
+  "reset",
+  "secrets",
+  "token",
+  "wrap-keys",
+])("npm run %s", (name) => {
+  it("shows its help, and does nothing", () => {
+    const { status, stdout } = script(name, ["--help"]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`Usage: npm run ${name} -- [options]`);
+    expect(stdout).not.toContain('KEY_ENCRYPTION_KEYS":');
+  });
 
-    it("does nothing by options that it does not know", () => {
-      for (const args of [["--no-such-option"], ["stray"]]) {
-        const { status, stdout, stderr } = script(name, args);
-        expect([status, stdout]).toEqual([2, ""]);
-        expect(stderr).toMatch(/^error: /);
-        expect(stderr).not.toMatch(/\n\s+at /);
-      }
-    });
-  },
-);
+  it("does nothing by options that it does not know", () => {
+    for (const args of [["--no-such-option"], ["stray"]]) {
+      const { status, stdout, stderr } = script(name, args);
+      expect([status, stdout]).toEqual([2, ""]);
+      expect(stderr).toMatch(/^error: /);
+      expect(stderr).not.toMatch(/\n\s+at /);
+    }
+  });
+});
 
 describe("npm run reset", () => {
   let folder: string;

@@ -1,6 +1,7 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke; then the document stays as it is.
-import { inspect, parseArgs } from "node:util";
+import { inspect } from "node:util";
+import { scriptOptions, wholeNumber } from "../../scripts/script-options.ts";
 import {
   BROKEN,
   BROKEN_COPIES,
@@ -20,31 +21,27 @@ import { tryCrowd, tryOverload } from "../model/overload.ts";
 import { ModelServer } from "../model/server.ts";
 import { type Row, table, writeTable } from "./table.ts";
 
-const { values } = parseArgs({
-  options: {
-    histories: { type: "string" },
-    kills: { type: "string" },
-    inputs: { type: "string" },
-    "overload-seconds": { type: "string" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    /** A minute of everything, to see that it works; its table goes nowhere. */
-    quick: { type: "boolean", default: false },
-  },
-  strict: true,
-});
-
-const count = (name: "histories" | "kills" | "inputs" | "overload-seconds", full: number, quick: number) => {
-  const given = values[name] === undefined ? (values.quick ? quick : full) : Number(values[name]);
-  if (!Number.isSafeInteger(given) || given < 0) throw new Error(`--${name} must be a whole number`);
-  return given;
-};
-const histories = count("histories", 20_000, 200);
-const kills = count("kills", 100, 5);
-const inputs = count("inputs", 1_000_000, 10_000);
-const overloadSeconds = count("overload-seconds", 600, 5);
-const seed = Number(values.seed);
+const { quick, seed, ...counts } = scriptOptions<Options>(
+  "torture",
+  "Tries to break the server, and writes a table of it into docs/reliability.md.",
+  [
+    ["--quick", "some minutes of everything, to see that it works; its table goes nowhere", false],
+    ["--histories <number>", "how many random histories", undefined, wholeNumber(0)],
+    ["--kills <number>", "how many kills", undefined, wholeNumber(0)],
+    ["--inputs <number>", "how many spoilt requests", undefined, wholeNumber(0)],
+    ["--overload-seconds <number>", "how long each overload lasts", undefined, wholeNumber(0)],
+    ["--seed <number>", "the seed of another run, for its requests once more", Date.now() % 1_000_000, wholeNumber(0)],
+  ],
+);
+const FULL = { histories: 20_000, kills: 100, inputs: 1_000_000, overloadSeconds: 600 };
+const QUICK = { histories: 200, kills: 5, inputs: 10_000, overloadSeconds: 5 };
+const { histories, kills, inputs, overloadSeconds } = { ...(quick ? QUICK : FULL), ...counts };
 /** A server needs some time to find out that it is asked for too much: a tenth of it must be enough. */
 const timed = overloadSeconds >= 200;
+
+type Options = { quick: boolean; seed: number } & Partial<
+  Record<"histories" | "kills" | "inputs" | "overloadSeconds", number>
+>;
 
 /** The D1 databases of a server on which something goes wrong. */
 const TWO_DATABASES = ["DB", "DB_2"];
@@ -132,7 +129,7 @@ const text = table(rows);
 console.log(`\n${text}`);
 const broken = rows.flatMap(({ what, broke }) => broke.map((each) => `${what}: ${each}`));
 for (const each of broken) console.error(`\n${each}`);
-if (!values.quick && broken.length === 0) {
+if (!quick && broken.length === 0) {
   const options = process.argv.slice(2).join(" ");
   const command = options === "" ? "npm run torture" : `npm run torture -- ${options}`;
   writeTable(
