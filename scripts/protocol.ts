@@ -1,5 +1,5 @@
-// `npm run protocol` writes what docs/protocol.md comes with: the JSON Schema of its messages, and the test vectors. The keys
-// of the vectors stay, once made; signatures and ciphertexts are new each time.
+// `npm run protocol` writes the JSON Schema of docs/protocol.md, and with --vectors its test vectors, too. The keys of the
+// vectors stay, once made; signatures and ciphertexts are new each time.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { protocolSchema } from "./protocol-schema.ts";
@@ -9,12 +9,18 @@ import { newVectors } from "./vectors/vectors.ts";
 
 const VECTORS = "docs/vectors";
 
-scriptOptions("protocol", "Writes the JSON Schema and the test vectors of the protocol into docs/.");
+const { vectors } = scriptOptions<{ vectors: boolean }>(
+  "protocol",
+  "Writes the JSON Schema of the protocol into docs/.",
+  [["--vectors", "make the test vectors anew, too", false]],
+);
 
-const file = join(VECTORS, "keys.json");
-const keys = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as VectorKeys) : await newVectorKeys();
 write("docs/protocol.schema.json", protocolSchema());
-for (const [name, vectors] of Object.entries(await newVectors(keys))) write(join(VECTORS, name), vectors);
+if (vectors) {
+  const file = join(VECTORS, "keys.json");
+  const keys = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as VectorKeys) : await newVectorKeys();
+  for (const [name, content] of Object.entries(await newVectors(keys))) write(join(VECTORS, name), content);
+}
 
 function write(file: string, value: unknown): void {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
