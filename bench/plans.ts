@@ -67,7 +67,7 @@ function comparisons(effort: Effort, lesserEffort: Effort): Plan["comparisons"] 
       compared("renewals", ["ours", "empty"], late),
       compared("loneJoins", ["empty"], late),
       compared("loneRenewals", ["empty"], late),
-      compared("spread", ["ours", "literal"]),
+      compared("spread", ["ours", "empty", "literal"]),
     ].map((comparison) => ({ ...comparison, effort })),
     ...[
       compared("joins", ["literal"], [literalLate]),
