@@ -9,7 +9,7 @@ const QUIET_PORTS = [10_000, 32_768] as const;
 export async function chosenPort(standard: number): Promise<number> {
   const text = process.env.PORT ?? String(standard);
   const port = Number(text);
-  if (!(Number.isInteger(port) && port > 0 && port < 65536)) give(`PORT is "${text}", which is no port number.`);
+  if (!(Number.isInteger(port) && port > 0 && port < 65536)) give(`PORT is "${text}", which is not a port number.`);
   if (!(await isFree(port, "localhost"))) {
     give(`Port ${port} is in use: stop what listens there, or choose another, as in PORT=${port + 1}.`);
   }

@@ -30,7 +30,7 @@ const unknown = values.scope?.split(" ").find((each) => !SCOPES.some((scope) => 
 if (!values.namespace && !values.scope) {
   give("Say what it is for: npm run token -- --namespace NAME, or --scope domains:read.", 2);
 }
-if (unknown !== undefined) give(`"${unknown}" is no scope: they are ${SCOPES.join(", ")}.`, 2);
+if (unknown !== undefined) give(`"${unknown}" is not a scope: they are ${SCOPES.join(", ")}.`, 2);
 if (!(minutes > 0)) give("--minutes must be a number above 0.", 2);
 if (!key) give(`There is no development issuer yet: "npm run dev" makes one, in ${SECRETS_FILE}.`);
 

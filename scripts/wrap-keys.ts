@@ -92,7 +92,7 @@ function withPublicHalf({ kty, crv, d, x, y }: z.infer<typeof line>["privateJwk"
   try {
     curve.setPrivateKey(d, "base64url");
   } catch {
-    give(`Line ${lines}: privateJwk: d is no private key of P-256.`);
+    give(`Line ${lines}: privateJwk: d is not a private key of P-256.`);
   }
   // Uncompressed: one byte that says so, and two coordinates of 32 bytes.
   const point = curve.getPublicKey();

@@ -61,7 +61,7 @@ function readStep(word: string, effect: string, [operation = "", which = "1", ..
   const [, from, to = from] = /^([1-9]\d{0,5})(?:-([1-9]\d{0,5}|end))?$/.exec(which) ?? [];
   if (!isEffect(effect) || !isOperation(operation) || from === undefined || rest.length > 0) {
     throw new ScriptError(
-      `"${word}" is no word of a script: write an effect, an operation and which requests, as in "lost:deregister:2".`,
+      `"${word}" is not a word of a script: write an effect, an operation and which requests, as in "lost:deregister:2".`,
     );
   }
   return { effect, operation, first: Number(from), last: to === "end" ? Number.POSITIVE_INFINITY : Number(to) };

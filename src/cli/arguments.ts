@@ -6,7 +6,7 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** The settings so far with one more, such as `maxMembership=5`. A value that is no JSON is a text. */
+/** The settings so far with one more, such as `maxMembership=5`. A value that is not JSON is a text. */
 export function settingsWith(text: string, before: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   const [, name, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError("It must be like maxMembership=5.");

@@ -4,7 +4,7 @@ import type { ErrorName } from "../protocol/error-names.ts";
 export type DeviceErrorName =
   /** The URL is not that of a domain, or plain http to another machine. */
   | "INVALID_DOMAIN_URL"
-  /** The machine GUID asked for is no UUID of version 4 or 7. */
+  /** The machine GUID asked for is not a UUID of version 4 or 7. */
   | "INVALID_MACHINE_GUID"
   /** The store holds a device with another machine GUID. */
   | "MACHINE_GUID_CONFLICT"
@@ -20,7 +20,7 @@ export type DeviceErrorName =
   | "KEY_NOT_HELD"
   /** The secret is for a key that was retired before the device got it: nobody hands that key out any more. */
   | "KEY_RETIRED"
-  /** The secret is no JWE that a domain's key opens. */
+  /** The secret is not a JWE that a domain's key opens. */
   | "UNREADABLE_SECRET"
   /** The server said something that does not hold up; nothing of it was stored. */
   | "UNTRUSTED_ANSWER"

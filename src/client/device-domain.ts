@@ -84,7 +84,7 @@ export class DeviceDomain {
     const address = domainAddress(url);
     const machineGuid = options.machineGuid?.toLowerCase();
     if (machineGuid !== undefined && !GUID.test(machineGuid)) {
-      throw new DeviceDomainError("INVALID_MACHINE_GUID", "The machine GUID is no UUID of version 4 or 7");
+      throw new DeviceDomainError("INVALID_MACHINE_GUID", "The machine GUID is not a UUID of version 4 or 7");
     }
     const record = await DeviceRecord.open(options.store ?? new MemoryStore(), address.url, machineGuid);
     return new DeviceDomain(address, record, options);

@@ -30,5 +30,5 @@ export async function openSecret(jwe: string, privateKey: StoredKey): Promise<Ui
 }
 
 function unreadable(cause: unknown): DeviceDomainError {
-  return new DeviceDomainError("UNREADABLE_SECRET", "The secret is no JWE that the domain's key opens", { cause });
+  return new DeviceDomainError("UNREADABLE_SECRET", "The secret is not a JWE that the domain's key opens", { cause });
 }

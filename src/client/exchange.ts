@@ -41,7 +41,7 @@ export async function exchange(
     );
     const text = await orAborted(response.text(), either);
     if (!response.ok) throw new DomainServerError(refusalDetails(response, problemDocument(text)));
-    // A cut answer is no JSON any more: as good as none.
+    // A cut answer is no longer JSON: as good as none.
     return JSON.parse(text);
   } catch (error) {
     signal?.throwIfAborted();

@@ -50,6 +50,6 @@ function kidOf(sealedKeys: string): unknown {
   try {
     return decodeProtectedHeader(sealedKeys).kid;
   } catch (cause) {
-    throw untrusted("its sealed keys are no JWE", cause);
+    throw untrusted("its sealed keys are not a JWE", cause);
   }
 }

@@ -132,5 +132,5 @@ function ownedDevice(row: unknown): OwnedDevice {
 }
 
 function notAList(): DeviceDomainError {
-  return untrusted("it is no list of devices");
+  return untrusted("it is not a list of devices");
 }

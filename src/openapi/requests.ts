@@ -56,7 +56,7 @@ export const registration = described(registerBody, {
   credentials: "`newest` for the newest credential only, `all` for the newest 100.",
   encryptionKey: "A public key of the device. The response has the private keys encrypted to it, and none readable.",
   deviceName:
-    "What the domain's owner and operators see the device as. It counts if the device has no name yet: it does not undo a renaming.",
+    "The name of the device for the domain's owner and operators. It counts if the device has no name yet: it does not undo a renaming.",
 }).meta({ id: "Registration" });
 
 /** The body that renames a device. */

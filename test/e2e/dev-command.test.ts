@@ -70,7 +70,7 @@ describe("npm run dev", () => {
   it.each([
     ["a missing secret", (text: string) => text.replace(/^ADMIN_TOKEN=.*$/m, ""), "ADMIN_TOKEN is not set."],
     [
-      "a secret that is no JSON",
+      "a secret that is not JSON",
       (text: string) => text.replace(/^(KEY_ENCRYPTION_KEYS)=.*$/m, "$1=oops"),
       "KEY_ENCRYPTION_KEYS is not JSON.",
     ],

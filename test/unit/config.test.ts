@@ -390,7 +390,7 @@ describe("each variable that is needed", () => {
 });
 
 const keySetFaults = {
-  "is no JSON": SLIP,
+  "is not JSON": SLIP,
   "is JSON cut short": `{"keys":[{"k":"${SLIP}"`,
   "is a JSON string": JSON.stringify(SLIP),
   "is null": "null",
@@ -453,7 +453,7 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "has a space": " https://domains.example.com",
   },
   TRUSTED_ISSUERS: {
-    "is no JSON": SLIP,
+    "is not JSON": SLIP,
     "is one issuer": { ...issuer, jwksUri },
     "is null": "null",
     "holds a string": [SLIP],
@@ -494,7 +494,7 @@ const MALFORMED: Partial<Record<keyof Environment, Record<string, unknown>>> = {
     "is wrong in its second entry": [...trusted({}), ...trusted({ issuer: 12_345_678 })],
   },
   DEVELOPMENT_ISSUER: {
-    "is no JSON": SLIP,
+    "is not JSON": SLIP,
     "is a list": trusted({}),
     "has its private key": { ...issuer, jwks: { keys: [signingKey] } },
     "has keys on the way": { ...issuer, jwksUri: `http://${SLIP}.example/jwks` },

@@ -154,7 +154,7 @@ describe("what is refused", () => {
       ["by far", () => valid().padEnd(20 * LIMIT)],
       // Characters are not bytes: this one has fewer than the limit of the former.
       ["in two-byte characters", () => `{"machineGuid":"${"é".repeat(LIMIT / 2)}"}`],
-      ["that is no JSON either", () => "x".repeat(LIMIT + 1)],
+      ["that is not JSON either", () => "x".repeat(LIMIT + 1)],
     ];
 
     it.each(TOO_LARGE)("%s", async (_, body) => {
@@ -184,7 +184,7 @@ describe("what is refused", () => {
     ["a form", "machineGuid=1"],
     ["a raw control character", '{"machineGuid":"\u0000"}'],
     ["brackets beyond any depth", "[".repeat(LIMIT)],
-  ])("a body that is no JSON: %s", async (_, body) => {
+  ])("a body that is not JSON: %s", async (_, body) => {
     for (const route of BODY_ROUTES) {
       expect(await fieldsAtFault(await post(route, body))).toEqual(["body"]);
     }

@@ -62,7 +62,7 @@ describe("POST /domains/{domain}/rollover", () => {
   it.each([
     ["no body", undefined, {}],
     ["a body that says otherwise", { when: "now", keyVersion: 99 }, {}],
-    ["a body that is no JSON", "{", {}],
+    ["a body that is not JSON", "{", {}],
     ["a credential that is none", undefined, { authorization: "Bearer nonsense" }],
   ])("with %s does nothing where none is due", async (_, body, headers) => {
     const { domain } = await domainAt(2);

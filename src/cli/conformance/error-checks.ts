@@ -44,6 +44,6 @@ export const ERRORS: readonly Check[] = [
   { section, rule: "a wrong method is 405", prove: wrongMethodIsRefused },
   { section, rule: "a wrong media type is 415", prove: wrongTypeIsRefused },
   { section, rule: "a body above 64 KB is 413", prove: largeBodyIsRefused },
-  { section, rule: "a body that is no JSON object is refused", prove: malformedJsonIsRefused },
+  { section, rule: "a body that is not a JSON object is refused", prove: malformedJsonIsRefused },
   { section, rule: "unknown fields are refused", prove: unknownMembersAreRefused },
 ];

@@ -26,7 +26,7 @@ export type Reply = Readonly<{
   status: number;
   headers: Headers;
   text: string;
-  /** The body's members; none if it is no JSON object. */
+  /** The body's members; none if it is not a JSON object. */
   body: Members;
 }>;
 

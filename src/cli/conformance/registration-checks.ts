@@ -23,7 +23,7 @@ export function oldDomain(server: TestedServer): Promise<TestedDomain> {
 
 /** The key versions of a response's credentials. */
 export function versionsOf({ request, body }: Reply): readonly number[] {
-  expectThat(Array.isArray(body.credentials), `credentials of ${request} is no array`);
+  expectThat(Array.isArray(body.credentials), `credentials of ${request} is not an array`);
   return body.credentials.map((credential: { keyVersion: number } | null) => credential?.keyVersion);
 }
 

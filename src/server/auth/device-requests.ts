@@ -40,7 +40,7 @@ export async function verifyDeviceRequest(
 
   const jwk = header.jwk as JWK;
   const thumbprint = await calculateJwkThumbprint(jwk).catch(() => null);
-  if (thumbprint === null) return unproven("jwk in the header is no public key");
+  if (thumbprint === null) return unproven("jwk in the header is not a public key");
   if (header.kid !== undefined && header.kid !== thumbprint) return unproven("kid names another key than jwk");
 
   const verified = await compactVerify(jws, EmbeddedJWK, { algorithms: Object.keys(KEY_TYPES) }).catch(
