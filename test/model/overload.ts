@@ -61,6 +61,8 @@ export async function tryOverload(server: ModelServer, seconds: number, limits: 
   const again = await askInTurn(server, 0);
   const recovered = performance.now() - ended;
   const memory = peakMemoryBytes(server.pid);
+  // The domain is larger than before: what it serves at this size tells growth from overload.
+  const afterwards = timed ? await askInTurn(server, USUAL_MILLISECONDS) : { joined: 0, perSecond: 0 };
 
   const { accepted, refused, others, unsent } = crowd;
   const share = perSecond / usual.perSecond;
@@ -68,7 +70,7 @@ export async function tryOverload(server: ModelServer, seconds: number, limits: 
   const broke = [...others];
   const { members, ...rows } = server.objects.domain(DOMAIN);
   broke.push(...contradictions({ members, ...rows }), ...(await uncopied(server)));
-  const joined = accepted + usual.joined + again.joined;
+  const joined = accepted + usual.joined + again.joined + afterwards.joined;
   if (members.length !== joined)
     broke.push(`${joined} joins were acknowledged, and there are ${members.length} members`);
   if (timed) {
@@ -81,6 +83,7 @@ export async function tryOverload(server: ModelServer, seconds: number, limits: 
   }
   const figures = [
     `${usual.perSecond.toFixed()} a second served before, ${perSecond.toFixed()} under the load`,
+    ...(timed ? [`${afterwards.perSecond.toFixed()} after it, with ${members.length} members`] : []),
     `${accepted} accepted, ${refused} refused`,
     `after the first tenth of the time, 99 of 100 within ${(grant / 1_000).toFixed(1)} s and ${(refusal / 1_000).toFixed(1)} s`,
     ...(unsent > 0 ? [`${unsent} not sent because ${connections} waited`] : []),
