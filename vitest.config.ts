@@ -95,9 +95,9 @@ const model = {
 };
 
 export default defineConfig({
-  // Most tests wait for something: on two cores, too, four files run beside each other.
+  // Most tests wait for something: on two cores, too, three files run beside each other.
   test: {
-    maxWorkers: Math.max(4, availableParallelism() - 1),
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [unit, worker, afterDatabase, literal, databases, e2e, model],
     silent: "passed-only",
   },
