@@ -38,14 +38,15 @@ await Workshop.run((workshop) => profile(workshop, WORKLOADS[key], isolate));
 
 async function profile(
   workshop: Workshop,
-  { traffic, members, wakeUp, amount }: Workload,
+  { traffic, members, wakeUp, amount, placePerRound }: Workload,
   isolate: string,
 ): Promise<void> {
   const { generator, folder } = workshop;
   const { code } = await buildWorkers(join(folder, "build"));
   const server = await workshop.start(variant, code[variant], { inspected: true });
-  if (members !== undefined) await populate(server, "profiled", members);
-  const { perSecond } = await measure(generator, server, traffic("profiled"), Math.max(WARM_UP, wakeUp ?? 0));
+  const warm = placePerRound ? "warm-up" : "profiled";
+  for (const domain of new Set([warm, "profiled"])) if (members !== undefined) await populate(server, domain, members);
+  const { perSecond } = await measure(generator, server, traffic(warm), Math.max(WARM_UP, wakeUp ?? 0));
 
   const inspector = await Inspector.of(server.inspectorUrl as URL, isolate);
   const requests = amount ?? Math.ceil(perSecond * seconds);
