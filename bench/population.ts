@@ -37,8 +37,9 @@ export async function populate(
     .bind(domain, members, now, now)
     .run();
   let registered = await tryToRegister(origin, domain, memberGuid(0), 0);
-  for (; registered === null; registered = await tryToRegister(origin, domain, memberGuid(0), 0)) {
+  while (registered === null) {
     await delay(RETRY_MILLISECONDS);
+    registered = await tryToRegister(origin, domain, memberGuid(0), 0);
   }
   if (members > 0 && registered.newMember) throw new Error("the domain does not have the members it was made with");
 }

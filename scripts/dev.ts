@@ -32,8 +32,9 @@ async function main(): Promise<void> {
   if (await writeSecretsOnce()) console.log(`Wrote new local secrets to ${SECRETS_FILE}.`);
   const url = `http://localhost:${port}`;
   const config = readFileSync("wrangler.toml", "utf8");
-  for (const line of unknownNames([...Object.keys(readSecrets()), ...configuredNames(config)])) console.error(line);
-  if ("ADMIN_TOKEN_PREVIOUS" in readSecrets()) {
+  const names = Object.keys(readSecrets());
+  for (const line of unknownNames([...names, ...configuredNames(config)])) console.error(line);
+  if (names.includes("ADMIN_TOKEN_PREVIOUS")) {
     // wrangler reads no secret locally that is not required, and a command line is no place for one.
     console.error("ADMIN_TOKEN_PREVIOUS counts in deployments alone: locally there is one admin token.");
   }

@@ -33,9 +33,9 @@ export type CallOptions = Readonly<{ signal?: AbortSignal | undefined }>;
 export type LeaveOptions = CallOptions &
   Readonly<{
     /**
-     * Done before the leave is sent, such as deleting the licences that the device holds. It may run
-     * again after an interruption, so it must do no harm the second time. It must not wait for calls that change this
-     * device: they wait for the leave.
+     * The application's work before the leave is sent, such as deleting the licences that the device holds. It may run again
+     * after an interruption, so it must do no harm the second time. It must not wait for calls that change this device: they
+     * wait for the leave.
      */
     beforeLeaving?: BeforeLeaving | undefined;
   }>;

@@ -123,7 +123,7 @@ const domainDefaults = z
 
 const databaseBinding = z.string().regex(DATABASE_BINDING, "must be the binding of a D1 database, such as DB_2");
 
-/** How each variable is read: whether it is JSON, and the shape of its value. */
+/** The variables that the server reads. `json` says that the text is JSON, and `shape` checks the value. */
 const VARIABLES = {
   KEY_ENCRYPTION_KEYS: { json: true, shape: keySet(symmetricKey) },
   DOMAIN_AUTHORITY_KEYS: { json: true, shape: keySet(authorityKey) },

@@ -269,7 +269,7 @@ describe("key versions", () => {
   });
 });
 
-/** The content of base64url text, as far as it is text. */
+/** Decodes base64url text to UTF-8 text. Bytes that are not UTF-8 are replaced. */
 function clear(part: string): string {
   return new TextDecoder().decode(base64url.decode(part));
 }

@@ -461,7 +461,7 @@ describe("whatever is sent", () => {
   const NAME = /^(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9._:@~-]{0,126}[A-Za-z0-9])?$/;
   const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
-  /** Whether the contract takes a body for a registration, decided once more and more plainly than in the server. */
+  /** Decides whether a body is a valid registration. It shares no code with the server. */
   function isRegistration(text: string): boolean {
     let body: unknown;
     try {

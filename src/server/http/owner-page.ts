@@ -31,8 +31,8 @@ ${offersSignIn ? "<noscript>This page needs JavaScript.</noscript>" : NO_SIGN_IN
 }
 
 /**
- * The headers of the page. It may run its own files, and speak to this server and to the issuers. It has a window of its own, so that
- * it reaches no other page of this origin, such as the operators' console.
+ * The headers of the page. It may run its own files, and speak to this server and to the issuers. It has a window of its
+ * own, so that it reaches no other page of this origin, such as the operators' console.
  *
  * @see Content Security Policy Level 3; HTML Standard, "Cross-origin opener policies"
  */

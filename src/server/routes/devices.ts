@@ -98,8 +98,8 @@ async function sealingKey(jwk: SealingKey): Promise<CryptoKey> {
 }
 
 /**
- * The settings that a domain is born with. One that needs a token to be made belongs to the namespace of its maker: else anybody could
- * enter it. The own domain of a token has its issuer's settings.
+ * The settings that a domain is born with. One that needs a token to be made belongs to the namespace of its maker: else
+ * anybody could enter it. The own domain of a token has its issuer's settings.
  */
 function birthFor(c: Context<AppEnv>, auth: AuthEvidence): Pick<Registration, "birth"> {
   const { domainCreation, domainDefaults } = configOf(c.env);

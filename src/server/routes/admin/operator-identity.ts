@@ -4,7 +4,7 @@ import { namespacesOf } from "../../auth/trusted-issuers.ts";
 import { configOf } from "../../config.ts";
 import type { AppEnv } from "../../http/request-context.ts";
 
-/** Who asks, with which scopes, and the auth namespaces to choose from: for pages that show what their user may do. */
+/** The caller's identity and scopes, and the auth namespaces of the trusted issuers. Pages show by it what their user may do. */
 export const adminOperatorIdentity = new Hono<AppEnv>().get("/admin/operator", (c) => {
   const authNamespaces = configOf(c.env).trustedIssuers.flatMap(namespacesOf);
   const answer = { ...c.get("operator"), authNamespaces: [...new Set(authNamespaces)] };
