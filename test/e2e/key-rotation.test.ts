@@ -94,6 +94,7 @@ describe("a new key-encryption key", () => {
     const resident = await open("home");
     await resident.join();
     const secret = await encrypt("home", "from before");
+    await untilCopied("home");
 
     await server.restart({ KEY_ENCRYPTION_KEYS: set(fresh, old) });
     expect((await ask("GET", "/admin/key-encryption")).body).toEqual({
@@ -104,12 +105,13 @@ describe("a new key-encryption key", () => {
 
     // Devices that join and leave all the while, each leave of which has the domain make a key.
     let stopped = false;
-    const lives: Promise<number>[] = [1, 2, 3].map(async (number) => {
+    const busy = ["busy-1", "busy-2", "busy-3"];
+    const lives: Promise<number>[] = busy.map(async (domain) => {
       let left = 0;
       for (; !stopped; left++) {
-        const device = await open(`busy-${number}`);
+        const device = await open(domain);
         await device.join();
-        const jwe = await encrypt(`busy-${number}`, `secret ${left}`);
+        const jwe = await encrypt(domain, `secret ${left}`);
         expect(text(await device.decrypt(jwe))).toBe(`secret ${left}`);
         await device.leave();
       }
@@ -133,6 +135,8 @@ describe("a new key-encryption key", () => {
     stopped = true;
     const left = (await Promise.all(lives)).reduce((sum, each) => sum + each);
     expect(left).toBeGreaterThanOrEqual(3);
+    // What is counted must not change between the two counts.
+    for (const domain of busy) await untilCopied(domain);
     const after = await found();
     expect(Object.keys(after.noted)).toEqual([fresh.kid]);
     expect(after.wrapped).toEqual(after.noted);
