@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_SETTINGS } from "../../src/domain/events.ts";
 import { mintToken, type TestNamespace } from "../support/issuers.ts";
 import {
   asAdmin,
@@ -57,6 +58,21 @@ describe("a quota for each token subject", () => {
     const outcomes = await executeAsBatch(domain, join(), setting, join(), join());
     expect(outcomes.slice(2).map(gist)).toEqual(["DOM_LIMIT_REACHED", "DOM_LIMIT_REACHED"]);
     expect((await rows(domain)).members).toHaveLength(2);
+  });
+
+  it("holds in the batch that makes the domain", async () => {
+    const auth = { kind: "verified", namespace: "studio", keyThumbprint: null, subjectHash: "alice" } as const;
+    const settings = { ...DEFAULT_SETTINGS, authenticationRequired: true, maxMembershipPerSubject: 2 };
+    const birth = { settings, by: "DOMAIN_DEFAULTS" } as const;
+    const crowd = () => Array.from({ length: 8 }, () => joins(newGuid(), { auth, birth }));
+    const made = newDomain();
+    // A batch of several has the next one wait for others, also if the domain is deleted in between.
+    await executeAsBatch(made, ...crowd());
+    expect((await reply("DELETE", `/admin/domains/${made}?confirm=${made}`, undefined, asAdmin)).status).toBe(200);
+    await scheduler.wait(2);
+    const outcomes = await executeAsBatch(made, ...crowd());
+    expect(outcomes.filter(({ granted }) => granted)).toHaveLength(2);
+    expect((await rows(made)).members).toHaveLength(2);
   });
 
   it("counts the members there are: who leaves or is evicted makes room, who renews takes none", async () => {

@@ -253,7 +253,7 @@ export class DomainStorage {
   /** The state of the domain as far as these commands need it. */
   stateFor(commands: readonly Command[]): DomainState {
     const { row, domainState } = this;
-    if (!row) return domainState;
+    if (!row) return { ...domainState, subjectMembers: noMembersOf(commands) };
     const guids = new Set<string>();
     const ids: string[] = [];
     const proofs: DeviceProof[] = [];
@@ -302,11 +302,9 @@ export class DomainStorage {
 
   /** How many members there are by the subjects whose tokens these commands show. */
   #subjectMembers(commands: readonly Command[]): Map<string, number> {
-    const hashes = commands.flatMap((command) =>
-      command.type === "register" && command.auth.kind === "verified" ? (command.auth.subjectHash ?? []) : [],
-    );
-    const rows = this.sql.exec<{ subjectHash: string; count: number }>(COUNT_BY_SUBJECT, JSON.stringify(hashes));
-    const counts = new Map(hashes.map((hash) => [hash, 0]));
+    const counts = noMembersOf(commands);
+    const hashes = JSON.stringify([...counts.keys()]);
+    const rows = this.sql.exec<{ subjectHash: string; count: number }>(COUNT_BY_SUBJECT, hashes);
     for (const { subjectHash, count } of rows) counts.set(subjectHash, count);
     return counts;
   }
@@ -443,6 +441,14 @@ function known(rows: Iterable<KnownRow>) {
     }
   }
   return { members, records };
+}
+
+/** The subjects whose tokens these commands show, none of which has a member yet. */
+function noMembersOf(commands: readonly Command[]): Map<string, number> {
+  const hashes = commands.flatMap((command) =>
+    command.type === "register" && command.auth.kind === "verified" ? (command.auth.subjectHash ?? []) : [],
+  );
+  return new Map(hashes.map((hash) => [hash, 0]));
 }
 
 /** Whether a quota for each subject holds for one of the commands: a batch may set it, and go on with joins. */
