@@ -61,10 +61,12 @@ export class LogAudit {
   /** Takes the next entry. */
   add(entry: DownloadedEntry): void {
     const [first] = entry.changes;
-    if (first?.type === "domain-taken-over") this.#beginAt(entry, "the domain was taken over from the database");
+    if (first?.type === "domain-taken-over") {
+      this.#beginAt(entry, "the domain was taken over from the database", first.memberCount as number);
+    }
     // A name that was used before: revisions go on above those of the domain that was deleted.
     if (first?.type === "domain-created" && entry.revision > 1) {
-      this.#beginAt(entry, "a deleted domain was created again");
+      this.#beginAt(entry, "a deleted domain was created again", 0);
       this.#isWhole = true;
     }
     const expected = this.#revision + 1;
@@ -90,8 +92,12 @@ export class LogAudit {
     this.#hashes.set(entry.revision, hash);
   }
 
-  /** Begins anew: the entries before are not in this log. */
-  #beginAt(entry: DownloadedEntry, reason: string): void {
+  /**
+   * Begins anew: the entries before are not in this log.
+   *
+   * @param members how many the domain had before this entry
+   */
+  #beginAt(entry: DownloadedEntry, reason: string, members: number): void {
     if (this.#revision > 0) {
       this.#problems.push(`Entry ${entry.revision} begins the log anew: ${reason}.`);
     }
@@ -99,7 +105,7 @@ export class LogAudit {
     this.#bans.clear();
     this.#kids.clear();
     this.#isWhole = false;
-    this.#membersFromBefore = replayed(this.#state, entry).memberCount;
+    this.#membersFromBefore = members;
     this.#revision = entry.revision - 1;
     this.#hash = null;
   }
