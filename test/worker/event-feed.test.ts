@@ -146,6 +146,20 @@ describe("a feed of events", () => {
     expect(sent.at(-1)?.data.changes).toEqual([expect.objectContaining({ type: "device-joined" })]);
   });
 
+  it("tells of all changes though the queue was away for a moment", async () => {
+    const [domain, { EVENTS, sent, state }] = [newDomain(), newQueue()];
+    let failures = 1;
+    const sendBatch: typeof EVENTS.sendBatch = async (messages) => {
+      if (failures-- > 0) throw new Error("the connection was lost");
+      return EVENTS.sendBatch(messages);
+    };
+    await setEnvironment(domain, { EVENTS: { sendBatch } });
+    await register(domain, newGuid());
+    await vi.waitFor(() => expect(revisions(sent)).toEqual([1]));
+    expect(sent[0]?.data.changes).toHaveLength(sent[0]?.data.changeCount as number);
+    expect(state.tries).toBe(1);
+  });
+
   it("tells of a commit without its changes if the queue does not take them, and goes on", async () => {
     const [domain, { EVENTS, sent, state }] = [newDomain(), newQueue()];
     const picky = {

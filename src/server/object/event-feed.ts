@@ -20,7 +20,7 @@ export type DomainChanged = Readonly<{
     revision: number;
     previous: string | null;
     hash: string;
-    /** Null where they would not fit into a message; the log has them. */
+    /** Null if they do not fit into a message, or the queue refused them twice; the log has them. */
     changes: HashedEntry["changes"] | null;
     changeCount: number;
   }>;
@@ -31,6 +31,7 @@ const ENTRIES_AT_A_TIME = 100;
 const MAX_CHANGES_BYTES = 100_000;
 const MAX_BATCH_BYTES = 200_000;
 const LOOK_AGAIN_MILLISECONDS = 30_000;
+const TRY_AGAIN_MILLISECONDS = 500;
 
 /** A message, and its size. */
 type Message = Readonly<{ body: DomainChanged; bytes: number }>;
@@ -105,15 +106,17 @@ export class EventFeed {
     return rows.length > 0;
   }
 
-  async #send(batch: readonly Message[]): Promise<void> {
+  /** @param isRepeat whether these messages were sent before, and not taken */
+  async #send(batch: readonly Message[], isRepeat = false): Promise<void> {
     const last = batch.at(-1)?.body.data;
     if (!last) return;
     try {
       await this.#queue.sendBatch(batch.map(({ body }) => ({ body, contentType: "json" })));
     } catch (error) {
       if (batch.length === 1 && last.changes === null) throw error;
-      // An event that the queue does not take must not stop those behind it: alone, it goes without its changes.
-      for (const message of batch) await this.#send([batch.length === 1 ? withoutChanges(message) : message]);
+      await scheduler.wait(TRY_AGAIN_MILLISECONDS);
+      // An event that the queue does not take must not stop those behind it: tried again alone, it goes without its changes.
+      for (const message of batch) await this.#send([isRepeat ? withoutChanges(message) : message], true);
       return;
     }
     // Gone with the domain, if it was deleted meanwhile.
