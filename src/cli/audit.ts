@@ -67,7 +67,7 @@ export async function audit(
       entries++;
     }
   };
-  if (archive !== undefined) await take(jsonLines<LogLine>(createReadStream(archive)));
+  if (archive !== undefined) await take(exported(archive));
   await take(operated.exportLog());
   const present = await presentOf(operated, log, take);
   for (const statement of signed) log.holdAgainst(statement);
@@ -129,8 +129,17 @@ async function rowsOf(operated: OperatedDomain): Promise<Rows> {
   return { members, bans, kids, forgedEntries, differingTables };
 }
 
+/** The lines of an earlier export. @throws UnreadableFileError */
+async function* exported(file: string): AsyncGenerator<LogLine> {
+  try {
+    yield* jsonLines<LogLine>(createReadStream(file));
+  } catch (cause) {
+    throw new UnreadableFileError(`${file} cannot be read, or is not the export of a log.`, { cause });
+  }
+}
+
 async function archivedCheckpoint(archive: string): Promise<SignedCheckpoint | null> {
-  for await (const line of jsonLines<LogLine>(createReadStream(archive))) {
+  for await (const line of exported(archive)) {
     return "checkpoint" in line ? line.checkpoint : null;
   }
   return null;

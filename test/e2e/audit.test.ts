@@ -208,6 +208,10 @@ describe("a log that was cut", () => {
     await tamper(domain, `update domain_log set committed_at = committed_at + ${5 * day}`);
     expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 3, members: 1, keyVersion: 3 } });
     expect(await audit(server, domain, "--archive", archive)).toMatchObject({ code: 0, found: { entries: 9 } });
+    for (const file of [`${archive}.not-there`, "README.md"]) {
+      const { code, found } = await audit(server, domain, "--archive", file);
+      expect([code, found.error, found.message]).toEqual([2, "UNREADABLE_FILE", expect.stringContaining(file)]);
+    }
 
     await joins(domain, randomUUID());
     expect((await audit(server, domain)).code).toBe(0);

@@ -195,7 +195,7 @@ describe("a log of a domain whose name was used before", () => {
   };
 
   it("knows the devices that joined in its first entry", () => {
-    const changes = [{ type: "domain-created", keyVersion: 3 }, joined("one"), made(4)];
+    const changes: LogChange[] = [{ type: "domain-created", keyVersion: 3 }, joined("one"), made(4)];
     const entry = { domain: "den", revision: 10, committedAt: "2026-11-23T16:33:59.000Z", previous: null, changes };
     const hash = createHash("sha256").update(canonicalEntry(entry)).digest("base64url");
     const audit = audited([{ ...entry, hash }]);
