@@ -45,15 +45,16 @@ export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminA
   );
 }
 
-/** Asks again as long as a request reaches further domains. */
+/** Asks again as long as a request reaches further domains: the database, which knows them, may be behind. */
 async function evictedFromAll(
   device: OperatedDevice,
 ): Promise<Readonly<{ evicted: readonly string[]; failed: readonly FailedDomain[] }>> {
-  const evicted: string[] = [];
+  const evicted = new Set<string>();
   for (;;) {
+    const before = evicted.size;
     const run = await device.evict();
-    evicted.push(...run.evicted);
-    if (!run.more || run.evicted.length === 0) return { evicted, failed: run.failed };
+    for (const domain of run.evicted) evicted.add(domain);
+    if (!run.more || evicted.size === before) return { evicted: [...evicted], failed: run.failed };
   }
 }
 

@@ -45,22 +45,25 @@ export function DeviceDialog(props: {
   const reach = async (operated: OperatedDevice) => {
     if (to === "evict") {
       const { evicted, ...run } = await operated.evict();
-      return { ...run, done: evicted.length };
+      return { ...run, done: evicted };
     }
     if (to === "ban") {
       const { banned, ...run } = (await operated.ban(reason)).domains;
-      return { ...run, done: banned.length };
+      return { ...run, done: banned };
     }
     const { lifted, ...run } = (await operated.unban()).domains;
-    return { ...run, done: lifted.length };
+    return { ...run, done: lifted };
   };
   const act = async () => {
     const operated = operator.device(device.handle);
-    // One request reaches so many domains.
+    // One request reaches so many domains. The database, which knows them, may be behind and name them again.
+    const reached = new Set<string>();
     for (let rest = true; rest; ) {
+      const before = reached.size;
       const { failed, more, done } = await reach(operated);
       if (failed.length > 0) throw new RefusedHere("Some domains were not reached", `Try again: ${namesOf(failed)}.`);
-      rest = more && done > 0;
+      for (const domain of done) reached.add(domain);
+      rest = more && reached.size > before;
     }
   };
   return (
