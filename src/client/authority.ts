@@ -67,17 +67,19 @@ export function keysOf(
   return createLocalJWKSet(authority);
 }
 
-/** The keys of several authorities: the first that knows a key gives it. */
+/** The keys of several authorities: the first that knows a key gives it. One that cannot be reached is passed over. */
 export function keysOfAny(sources: readonly JWTVerifyGetKey[]): JWTVerifyGetKey {
   return async (header, token) => {
+    let failure: Error = new errors.JWKSNoMatchingKey();
     for (const find of sources) {
       try {
         return await find(header, token);
       } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+        if (error instanceof DeviceDomainError && error.error === "UNREACHABLE") failure = error;
+        else if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       }
     }
-    throw new errors.JWKSNoMatchingKey();
+    throw failure;
   };
 }
 

@@ -27,7 +27,7 @@ const CLOCK_TOLERANCE_SECONDS = 60;
  * and nothing of who shows it.
  *
  * @throws DeviceDomainError `DOMAIN_TOKEN_EXPIRED`, `DOMAIN_TOKEN_OUTDATED` below `minimumKeyVersion`, `OTHER_DOMAIN`,
- *   `UNKNOWN_AUTHORITY`, `INVALID_DOMAIN_TOKEN` or `INVALID_DOMAIN_URL`; `UNREACHABLE` if an authority's keys cannot be had
+ *   `UNKNOWN_AUTHORITY`, `INVALID_DOMAIN_TOKEN` or `INVALID_DOMAIN_URL`; `UNREACHABLE` if an authority's keys cannot be had and no other knows the key
  */
 export async function verifyDomainToken(token: string, options: VerificationOptions): Promise<DomainTokenClaims> {
   const { minimumKeyVersion = 1, signal } = options;
@@ -48,6 +48,10 @@ async function checkedByAny(
   token: string,
   { domain, issuer, fetch }: VerificationOptions,
 ): Promise<DomainTokenClaims> {
+  let failure = new DeviceDomainError(
+    "UNKNOWN_AUTHORITY",
+    "The domain token is signed by no authority that is trusted",
+  );
   for (const authority of authorities) {
     const origin = originOf(authority);
     const keys = keysOf(authority, null, (at) => keptKeys(at, fetch));
@@ -55,10 +59,13 @@ async function checkedByAny(
     try {
       return await checkDomainToken(token, keys, expectations);
     } catch (error) {
-      if (!(error instanceof DeviceDomainError) || error.error !== "UNKNOWN_AUTHORITY") throw error;
+      if (!(error instanceof DeviceDomainError)) throw error;
+      // One whose keys cannot be had must not keep the others from theirs.
+      if (error.error === "UNREACHABLE") failure = error;
+      else if (error.error !== "UNKNOWN_AUTHORITY") throw error;
     }
   }
-  throw new DeviceDomainError("UNKNOWN_AUTHORITY", "The domain token is signed by no authority that is trusted");
+  throw failure;
 }
 
 function originOf(authority: Authority): string | undefined {

@@ -89,6 +89,16 @@ describe("a domain token", () => {
     const { d, ...other } = await newAuthorityKey("other");
     const partner = { keys: [other] } as JSONWebKeySet;
     expect((await verify({ authority: [partner, pinned] })).key_version).toBe(2);
+    // One that cannot be asked is in nobody's way.
+    const fetch: typeof globalThis.fetch = (input, init) =>
+      String(input).startsWith("https://away.example") ? Promise.reject(new TypeError()) : server.fetch(input, init);
+    const authority = ["https://away.example", FAKE_ORIGIN];
+    expect((await verify({ authority, issuer: FAKE_ORIGIN, fetch })).key_version).toBe(2);
+    await expect(
+      verify({ authority: ["https://away.example", partner], issuer: FAKE_ORIGIN, fetch }),
+    ).rejects.toMatchObject({
+      error: "UNREACHABLE",
+    });
     await expect(verify({ authority: { thumbprints } })).rejects.toMatchObject({ error: "INVALID_DOMAIN_URL" });
   });
 
