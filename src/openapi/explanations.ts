@@ -65,8 +65,7 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
     todo: "Ask again after the seconds in “Retry-After”. A member can always leave.",
   },
   OVERLOADED: {
-    happened:
-      "More is being asked than can be done at the moment. The request was not carried out, or it is not known to have been.",
+    happened: "More is being asked than can be done at the moment. The request was not carried out.",
     todo: "Ask again after the seconds in “Retry-After”, and a little later each further time.",
   },
   TEMPORARILY_UNAVAILABLE: {

@@ -1,6 +1,8 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { repeatedCall } from "../../src/server/http/domain-objects.ts";
+import type { Problem } from "../../src/server/http/problems.ts";
 import { abortedAt } from "../support/worker/aborted-objects.ts";
 import {
   deregister,
@@ -93,6 +95,18 @@ describe("the object of a domain", () => {
     await abortAllDurableObjects();
     await runAlarm(domain);
     await expectCopied(domain);
+  });
+});
+
+describe("a call to an object that is overloaded", () => {
+  const overloaded = Object.assign(new Error("too many requests queued"), { overloaded: true });
+  const lost = new Error("the object was lost");
+  const problemOf = (...failures: Error[]) =>
+    repeatedCall(() => Promise.reject(failures.shift())).catch((thrown: Problem) => thrown.problem);
+
+  it("is refused as not carried out, unless a lost call before it may have been", async () => {
+    expect(await problemOf(overloaded)).toBe("OVERLOADED");
+    expect(await problemOf(lost, overloaded)).toBe("TEMPORARILY_UNAVAILABLE");
   });
 });
 

@@ -158,7 +158,8 @@ export async function repeatedCall<Result>(call: () => Promise<Result>): Promise
     } catch (error) {
       const { overloaded, remote } = error as DurableObjectFailure;
       log("warn", "a call to an object failed", { ...errorFields(error), attempt });
-      if (overloaded) throw new Problem("OVERLOADED");
+      // `OVERLOADED` says that nothing was done, which is not known of the call before.
+      if (overloaded) throw new Problem(attempt === 1 ? "OVERLOADED" : "TEMPORARILY_UNAVAILABLE");
       if (isOfAnotherRelease(error)) throw new Problem("TEMPORARILY_UNAVAILABLE");
       if (remote) throw error;
       if (attempt === TRIES) throw new Problem("TEMPORARILY_UNAVAILABLE");
