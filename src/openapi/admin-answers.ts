@@ -366,7 +366,9 @@ export const activityAnswer = z
     domain: domainName,
     complete: z
       .boolean()
-      .meta({ description: "Whether all of these days were counted: those of a busy domain go less far back." }),
+      .meta({
+        description: "Whether all of these days and refusals are here: those of a busy domain go less far back.",
+      }),
     days: z.array(z.object({ day, joined: z.int().min(0), left: z.int().min(0) }).meta({ id: "DayOfActivity" })),
     refusals: z
       .array(

@@ -3,7 +3,7 @@
 export type Activity = Readonly<{
   /** The name of a domain; case matters. */
   domain: string;
-  /** Whether all of these days were counted: those of a busy domain go less far back. */
+  /** Whether all of these days and refusals are here: those of a busy domain go less far back. */
   complete: boolean;
   days: ReadonlyArray<DayOfActivity>;
   /** How often each error refused a request, hour by hour. */

@@ -154,6 +154,22 @@ describe("the refusals of a domain", () => {
     expect(await told("?days=30")).toEqual(rows.slice(0, 3));
   });
 
+  it("are told to be incomplete where they go back further than is told", async () => {
+    const domain = newDomain();
+    await configure(domain, {});
+    const thisHour = Math.floor(Date.now() / HOUR);
+    const insert = `insert into domain_refusals
+      select ? - value / 2, iif(value % 2, 'DEREG_DENIED', 'DOM_LIMIT_REACHED'), 1 from json_each(?)`;
+    const fill = (rows: number) =>
+      stored(domain, insert, thisHour, JSON.stringify(Array.from({ length: rows }, (_, index) => index)));
+    await fill(1_000);
+    expect(await activity(domain, "?days=90")).toMatchObject({ complete: true });
+    await stored(domain, "delete from domain_refusals");
+    await fill(1_001);
+    const { complete, refusals } = await activity(domain, "?days=90");
+    expect([complete, refusals.length]).toEqual([false, 1_000]);
+  });
+
   it("of a domain that does not exist leave nothing behind", async () => {
     const [unknown, known] = [newDomain(), newDomain()];
     await configure(known, {});

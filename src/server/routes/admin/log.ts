@@ -58,17 +58,17 @@ export const adminLog = new Hono<AppEnv>()
     const fromDay = dayOf(Date.now()) - days + 1;
     const [activity, refusals] = await Promise.all([
       read(c, domain, "activity", fromDay, MAX_ACTIVITY_COMMITS),
-      read(c, domain, "refusals", fromDay * 24, MAX_REFUSAL_ROWS),
+      read(c, domain, "refusals", fromDay * 24, MAX_REFUSAL_ROWS + 1),
     ]);
     return c.json({
       domain,
-      complete: activity.complete,
+      complete: activity.complete && refusals.length <= MAX_REFUSAL_ROWS,
       days: activity.days.map(({ day, joined, left }) => ({
         day: isoTime(day * 86_400_000).slice(0, 10),
         joined,
         left,
       })),
-      refusals: refusals.map(({ hour, error, refusals: count }) => ({
+      refusals: refusals.slice(0, MAX_REFUSAL_ROWS).map(({ hour, error, refusals: count }) => ({
         hour: isoTime(hour * 3_600_000),
         error,
         count,
