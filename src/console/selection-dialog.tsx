@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { Member } from "../operator/index.ts";
+import { type Member, OperatorError } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { failureOf, RefusedHere } from "./failures.ts";
@@ -25,6 +25,8 @@ export function SelectionDialog(props: {
         if (to === "evict") await operator.domain(domain).evict(member.handle);
         else await operator.domain(domain).ban(member.handle, reason);
       } catch (thrown) {
+        // It left meanwhile.
+        if (thrown instanceof OperatorError && thrown.error === "NOT_FOUND") continue;
         failed.push(member);
         why = failureOf(thrown).title;
       }

@@ -12,7 +12,7 @@ export function SignIn({ failure, onSignIn }: { failure: Failure | null; onSignI
     event.preventDefault();
     const given = token.trim();
     await signIn.run(async () => {
-      await operatorWith(given).domains().page();
+      await operatorWith(given).identity();
       onSignIn(given);
     });
   };

@@ -14,5 +14,5 @@ function scopesInShort(scopes: Operator["scopes"]): string {
   if (scopes.includes("domains:write") && scopes.includes("domains:evict")) return "may change everything";
   if (scopes.includes("domains:write")) return "may change domains";
   if (scopes.includes("domains:evict")) return "may remove devices";
-  return "may only look";
+  return scopes.includes("domains:read") ? "may only look" : "may not look at domains";
 }

@@ -43,6 +43,12 @@ describe("the console", () => {
     expect(await lacking(tab, "domains:write")).toHaveLength(1);
   });
 
+  test("lets in who may not look at domains, and says so", async ({ site, openConsole }) => {
+    const tab = await openConsole("#/", await site.operatorToken("metrics:read"));
+    await tab.page.locator(".signed-in .scopes").getByText("may not look at domains").waitFor();
+    await tab.page.getByText("Insufficient scope").waitFor();
+  });
+
   test("offers who may remove devices that, and no settings", async ({ site, domain, openConsole }) => {
     await joinedDevice(domain);
     const token = await site.operatorToken("domains:read domains:evict");
