@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { DomainOperator, type FailedDomain } from "../operator/index.ts";
 import { wholeNumber } from "./arguments.ts";
-import { PartlyDoneError } from "./failures.ts";
+import { PartlyDoneError, UnhealthyError } from "./failures.ts";
 import { shown } from "./shown.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { type Cell, factLines, tableLines } from "./table.ts";
@@ -10,7 +10,14 @@ import { type Cell, factLines, tableLines } from "./table.ts";
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
 /** The output of a command: the response for programs, and a sentence for people, or else the response. */
-type Said = Readonly<{ json: object; sentence?: string; failed?: readonly FailedDomain[] }>;
+type Said = Readonly<{
+  json: object;
+  sentence?: string;
+  /** The domains where it could not be done. */
+  failed?: readonly FailedDomain[];
+  /** A sentence for whoever has to act now: the command fails with it. */
+  complaint?: string;
+}>;
 
 type AdminOptions = Readonly<{ json?: boolean; server?: string; adminToken?: string; limit?: number }>;
 
@@ -39,10 +46,11 @@ export function adminActions({ environment, output, signal }: Surroundings) {
     /** Does something, and says what came of it. */
     tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<Said>) =>
       action<Args>(async (operator, { json: asJson = false }, ...args) => {
-        const { json, sentence, failed = [] } = await act(operator, ...args);
+        const { json, sentence, failed = [], complaint } = await act(operator, ...args);
         const text = sentence === undefined ? factLines(json) : [sentence];
         await print(asJson ? [JSON.stringify(json)] : text);
         const names = failed.map(({ domain, error }) => `${domain} (${error})`);
+        if (complaint !== undefined) throw new UnhealthyError(complaint);
         if (names.length > 0) throw new PartlyDoneError(`Not done in ${names.join(", ")}. Try again later.`);
       }),
 

@@ -50,7 +50,7 @@ function addDomains(admin: Command, { tells, lists }: AdminActions): void {
         return { json, sentence: `${name} is deleted.${lag(json)}` };
       }),
     );
-  listCommand(domains, "delete-idle", "list the domains that nobody uses, and delete them if asked to")
+  command(domains, "delete-idle", "list the domains that nobody uses, and delete them if asked to")
     .requiredOption("--since <time>", "since when nothing happened in them, such as 2026-01-01T00:00:00Z")
     .option("--max-members <number>", "how many members they may have", wholeNumber, 0)
     .option("--delete", "delete them")
@@ -176,7 +176,10 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
     }),
   );
   command(admin, "health", "show how the server is, and how far the database is behind").action(
-    tells(async (operator) => ({ json: await operator.health() })),
+    tells(async (operator) => {
+      const json = await operator.health();
+      return { json, ...(json.status !== "ok" && { complaint: "The server is not healthy." }) };
+    }),
   );
 }
 

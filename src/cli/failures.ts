@@ -74,6 +74,11 @@ export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
 }
 
+/** The server was asked how it is, and is not healthy. */
+export class UnhealthyError extends Error {
+  override readonly name = "UnhealthyError";
+}
+
 /** The system's error codes of a path that holds no devices. */
 const UNUSABLE: readonly string[] = ["ENOTDIR", "EEXIST", "EACCES", "EPERM", "EROFS", "ENOENT", "ENAMETOOLONG"];
 
@@ -87,6 +92,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof ConformanceError) {
     return { error: "NOT_CONFORMING", sentences: [error.message], exitCode: EXIT.deviates };
+  }
+  if (error instanceof UnhealthyError) {
+    return { error: "UNHEALTHY", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof PartlyDoneError) {
     return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };

@@ -1,6 +1,7 @@
 import { serverOrigin } from "../client/domain-url.ts";
 import { problemDocument, refusalDetails } from "../client/exchange.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, withRetries } from "../client/retries.ts";
+import { PROBLEM_MEDIA_TYPE } from "../protocol/media-types.ts";
 import { chunksOf, jsonLines } from "./json-lines.ts";
 import { OperatorError, refused, unreachable, wasNotBegun } from "./operator-errors.ts";
 
@@ -31,7 +32,7 @@ export type OperatorRequest = Readonly<{
   body?: unknown;
   /** Whether it may be carried out twice, and answers the second time as the first. */
   repeatable?: boolean;
-  /** A status that is no refusal, although it is not below 300. */
+  /** A status that is no refusal, although it is not below 300, unless a problem document comes with it. */
   failingStatus?: number;
   /** Whether anybody may ask that: then no credential is sent. */
   isPublic?: boolean;
@@ -100,7 +101,10 @@ export class OperatorConnection {
     const either = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
     try {
       const response = await orAborted(this.#fetch(this.#urlOf(request), this.#initOf(request, either)), either);
-      if (response.ok || response.status === request.failingStatus) return await orAborted(read(response), either);
+      const isProblem = response.headers.get("content-type") === PROBLEM_MEDIA_TYPE;
+      if (response.ok || (response.status === request.failingStatus && !isProblem)) {
+        return await orAborted(read(response), either);
+      }
       const problem = problemDocument(await orAborted(response.text(), either));
       throw refused(refusalDetails(response, problem), problem);
     } catch (error) {

@@ -40,6 +40,12 @@ describe("an eviction from all domains", () => {
     });
   });
 
+  it("ends where no further domain is reached, and counts each once", async () => {
+    const run = { evicted: ["a", "b"], failed: [], more: true };
+    const { out, seen } = await admin("devices evict guid", run, run, run);
+    expect([out, seen.length]).toEqual(["The device is evicted from 2 domains.\n", 2]);
+  });
+
   it("ends where none is reached, and says what failed, for people and for programs", async () => {
     const runs = [
       { evicted: ["a"], failed, more: true },
@@ -64,6 +70,21 @@ it.each([
   expect(code).toBe(4);
   expect(out).toContain(rest);
   expect(err).toContain("c (OVERLOADED)");
+});
+
+it("deletes no idle domains but those it names", async () => {
+  const { code, seen, err } = await admin("domains delete-idle --since 2026-01-01T00:00:00Z --delete --limit 5");
+  expect([code, seen, err]).toEqual([2, [], expect.stringContaining("--limit")]);
+});
+
+it("fails if the server is not healthy, and says how it is", async () => {
+  const health = { status: "failing", database: "unmigrated", secrets: "ok", copy: null };
+  expect(await admin("health", health)).toMatchObject({
+    code: 4,
+    out: expect.stringMatching(/^database {2}unmigrated$/m),
+    err: "The server is not healthy.\n",
+  });
+  expect(await admin("health", { ...health, status: "ok" })).toMatchObject({ code: 0, err: "" });
 });
 
 it("says that lists do not show a change yet", async () => {

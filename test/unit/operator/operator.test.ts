@@ -82,6 +82,13 @@ describe("a request", () => {
     ]);
   });
 
+  it("about the health of a server that cannot say it fails", async () => {
+    const problem = { status: 503, error: "TEMPORARILY_UNAVAILABLE", title: "Temporarily unavailable" };
+    const headers = { "content-type": "application/problem+json" };
+    fates = Array.from({ length: 5 }, () => () => new Response(JSON.stringify(problem), { status: 503, headers }));
+    expect(await failureOf(operator().health())).toMatchObject({ error: "TEMPORARILY_UNAVAILABLE", status: 503 });
+  });
+
   it.each([
     ["merges settings", () => operator().domain("den").changeSettings({ maxMembership: null }), "PATCH", ""],
     ["replaces settings", () => operator().domain("den").replaceSettings({}), "PUT", ""],
