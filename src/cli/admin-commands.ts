@@ -186,7 +186,7 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
 function daysCommand(parent: Command, usage: string, description: string): Command {
   return listCommand(parent, usage, description).option(
     "--days <number>",
-    "of so many days, today too",
+    "how many days to show, including today",
     wholeNumber,
     30,
   );

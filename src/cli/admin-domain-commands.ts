@@ -31,13 +31,13 @@ export function addDomainCommands(command: AddCommand, { input, signal }: Surrou
     return { lines: lines.length === 0 ? ["No device is kept here."] : lines, json: { domains } };
   });
 
-  command("use <url>", "speak of another domain from now on", async (device, url: string) => {
+  command("use <url>", "make another domain the current one", async (device, url: string) => {
     const { url: domain } = domainAddress(url);
     if (!(await device.all()).some(({ domainUrl }) => domainUrl === domain)) {
       throw new DeviceDomainError("NOT_A_MEMBER", `This device has not joined ${url}`);
     }
     await device.home.setCurrentDomain(domain);
-    return { sentence: `Commands speak of *${url}* from now on.`, json: { domain } };
+    return { sentence: `The current domain is now *${url}*.`, json: { domain } };
   });
 
   command(

@@ -21,7 +21,7 @@ export type Failure = Readonly<{ error: string; sentences: readonly string[]; ex
 /** Remedies of the errors that a user of the command line can mend. */
 const REMEDIES: Readonly<Record<string, string>> = {
   DOM_AUTHENTICATION_REQUIRED: "Give it a valid auth token with --auth-token, or in DEVICE_DOMAIN_AUTH_TOKEN.",
-  DOM_LIMIT_REACHED: "Let another device leave first, or ask the operator for more room.",
+  DOM_LIMIT_REACHED: "Let another device leave first, or ask the operator for a higher maximum.",
   DEREG_DENIED: "Join to become a member again: device-domain join URL.",
   DEVICE_PROOF_INVALID: "The membership is bound to another key, or this machine's clock is wrong.",
   DEVICE_BANNED: "Ask the operator.",
@@ -39,7 +39,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const OPERATOR_REMEDIES: Readonly<Record<string, string>> = {
   ADMIN_AUTHENTICATION_REQUIRED: "Give an operator's token with --admin-token, or in DEVICE_DOMAIN_ADMIN_TOKEN.",
   DOMAIN_NOT_FOUND: "Check the name: device-domain admin domains list.",
-  NOT_FOUND: "Check which device is meant.",
+  NOT_FOUND: "Check the device: device-domain admin members DOMAIN, or bans DOMAIN.",
   INVALID_SERVER_URL: "It looks like https://domains.example.com.",
   UNREACHABLE: "Check the address and the network, and try again.",
 };

@@ -12,7 +12,7 @@ export class Home {
     this.directory = directory ?? environment.DEVICE_DOMAIN_HOME ?? join(homedir(), ".device-domain");
   }
 
-  /** The URL of the domain that was joined last; null before the first. */
+  /** The URL of the current domain: the last one that `join` or `use` chose. Null before that. */
   async currentDomain(): Promise<string | null> {
     try {
       return (await readFile(this.#pointer, "utf8")).trim() || null;

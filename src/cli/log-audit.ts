@@ -82,9 +82,7 @@ export class LogAudit {
     // The server says itself which hash came before; it is the one that was seen that counts.
     const previous = entry.revision === expected ? this.#hash : hashedPart.previous;
     if (hash !== sha256(canonicalEntry({ ...hashedPart, previous }))) {
-      this.#problems.push(
-        `Entry ${entry.revision} does not fit its hash: it was changed, or the one before it was and got a new hash.`,
-      );
+      this.#problems.push(`Entry ${entry.revision} does not match its hash. It, or the entry before it, was changed.`);
     }
     this.#follow(entry);
     this.#revision = entry.revision;
@@ -149,7 +147,7 @@ export class LogAudit {
       return;
     }
     const seen = head.revision === this.#cut.revision ? this.#cut.hash : this.#hashes.get(head.revision);
-    if (seen === undefined) this.#problems.push(`Entry ${head.revision}, which was signed for, is missing.`);
+    if (seen === undefined) this.#problems.push(`Entry ${head.revision} is missing, although a signed head names it.`);
     else if (seen !== head.hash) this.#problems.push(`Entry ${head.revision} is not the one that was signed for.`);
   }
 

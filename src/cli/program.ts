@@ -39,7 +39,10 @@ Environment:
 /** Runs the command line once. @returns the exit code */
 export async function run(surroundings: Surroundings): Promise<number> {
   const program = programOf(surroundings);
-  const waiting = setTimeout(() => surroundings.errors.write("Waiting for an answer…\n"), SILENCE_MILLISECONDS);
+  const waiting = setTimeout(
+    () => surroundings.errors.write("Waiting for the server's response…\n"),
+    SILENCE_MILLISECONDS,
+  );
   try {
     const [asked] = program.parseOptions([...surroundings.arguments]).operands;
     if (asked !== undefined && asked !== "help" && !program.commands.some((each) => each.name() === asked)) {
@@ -68,7 +71,7 @@ function programOf(surroundings: Surroundings): Command {
       "Makes this machine a device of a domain: it joins, opens what is encrypted to the domain, and leaves. For operators, it works with the server's administration.",
     )
     .option("--home <directory>", "where to keep this device")
-    .option("--domain <url>", "the domain to speak of; the one joined last by default")
+    .option("--domain <url>", "the domain's URL; by default the current domain (see `use`)")
     .option("--auth-token <token>", "an auth token, for domains that require one")
     .option("--json", "print JSON")
     .version(VERSION, "--version", "print the version")
@@ -132,7 +135,7 @@ function programOf(surroundings: Surroundings): Command {
     return { sentence: `Left *${url}*. Its keys are erased here.`, json: { domain: url, preview: false, left: true } };
   }).option("--preview", "only ask whether it may leave");
 
-  command("status", "say where this device stands; asks no server", async (device) => {
+  command("status", "show this device's membership, without asking the server", async (device) => {
     const { url, state } = await device.remembered();
     const newest = state.credentials.at(-1);
     const keyVersion = newest?.keyVersion ?? null;

@@ -88,7 +88,7 @@ async function firstState(store: DeviceStore, url: string, machineGuid?: string)
   const known = await store.load(url);
   if (known) return known;
   const state = await newDevice(machineGuid ?? crypto.randomUUID(), store.keepsCryptoKeys);
-  // Known to the server before it is saved, a device whose program ends would be a member that nobody is.
+  // Save first. If the program ended after joining but before saving, the membership would be orphaned.
   await store.save(url, state);
   return state;
 }

@@ -41,7 +41,9 @@ export function ActivityChart({ domain, revision }: { domain: string; revision: 
       {value && (
         <>
           <Chart days={wholeSpan(value.days, span)} />
-          {!value.complete && <p class="notice">The log is too long to count all of it: earlier days are not whole.</p>}
+          {!value.complete && (
+            <p class="notice">The log is too long to count in full: the counts of earlier days are incomplete.</p>
+          )}
           <Refusals refusals={value.refusals} />
         </>
       )}

@@ -2,7 +2,7 @@ import type { DomainOverview } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { useLoaded } from "./loading.ts";
 
-/** A list is worth a warning that is older than this, in seconds: what is just being written is not. */
+/** Warn if the list is older than this, in seconds: what is just being written needs no warning. */
 const NOTICEABLE_SECONDS = 1;
 
 /** How far the database is behind a domain, as a sentence. */

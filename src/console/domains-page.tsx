@@ -107,6 +107,6 @@ async function createDomain(operator: DomainOperator, name: string): Promise<Dom
     if (thrown instanceof OperatorError && thrown.status === 404) return null;
     throw thrown;
   });
-  if (there) throw new RefusedHere("There is such a domain already", `${name} was not changed.`);
+  if (there) throw new RefusedHere("Domain already exists", `${name} was not changed.`);
   return domain.replaceSettings({});
 }

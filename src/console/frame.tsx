@@ -26,7 +26,7 @@ export function OutcomeRegion({ text, onDismiss }: { text: string | null; onDism
   );
 }
 
-/** Says that the server is not there, and from when everything is that is shown. */
+/** Says that the server cannot be reached, and when the shown data was fetched. */
 export function LostBanner({ since, onRetry }: { since: string | null; onRetry: () => void }) {
   return (
     <div role="alert" class="lost-region">

@@ -24,7 +24,7 @@ const NOTHING = { value: null, failure: null, busy: true } as const;
  * Fetches a value, and again on `reload` or when what it depends on changes. A stale answer is dropped. While the server
  * cannot be asked, the value stays.
  *
- * @param subject what the value is about: of another subject none stays
+ * @param subject what the value is about: a value of another subject is dropped
  * @param version changes when the value may have changed
  */
 export function useLoaded<Value>(
@@ -60,7 +60,7 @@ export function useLoaded<Value>(
     // Not if it was fetched again meanwhile.
     setState((now) => (now.value === before ? { ...now, value: after } : now));
   }, []);
-  // Where the page says it, the view need not.
+  // The page already shows this failure.
   const failure = isLost && state.value !== null ? null : state.failure;
   return { ...state, failure, reload, replace };
 }

@@ -24,6 +24,7 @@ export function LogView({ overview: { domain, revision }, selection }: DomainVie
     return !before || dayOf(before.committedAt) !== dayOf(entry.committedAt);
   };
   const isNarrowed = device !== undefined || type !== undefined;
+  const noMatches = list.more ? "No matching entries on this page. “More” searches further." : "No matching entries.";
   return (
     <DomainOfLog.Provider value={domain}>
       <Filters domain={domain} selection={selection} />
@@ -31,7 +32,7 @@ export function LogView({ overview: { domain, revision }, selection }: DomainVie
         list={list}
         label="Log"
         ordered
-        empty={isNarrowed ? "No entry here concerns that. There may be more." : "Nothing has happened yet."}
+        empty={isNarrowed ? noMatches : "Nothing has happened yet."}
         item={(entry) => (
           <li key={entry.revision}>
             {beginsDay(entry) && <h3 class="day">{dayOf(entry.committedAt)}</h3>}

@@ -207,7 +207,7 @@ function Finder(props: { domain: string; device?: string | undefined; onFound: (
         if (!(thrown instanceof OperatorError) || thrown.error !== "NOT_FOUND") throw thrown;
         throw new RefusedHere(
           "No member of this domain has this GUID or id",
-          "It may have left. Its bans may have it.",
+          "The device may have left. Look under Bans.",
         );
       }
     });

@@ -43,7 +43,7 @@ export function FailureNotice({ failure, fields = [] }: { failure: Failure | nul
   }, [failure]);
   return (
     <div role="alert" class="failure-region" ref={region}>
-      {standsThere && <p class="failure failure-title">Nothing was changed. See what is marked.</p>}
+      {standsThere && <p class="failure failure-title">Nothing was changed. Correct the marked fields.</p>}
       {failure && !standsThere && (
         <div class="failure">
           <p class="failure-title">{failure.title}</p>

@@ -13,7 +13,10 @@ export function Standing(props: DomainRow) {
       {keyVersion === 0 ? (
         <li class="label">No key yet</li>
       ) : keyRolloverRequired ? (
-        <li class="label warning" title="A device left with the newest key. The next registration makes another.">
+        <li
+          class="label warning"
+          title="A new key is required. A registration makes it once the rollover interval has passed."
+        >
           {rolloverText(props)}
         </li>
       ) : (

@@ -31,11 +31,11 @@ function tokenRefusal({ name, isReserved, settings }: Guarded, auth: Verified): 
   const { authenticationRequired, authNamespace, ownerSubject } = settings;
   const isOfNamespace = authNamespace === null || auth.namespace === authNamespace;
   if (isBoundTo(settings, auth)) return null;
-  // Also where no token is asked for: else a mistyped name would make a domain that is nobody's.
+  // Refused even if the domain needs no token. Otherwise a mistyped name would create an ownerless domain.
   if (auth.ownDomain && auth.ownDomain.name !== name) return unfit("The token is for another domain.");
-  if (isReserved && !auth.ownDomain) return unfit("The token is not of the issuer that this domain's name belongs to.");
+  if (isReserved && !auth.ownDomain) return unfit("This domain name is reserved for another issuer.");
   if (!authenticationRequired) return null;
-  if (!isOfNamespace) return unfit("The token is valid, but of another auth namespace.");
+  if (!isOfNamespace) return unfit("The token has another auth namespace than the domain requires.");
   return ownerSubject === null ? null : unfit("The token is of another subject.");
 }
 

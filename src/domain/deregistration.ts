@@ -41,7 +41,7 @@ export function decideDeregistration(
   if (unproven) return refused(unproven);
   const member = state.members.get(machineGuid);
   if (!member) return refused({ error: "DEREG_DENIED", reason: "no such membership" });
-  // A leave that was denied is on no record: captured then, it must not end a membership that came later.
+  // A denied leave has no record. A captured copy of it must not end a later membership.
   if (proof && member.signedAt !== null && proof.signedAt < member.signedAt) {
     return refused({ error: "DEVICE_PROOF_INVALID", reason: "the request was signed before the device joined" });
   }

@@ -1,7 +1,7 @@
 /**
- * The names a device may have: 1 to 64 characters (code points), not all of them white space or invisible; none that ends a
- * line, turns the direction of text or is another control character, and none that UTF-8 has no form for. So a name cannot
- * pass for anything else on a page or in a terminal. Joiners are allowed: some scripts and emoji need them.
+ * The names a device may have: 1 to 64 code points, at least one visible. No control characters, line breaks, bidi
+ * controls or lone surrogates. So a name cannot pass for anything else on a page or in a terminal. Joiners are allowed:
+ * some scripts and emoji need them.
  *
  * @see Unicode Technical Report #36, Unicode Security Considerations, section 2.6
  */

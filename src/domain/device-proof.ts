@@ -22,7 +22,7 @@ export function deviceProofRefusal(
     const reason = proof ? "the request is signed with another key" : "the request is not signed";
     return { error: "DEVICE_PROOF_INVALID", reason: `${reason}, and the membership is bound to one` };
   }
-  // Where no token is asked for, none counts, and what it is bound to does not either.
+  // If the domain needs no token, a token's key binding is ignored too.
   const tokenKey = asksForToken(state) && auth.kind === "verified" ? auth.keyThumbprint : null;
   if (tokenKey !== null && tokenKey !== proof?.thumbprint) {
     return { error: "DEVICE_PROOF_INVALID", reason: "the auth token is bound to another key" };

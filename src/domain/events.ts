@@ -51,7 +51,10 @@ type ByDevice = Readonly<{ machineGuid: string; requestId: string }>;
 /** The cause of an operator's change: the request, and the operator. */
 type ByOperator = Readonly<{ requestId: string; by: string }>;
 
-/** One fact about a domain; what a commit records, in order. What neither device nor operator is named in, the rules did. */
+/**
+ * One fact about a domain; what a commit records, in order. An event that names neither a device nor an operator was
+ * caused by the rules.
+ */
 export type DomainEvent =
   /** `keyVersion`: the highest of a domain of that name that was deleted; absent if there was none. */
   | Readonly<{ type: "domain-created"; keyVersion?: number }>

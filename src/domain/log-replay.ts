@@ -22,7 +22,10 @@ const BEFORE_THE_LOG: ReplayedState = {
   memberCount: 0,
 };
 
-/** The state that a log begins with, after the cut if it was cut. Where that says nothing of a member, it is as it began. */
+/**
+ * The state that a log begins with, after the cut if it was cut. Properties missing from the checkpoint keep their
+ * initial values.
+ */
 export function stateAfterCut(checkpoint: Pick<LogCheckpoint, "state"> | null): ReplayedState {
   return { ...BEFORE_THE_LOG, ...checkpoint?.state };
 }

@@ -9,7 +9,7 @@ export type OwnDomain = Readonly<{
   claimedMaximum: number | null;
 }>;
 
-/** The settings that a domain of nobody's own is born with, and what says so. */
+/** Initial settings of a domain that is not a token subject's own, and where they come from. */
 export type Birth = Readonly<{ settings: DomainSettings; by: "token" | "DOMAIN_DEFAULTS" }>;
 
 /**

@@ -7,11 +7,11 @@ type Token = Extract<AuthEvidence, { kind: "verified" }>;
 type Owned = Pick<DomainState, "name" | "isReserved" | "settings">;
 
 /**
- * Why a domain turns away who asks for what is its owner's; null for the owner. A domain with a reserved name and no
- * `ownerSubject` is its subject's: an operator made it.
+ * The refusal of a caller who is not the owner; null for the owner. A domain with a reserved name and no `ownerSubject`
+ * belongs to its subject: an operator made it.
  *
- * A domain says that it has no owner only to those whose tokens it takes, or would if it asked for any. A stranger learns
- * nothing: the refusal is the same for every owner, and for none.
+ * Only callers in the domain's auth namespace (if it has none: with any valid token) learn that there is no owner. A
+ * stranger learns nothing: the refusal is the same for every owner, and for none.
  */
 export function ownerRefusal({ name, isReserved, settings }: Owned, auth: AuthEvidence): Refusal | null {
   const { authNamespace, ownerSubject } = settings;
@@ -45,7 +45,7 @@ export function ownerTokenRefusal(auth: AuthEvidence): Refusal | null {
       return { error: "TEMPORARILY_UNAVAILABLE", reason: auth.reason };
     case "verified":
       if (auth.subject === undefined) return unauthenticated("the token names no subject");
-      // Nothing here proves that who shows it holds the key.
+      // These requests carry no proof of possession of the key.
       return auth.keyThumbprint === null ? null : unauthenticated("the token is bound to a key");
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Every error a command can be refused with. The first three are those of the reference logic; the last three are not
- * the rules' but those of a server that cannot decide now. The HTTP layer maps each to its status and number.
+ * Every error a command can be refused with. The first three come from the reference logic. The HTTP layer maps each
+ * error to its status.
  */
 export type DomainError =
   | "DOM_AUTHENTICATION_REQUIRED"

@@ -32,8 +32,8 @@ function maySetMaximum(command: Command): boolean {
 }
 
 /**
- * Keeps the candidates of a batch right after a command. A member that renewed is none any more. Those at the end of the
- * list that are none are dropped, so that each is looked at once.
+ * Keeps the candidates of a batch right after a command. A member that renewed is no longer a candidate. Former
+ * candidates at the end of the list are removed, so each is checked once.
  */
 export function updateCandidates(
   { members, leastRecent }: Pick<Draft, "members" | "leastRecent">,

@@ -15,7 +15,7 @@ export function idempotencyRecordId(machineGuid: string, idempotencyKey: string)
 
 /** The ids of all records a command is looked up by, and leaves if it changes the domain. */
 export function recordIds(command: Command): readonly string[] {
-  // Repeated, it speaks of the present: it does nothing twice anyway.
+  // A due rollover needs no record: repeating it changes nothing.
   if (command.type === "due-rollover") return [];
   const idempotencyKey = idempotencyKeyOf(command);
   const { requestId } = command;

@@ -27,7 +27,7 @@ export type DomainState = Readonly<{
   name: string;
   /** Whether names like this one belong to a trusted issuer: its tokens alone make and enter such domains. */
   isReserved: boolean;
-  /** How many commits the domain has seen; 0 says that it does not exist yet. */
+  /** The change counter: each commit raises it by one. 0: the domain does not exist. */
   revision: number;
   settings: DomainSettings;
   /** The server's `rolloverIntervalSeconds`, for a domain that has none of its own. */

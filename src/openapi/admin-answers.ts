@@ -36,7 +36,10 @@ const operator = z.string().meta({
     "The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum.",
   examples: ["admin-token"],
 });
-const revision = z.int().min(1).meta({ id: "Revision", description: "How many commits the domain has seen." });
+const revision = z
+  .int()
+  .min(1)
+  .meta({ id: "Revision", description: "The change counter: each commit raises it by one." });
 /** Where a list goes on. */
 export const nextCursor = z
   .string()
@@ -160,18 +163,23 @@ export const membersAnswer = z
 /** One member. */
 export const memberAnswer = member
   .extend({
-    machineGuid: z.union([machineGuid, shortGuid]).meta({ description: "In whole to those who asked by it." }),
+    machineGuid: z.union([machineGuid, shortGuid]).meta({
+      description: "The whole GUID if the request named the device by it, otherwise its beginning.",
+    }),
   })
   .meta({ id: "FoundMember" });
 
 /** Members of a full domain, for those who may remove one. */
 export const fullDomain = {
-  memberCount: z.int().min(0).optional().meta({ description: "To operators and holders of an auth token." }),
-  leastRecentlyRenewed: z
-    .array(member)
-    .max(5)
+  memberCount: z
+    .int()
+    .min(0)
     .optional()
-    .meta({ description: "To operators and holders of an auth token: the members that have not renewed for longest." }),
+    .meta({ description: "Shown only to operators with the scope `domains:read`." }),
+  leastRecentlyRenewed: z.array(member).max(5).optional().meta({
+    description:
+      "The members that have not renewed for longest. Shown only to operators with the scope `domains:read`.",
+  }),
 };
 
 const copied = z
@@ -277,7 +285,11 @@ const CHANGES: Readonly<Record<DomainEvent["type"], z.ZodRawShape>> = {
   "device-unbanned": { ...byOperator, deviceId },
   "rollover-required": byOperator,
   "key-made": { keyVersion, kid: sha256, requestId: z.string().optional(), by: operator.optional() },
-  "keys-retired": { ...byOperator, upTo: anyKeyVersion, previous: anyKeyVersion },
+  "keys-retired": {
+    ...byOperator,
+    upTo: anyKeyVersion.meta({ description: "The highest retired key version from now on; 0 for none." }),
+    previous: anyKeyVersion.meta({ description: "The highest retired key version before; 0 for none." }),
+  },
   "keys-rewrapped": { keyEncryptionKid: z.string(), keys: z.int().min(1) },
   "names-resealed": { keyEncryptionKid: z.string(), names: z.int().min(1) },
   "domain-taken-over": {

@@ -237,7 +237,9 @@ export const adminOperations: ZodOpenApiPathsObject = {
       summary: "Which key-encryption keys wrap the domain keys",
       security: needs("domains:read"),
       responses: {
-        200: jsonAnswer("How far it is.", keyEncryptionAnswer, { underWay: ADMIN_ANSWER.keyEncryption }),
+        200: jsonAnswer("Which keys are in use, and whether re-wrapping is done.", keyEncryptionAnswer, {
+          underWay: ADMIN_ANSWER.keyEncryption,
+        }),
         ...problemsOfService,
       },
     },
@@ -247,7 +249,8 @@ export const adminOperations: ZodOpenApiPathsObject = {
       operationId: "rewrapKeys",
       tags: ["Service"],
       summary: "Wrap domain keys with the first key-encryption key",
-      description: "As many as are done within seconds: ask again until `done`. The rest is done by the hour.",
+      description:
+        "Wraps the keys of up to 200 domains, which takes seconds. Repeat until `done` is true. An hourly job wraps the rest.",
       security: needs("domains:write"),
       responses: {
         200: jsonAnswer("What was done.", rewrapAnswer, { finished: ADMIN_ANSWER.rewrap }),
@@ -276,7 +279,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
     get: {
       operationId: "listMembers",
       tags: ["Members"],
-      summary: "A domain's members, in no order that says anything",
+      summary: "A domain's members, in arbitrary order",
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: pageParameters },
       responses: {
@@ -372,7 +375,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
     get: {
       operationId: "getLogHead",
       tags: ["Log"],
-      summary: "What a domain's log has come to, signed",
+      summary: "The signed head of a domain's log",
       security: needs("domains:read"),
       requestParams: { path: inDomain },
       responses: {

@@ -7,7 +7,7 @@ import { problemAnswers, readProblems } from "./problem-answers.ts";
 import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
-const failing = jsonAnswer("Something does not.", healthAnswer, { failing: ANSWER.failing });
+const failing = jsonAnswer("A part of the server is failing.", healthAnswer, { failing: ANSWER.failing });
 /** The response of a server that was not told its own address. */
 const { 503: withoutAddress } = problemAnswers("TEMPORARILY_UNAVAILABLE");
 
@@ -34,7 +34,7 @@ export const readOperations: ZodOpenApiPathsObject = {
       summary: "Whether the server, its database and its secrets work",
       security: [],
       responses: {
-        200: jsonAnswer("They do.", healthAnswer, { well: ANSWER.well }),
+        200: jsonAnswer("The server is healthy.", healthAnswer, { well: ANSWER.well }),
         ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
         503: { ...failing, content: { ...failing.content, ...withoutAddress?.content } },
       },

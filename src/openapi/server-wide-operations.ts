@@ -41,7 +41,15 @@ export const deviceAnswer = z
     machineGuid,
     ban: z.object(terms).nullable().meta({ description: "The device's server-wide ban; null if it has none." }),
     domains: z
-      .array(z.object({ domain: domainName, joinedAt, hasDeviceKey }).meta({ id: "DomainOfDevice" }))
+      .array(
+        z
+          .object({
+            domain: domainName,
+            joinedAt,
+            hasDeviceKey: hasDeviceKey.meta({ description: "Whether the membership is bound to a device key." }),
+          })
+          .meta({ id: "DomainOfDevice" }),
+      )
       .max(MAX_PAGE_ROWS)
       .meta({ description: "A page of the domains it is a member of, by name, as the database has them." }),
     nextCursor,
@@ -123,7 +131,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       tags: ["Service"],
       summary: "Evict a device from all its domains",
       description:
-        "From 100 of them with each request: those that the database knows, a moment after the device joins. A rollover is then due in each at once. The device may join again: to keep it out, ban it.",
+        "Evicts the device from up to 100 domains per request. A domain is known here a moment after the device joined it. A rollover is then due in each at once. The device may join again: to keep it out, ban it.",
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {

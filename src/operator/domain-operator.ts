@@ -105,7 +105,7 @@ export class DomainOperator {
     return this.#connection.ask({ path: ["admin", "key-encryption"] }, call);
   }
 
-  /** Wraps domain keys with the first key-encryption key, as many as are done within seconds: again until `done`. */
+  /** Wraps the keys of up to 200 domains with the first key-encryption key. Repeat until `done` is true. */
   rewrapKeys(call: CallOptions = {}): Promise<RewrapRun> {
     const path = ["admin", "key-encryption", "rewrap"];
     return this.#connection.ask({ method: "POST", path, repeatable: true }, call);

@@ -13,7 +13,7 @@ export type Activity = Readonly<{
 /** The last line: all were sent, of the domain as of this revision or later. */
 export type AuditEnd = Readonly<{
   complete: Readonly<{
-    /** How many commits the domain has seen. */
+    /** The change counter: each commit raises it by one. */
     revision: number;
   }>;
 }>;
@@ -234,7 +234,7 @@ export type DomainOfDevice = Readonly<{
   domain: string;
   /** A moment: ISO 8601, in UTC. */
   joinedAt: string;
-  /** Whether a device key is banned with it. */
+  /** Whether the membership is bound to a device key. */
   hasDeviceKey: boolean;
 }>;
 
@@ -274,7 +274,7 @@ export type DomainOverview = Readonly<{
   retiredUpTo: number;
   /** How many devices are members. */
   memberCount: number;
-  /** How many commits the domain has seen. */
+  /** The change counter: each commit raises it by one. */
   revision: number;
   /** A moment: ISO 8601, in UTC. */
   createdAt: string;
@@ -329,7 +329,7 @@ export type DomainRow = Readonly<{
   retiredUpTo: number;
   /** How many devices are members. */
   memberCount: number;
-  /** How many commits the domain has seen. */
+  /** The change counter: each commit raises it by one. */
   revision: number;
   /** A moment: ISO 8601, in UTC. */
   createdAt: string;
@@ -380,7 +380,7 @@ export type FailedDomain = Readonly<{
 /** An entry of the log that this server did not write: its MAC is not the domain's. */
 export type ForgedEntry = Readonly<{
   forgedEntry: Readonly<{
-    /** How many commits the domain has seen. */
+    /** The change counter: each commit raises it by one. */
     revision: number;
   }>;
 }>;
@@ -390,7 +390,7 @@ export type FoundMember = Readonly<{
   handle: string;
   /** Names a device in a domain's log; the machine GUID cannot be had from it. */
   deviceId: string;
-  /** In whole to those who asked by it. */
+  /** The whole GUID if the request named the device by it, otherwise its beginning. */
   machineGuid: string;
   /** A moment: ISO 8601, in UTC. */
   joinedAt: string;
@@ -494,9 +494,9 @@ export type KeysRetiredChange = Readonly<{
   requestId: string;
   /** The operator, or the setting that did it: `retireAfterDays`, `memberIdleDays`, `whenFull`, `deleteAfterEmptyDays` or `DOMAIN_DEFAULTS`. Or `owner`: the owner of the domain. Or `token`: an auth token created the domain, or named another maximum. */
   by: string;
-  /** The domain's highest key version; 0 before its first key. */
+  /** The highest retired key version from now on; 0 for none. */
   upTo: number;
-  /** The domain's highest key version; 0 before its first key. */
+  /** The highest retired key version before; 0 for none. */
   previous: number;
 }>;
 
@@ -527,7 +527,7 @@ export type LogChange = DomainCreatedChange | DeviceJoinedChange | DeviceKeyBoun
 
 /** Where the log was cut. */
 export type LogCheckpoint = Readonly<{
-  /** How many commits the domain has seen. */
+  /** The change counter: each commit raises it by one. */
   revision: number;
   /** Signed by this server: where the log was cut, and what the domain was. */
   statement: string;
@@ -537,7 +537,7 @@ export type LogCheckpoint = Readonly<{
 export type LogEntry = Readonly<{
   /** The name of a domain; case matters. */
   domain: string;
-  /** How many commits the domain has seen. */
+  /** The change counter: each commit raises it by one. */
   revision: number;
   /** A moment: ISO 8601, in UTC. */
   committedAt: string;
@@ -551,7 +551,7 @@ export type LogEntry = Readonly<{
 export type LogHead = Readonly<{
   /** The name of a domain; case matters. */
   domain: string;
-  /** How many commits the domain has seen. */
+  /** The change counter: each commit raises it by one. */
   revision: number;
   /** The newest entry's hash. */
   hash: string;

@@ -47,8 +47,7 @@ export class OwnerServer {
       return (await this.#ask<{ domain: string }>({ path: ["own-domain"] }, call)).domain;
     } catch (error) {
       if (!isError(error, "NOT_FOUND")) throw error;
-      const detail = "Open the whole address that your service gave you: it names them.";
-      throw new RefusedHere("It is not known which devices are yours", detail);
+      throw new RefusedHere("Domain unknown", "Open the full link that your service gave you.");
     }
   }
 
@@ -67,7 +66,7 @@ export class OwnerServer {
     } catch (error) {
       if (isError(error, "NOT_FOUND")) throw new RefusedHere("The device is gone", "It was removed meanwhile.");
       if (!isError(error, "INVALID_REQUEST")) throw error;
-      throw new RefusedHere("This cannot be its name", `It ${error.fields[0]?.detail ?? "is refused"}.`);
+      throw new RefusedHere("Invalid device name", `It ${error.fields[0]?.detail ?? "is refused"}.`);
     }
   }
 

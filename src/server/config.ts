@@ -36,7 +36,7 @@ export type Config = Readonly<{
   domainDefaults: SettingsPatch;
   /** The jurisdiction that all objects and databases are in; null for none. */
   jurisdiction: Jurisdiction | null;
-  /** Near which place objects are made; null for near who asks first. */
+  /** Near which place objects are made; null: near the first caller. */
   locationHint: LocationHint | null;
   /** The D1 databases that take new domains, by their bindings; null for all. */
   openDatabases: readonly [string, ...string[]] | null;
@@ -161,7 +161,7 @@ export const VARIABLE_NAMES = Object.keys(VARIABLES);
 /** The names of the secrets that must be set. */
 export const REQUIRED_SECRETS: readonly string[] = ["KEY_ENCRYPTION_KEYS", "DOMAIN_AUTHORITY_KEYS", "ADMIN_TOKEN"];
 
-/** The names of all secrets: no command line, no log and no file but their own may show them. */
+/** The names of all secrets. Never put a secret on a command line, in a log or in another file. */
 export const SECRETS = [...REQUIRED_SECRETS, "ADMIN_TOKEN_PREVIOUS"];
 
 /**

@@ -3,8 +3,8 @@ import { waitUntil } from "cloudflare:workers";
 const POLL_MILLISECONDS = 10;
 
 /**
- * Has one request at a time do some work that others need too, while they wait. None awaits a promise of another request:
- * the platform may end that request, and the promise would never settle. Each one looks by a timer of its own.
+ * Work that several requests need. One request does it. The others poll until it is done. A request must not await
+ * another request's promise: the platform may end that request, and the promise would never settle.
  */
 export class OneAtATime {
   readonly #atMostMilliseconds: number;

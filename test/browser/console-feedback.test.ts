@@ -47,7 +47,7 @@ describe("what is wrong with a field", () => {
     await expect
       .poll(() => tab.page.evaluate(() => (document.activeElement as HTMLInputElement).labels?.[0]?.textContent))
       .toBe("Auth namespace");
-    await tab.isRefused("Nothing was changed. See what is marked.");
+    await tab.isRefused("Nothing was changed. Correct the marked fields.");
     const words = await tab.page.locator("main").textContent();
     expect(words).not.toMatch(/authNamespace|authenticationRequired|maxMembership|INVALID_REQUEST/);
     expect(await domain.overview()).toMatchObject({ authNamespace: null, maxMembership: null });

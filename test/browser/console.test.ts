@@ -203,13 +203,13 @@ describe("the console", () => {
     await tab.press("New domain…");
     await tab.dialog.getByLabel("Name").fill(domain.name);
     await tab.answer("Create");
-    await tab.isRefused("There is such a domain already");
+    await tab.isRefused("Domain already exists");
     expect(await domain.overview()).toMatchObject({ maxMembership: 7 });
   });
 
   test("shows the server's words for a domain that does not exist", async ({ domain, openConsole }) => {
     const tab = await openConsole(`#/domains/${domain.name}`);
-    await tab.isRefused("There is no such domain");
+    await tab.isRefused("Domain not found");
     await tab.isRefused("DOMAIN_NOT_FOUND");
   });
 

@@ -29,7 +29,7 @@ async function tour(tab: OwnerTab, person: string, at: (view: string) => Promise
   await tab.press("Rename TV");
   await tab.dialog.getByLabel("Name").fill("TV\u0085");
   await tab.answer("Rename");
-  await tab.isRefused("This cannot be its name");
+  await tab.isRefused("Invalid device name");
   await at("a refused name");
   await tab.answer("Cancel");
   await tab.press("Remove TV");

@@ -141,7 +141,7 @@ describe("a domain in the address", () => {
       }),
     );
     await tab.page.reload();
-    await tab.isRefused("It is not known which devices are yours");
+    await tab.isRefused("Domain unknown");
     const domain = `ownerless-${person}`;
     const headers = { "content-type": "application/json", authorization: `Bearer ${server.adminToken}` };
     await fetch(`${server.url}/admin/domains/${domain}`, { method: "PUT", headers, body: "{}" });

@@ -129,7 +129,7 @@ describe("devices", () => {
     expect(await jsonLines("bans", "fleet")).toEqual([]);
     const gone = await commandLine(["admin", "evict", "fleet", one]);
     expect(gone).toMatchObject({ code: 3, out: "" });
-    expect(gone.err).toContain("Check which device is meant.");
+    expect(gone.err).toContain("Check the device: device-domain admin members DOMAIN");
   });
 });
 

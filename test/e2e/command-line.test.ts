@@ -122,9 +122,9 @@ describe("the command line itself", () => {
     await once(silent, "listening");
     const { port } = silent.address() as { port: number };
     const waiting = commandLine("patient", `join http://127.0.0.1:${port}/domains/den`, {
-      abortAfter: "Waiting for an answer…\n",
+      abortAfter: "Waiting for the server's response…\n",
     });
-    expect((await waiting).err).toContain("Waiting for an answer…");
+    expect((await waiting).err).toContain("Waiting for the server's response…");
     silent.close();
     silent.closeAllConnections();
   });

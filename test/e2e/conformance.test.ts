@@ -40,7 +40,11 @@ async function commandLine(...args: readonly string[]) {
   const code = await run({ arguments: ["conformance", ...args], environment: {}, ...streams });
   output.end();
   errors.end();
-  return { code, out: await text(output), err: (await text(errors)).replace("Waiting for an answer…\n", "") };
+  return {
+    code,
+    out: await text(output),
+    err: (await text(errors)).replace("Waiting for the server's response…\n", ""),
+  };
 }
 
 /** The domains of the server, as soon as the database has what was done. */

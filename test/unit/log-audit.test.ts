@@ -79,7 +79,7 @@ describe("a log that begins with a take-over", () => {
     audit.holdAgainst({ revision: 8, hash: log[0]?.hash ?? null });
     expect(audit.problems).toEqual([]);
     audit.holdAgainst({ revision: 7, hash: "signed" });
-    expect(audit.problems).toEqual(["Entry 7, which was signed for, is missing."]);
+    expect(audit.problems).toEqual(["Entry 7 is missing, although a signed head names it."]);
   });
 
   it("is not whole without that entry", () => {

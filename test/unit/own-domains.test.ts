@@ -224,10 +224,10 @@ it("tells the caller what is wrong with its own token, and names nobody else", (
   const { state } = after({ ...NEWBORN, name: "den" }, configure(owned));
   expect(details(state, token("bob"))).toBe("The token is of another subject.");
   expect(details(state, token("alice", undefined, "studio"))).toBe(
-    "The token is valid, but of another auth namespace.",
+    "The token has another auth namespace than the domain requires.",
   );
   expect(details(state, token("bob", {}))).toBe("The token is for another domain.");
-  expect(details(OWN_LOOKING, token("bob"))).toBe("The token is not of the issuer that this domain's name belongs to.");
+  expect(details(OWN_LOOKING, token("bob"))).toBe("This domain name is reserved for another issuer.");
   expect(details(OWN_LOOKING, { kind: "invalid", reason: "why", detail: "Why." })).toBe("Why.");
   expect(details(OWN_LOOKING, { kind: "invalid", reason: "ERR_JWT_EXPIRED" })).toBeUndefined();
   expect(details(OWN_LOOKING, ANONYMOUS)).toBeUndefined();

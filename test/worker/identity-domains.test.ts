@@ -144,7 +144,7 @@ describe("somebody else's token", () => {
       expect(JSON.stringify(answer.body)).not.toContain(bob);
     }
     const player = await tokenOf(alice, {}, "arcade");
-    const ofAnother = "The token is not of the issuer that this domain's name belongs to.";
+    const ofAnother = "This domain name is reserved for another issuer.";
     expectRefused(await join(home, player), ofAnother);
     expectRefused(await leave(home, player, device), ofAnother);
     for (const nobodys of [
@@ -195,7 +195,7 @@ describe("a domain that is bound to a subject by hand", () => {
     expectRefused(await join(den, await tokenOf(bob)), "The token is for another domain.");
     expectRefused(
       await join(den, await tokenOf(alice, {}, "arcade")),
-      "The token is valid, but of another auth namespace.",
+      "The token has another auth namespace than the domain requires.",
     );
     expectRefused(await join(den), undefined);
     expect((await leave(den, await tokenOf(alice), device)).status).toBe(200);

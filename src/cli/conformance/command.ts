@@ -12,7 +12,7 @@ export function addConformanceCommand(program: Command, { environment, output, s
   const print = (line: string) => output.write(`${shown(line)}\n`);
   program
     .command("conformance <url>")
-    .description("hold a server to the protocol, as a stranger would; it makes domains of its own, and cleans up")
+    .description("test a server against the protocol; creates test domains and deletes them")
     .option("--admin-token <token>", "an operator's token: proves more, and has the domains deleted")
     .action(async (url: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<ConformanceOptions>();
@@ -28,8 +28,11 @@ export function addConformanceCommand(program: Command, { environment, output, s
 async function* linesOf({ server, results, domainsLeft, ...counts }: Conformance): AsyncGenerator<string> {
   yield* tableLines(["RESULT", "SECTION", "RULE", "FINDING"], rowsOf(results));
   yield `${server}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped.`;
-  if (domainsLeft.length > 0)
-    yield `Domains that stay, without members: ${domainsLeft.length}. --admin-token has them deleted.`;
+  const left = domainsLeft.length;
+  if (left > 0) {
+    const remain = left === 1 ? "test domain remains" : "test domains remain";
+    yield `${left} ${remain}, without members. Use --admin-token to have ${left === 1 ? "it" : "them"} deleted.`;
+  }
 }
 
 async function* rowsOf(results: readonly Result[]) {

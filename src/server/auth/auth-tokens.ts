@@ -62,7 +62,7 @@ export class AuthTokenVerifier {
       // Several entries may share an issuer and differ in audience; one that fits is enough.
       if (next.kind === "verified") return next;
       // An entry whose keys cannot be had may be the one that fits: what the others say is not final then.
-      // Nor does an entry that has nothing against the token but its claims need to be contradicted.
+      // Keep the first result that explains a claim error (`detail`).
       if (result.kind !== "unavailable" && !("detail" in result)) result = next;
     }
     return result;

@@ -14,8 +14,8 @@ const publicKey = z
 const namespace = z.string().min(1).max(128);
 
 /**
- * The domains that an issuer's tokens make, one for each subject, and the settings they are born with. Whose tokens count is
- * no such setting, and nor is a quota for each subject: there is but one.
+ * The domains that an issuer's tokens make, one for each subject, and their initial settings. The token settings and
+ * the per-subject quota are fixed: each domain has one subject.
  */
 const identityDomains = z
   .strictObject(settings)
@@ -44,7 +44,7 @@ export const trustedIssuer = z
     audience: z.string().min(1),
     jwksUri: z.string().refine(isSafeUrl, "must be an https URL, or http on a loopback address").optional(),
     jwks: z.object({ keys: z.array(publicKey).min(1) }).optional(),
-    /** The domains that its tokens make, and they alone; without, its tokens enter any domain that takes them. */
+    /** Its tokens create and enter only these domains. Left out: any domain that accepts them. */
     domains: identityDomains.optional(),
     /** How owners sign in with it at their page; without, they do not. */
     signIn: ownerSignIn.optional(),

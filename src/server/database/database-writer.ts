@@ -186,7 +186,7 @@ export class DatabaseWriter extends DurableObject<Env> {
     }
   }
 
-  /** Counts what a write took, and what happened in the domains: of each part once, that it was applied. */
+  /** Records the size and duration of a write. Counts a part's events only if D1 applied it. */
   #measure(changes: readonly CopiedChange[], outcome: Outcome<readonly Found[]>, milliseconds: number): void {
     this.#counters.observe("device_domain_database_write_changes", changes.length);
     this.#counters.observe("device_domain_database_write_seconds", milliseconds / 1_000);

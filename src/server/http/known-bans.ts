@@ -6,7 +6,7 @@ import { errorFields, log } from "../worker-log.ts";
 
 /** A snapshot as old as this is renewed while requests go on with it. */
 const RENEW_MILLISECONDS = 30_000;
-/** Requests wait for the renewal of one as old as this: it is what an isolate has that nobody asked for long. */
+/** A snapshot older than this is renewed before the request continues. That happens in an isolate that was idle. */
 const WAIT_MILLISECONDS = 60_000;
 /** How long the object may take to answer. */
 const ANSWER_MILLISECONDS = 2_000;

@@ -4,7 +4,7 @@ import { PROBLEM_MEDIA_TYPE } from "../../protocol/media-types.ts";
 
 type ProblemType = Readonly<{ status: number; title: string; headers?: Record<string, string> }>;
 
-/** Those that an overloaded domain refused must not come back at once: each refusal takes of the time that others wait for. */
+/** `Retry-After` for an overloaded domain. A longer pause spares it the cost of refusing again. */
 const OVERLOAD_SECONDS = "10";
 
 /**
@@ -28,7 +28,7 @@ export const PROBLEMS = {
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key was used before" },
   DEREG_DENIED: { status: 403, title: "The device is not a member of the domain" },
   INVALID_REQUEST: { status: 400, title: "Invalid request" },
-  DOMAIN_NOT_FOUND: { status: 404, title: "There is no such domain" },
+  DOMAIN_NOT_FOUND: { status: 404, title: "Domain not found" },
   NOT_FOUND: { status: 404, title: "Not found" },
   ADMIN_AUTHENTICATION_REQUIRED: {
     status: 401,

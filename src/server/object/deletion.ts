@@ -60,8 +60,8 @@ export function deleteDomain(
 }
 
 /**
- * Whether a request began before the domain of then was deleted. It may have been carried out there, and its record is gone:
- * no domain that came after may be made or changed by a repeat of it.
+ * Whether a request began before the last deletion of this domain. It may have been carried out then, and its record is
+ * gone: a repeat of it must not create or change a later domain.
  */
 export function isOvertaken({ deletion }: DomainStorage, requestId: string): boolean {
   if (!deletion) return false;

@@ -1,6 +1,6 @@
 /**
- * The limit of joins of one domain. While it leaves room, nobody waits for it: it is told of a join, and its word counts from
- * the next one on. Once it leaves none, each join asks first.
+ * The limit of joins of one domain. While it is not reached, a join is counted without waiting: the limit's result
+ * applies to the next join. Once it is reached, each join waits for the result.
  */
 export class JoinLimit {
   readonly #isWithin: () => Promise<boolean>;

@@ -6,7 +6,7 @@ import { findDomain, type KnownDomain, rowsAfter } from "../database/domain-sour
 import { log } from "../worker-log.ts";
 import { type DomainStorage, settingsOf } from "./storage/domain-storage.ts";
 
-/** As many pages as a domain has that fits into one of each table. */
+/** A request waits for this many pages: one per table, and one more. */
 const PAGES_TO_WAIT_FOR = TABLE_ORDER.length + 1;
 
 /** How many tables are done, and the last key of the next one (JSON). */

@@ -23,7 +23,7 @@ const page = (hasOwners: boolean) => `<!doctype html>
 <ul>${hasOwners ? '\n<li><a href="/devices">Your devices</a></li>' : ""}
 <li><a href="/docs">The API</a>, and its <a href="/openapi.json">description</a></li>
 <li><a href="/console">The operators’ console</a></li>
-<li><a href="/health">How the server is</a></li>
+<li><a href="/health">Server health</a></li>
 </ul>
 </section>
 </main>

@@ -11,7 +11,7 @@ export type KeySelection = Readonly<{ version: number } | { kid: string } | { be
 /** A page of rows: up to so many, after the row with this key; null for the first page. */
 export type RowPage<Key> = Readonly<{ after: Key | null; limit: number }>;
 
-/** The readings that can be asked of the object of a domain that exists, by name; each is one query. */
+/** The reads of an existing domain, by name. */
 export const READS = {
   /** The domain's settings and state, and how far D1 is behind. */
   overview(storage: DomainStorage) {

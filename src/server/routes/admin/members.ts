@@ -52,7 +52,10 @@ export const adminMembers = new Hono<AppEnv>()
 /** The members that one call compares, for meanwhile the object does nothing else. */
 const MEMBERS_AT_A_TIME = 5_000;
 
-/** The machine GUID of the member that the log has under this id; null if there is none. The id does not lead to it. */
+/**
+ * The machine GUID of the member that the log has under this id; null if there is none. The GUID cannot be computed
+ * from the id, so members are compared in turn.
+ */
 async function memberInLog(c: Context<AppEnv>, domain: string, id: string): Promise<string | null> {
   for (let after: string | null = null; ; ) {
     const part: { after: string | null; limit: number } = { after, limit: MEMBERS_AT_A_TIME };
