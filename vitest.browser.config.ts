@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     name: "browser",
     include: ["test/browser/**/*.test.ts"],
+    globalSetup: ["test/support/node/prepared-server.ts"],
     fileParallelism: false,
     isolate: false,
     testTimeout: 120_000,

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { newKeyEncryptionKey, newSigningKey } from "./scripts/local-secrets.ts";
 import { newTestIssuers } from "./test/support/issuers.ts";
 
@@ -80,7 +81,13 @@ const databases = {
 };
 
 const e2e = {
-  test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: TIMEOUT, hookTimeout: TIMEOUT },
+  test: {
+    name: "e2e",
+    include: ["test/e2e/**/*.test.ts"],
+    globalSetup: ["test/support/node/prepared-server.ts"],
+    testTimeout: TIMEOUT,
+    hookTimeout: TIMEOUT,
+  },
 };
 
 // Many requests, kills and rubbish for a built Worker; `npm run torture` is the same for hours.
@@ -94,10 +101,29 @@ const model = {
   },
 };
 
+/** The files that take longest, the longest first. */
+const LONG = [
+  ...["model/broken-servers", "worker/d1-faults", "e2e/recipes", "e2e/dev-command", "e2e/key-rotation"],
+  ...["model/histories", "e2e/other-languages", "e2e/scripts", "e2e/faults", "e2e/lost-answers", "e2e/migrating"],
+  ...["model/kills", "model/database-faults", "model/overload", "e2e/authority-rotation", "databases/databases"],
+];
+
+/** Begins with the files that take longest, of whatever project: at the end, they would run alone. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = LONG.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return place === -1 ? LONG.length : place;
+    };
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
-  // Most tests wait for something: on two cores, too, three files run beside each other.
+  // Most tests wait for something: on two cores, too, four files run beside each other.
   test: {
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    maxWorkers: Math.max(4, availableParallelism() - 1),
+    sequence: { sequencer: LongestFirst },
     projects: [unit, worker, afterDatabase, literal, databases, e2e, model],
     silent: "passed-only",
   },

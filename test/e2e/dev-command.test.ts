@@ -41,28 +41,21 @@ describe("npm run dev", () => {
     for (const secret of secrets.matchAll(/=(.*)$/gm)) expect(server.output()).not.toContain(secret[1]);
   });
 
-  it("keeps secrets and data when it starts again", async () => {
-    const server = clone.dev();
-    await clone.healthy(server);
-    expect(readFileSync(join(clone.folder, ".dev.vars"), "utf8")).toBe(secrets);
-    expect((await register(machineGuid)).status).toBe(200);
-
-    const second = clone.dev();
-    expect(await second.ended).toBe(1);
-    expect(second.output()).toMatch(/^Port \d+ is in use: .*PORT=.*\.$/m);
-    await clone.stopped(server);
-  });
-
-  it("puts no secret on a command line, where other users see it", async () => {
+  it("keeps secrets and data when it starts again, and puts none on a command line, where other users see it", async () => {
     const former = "a-former-admin-token-of-some-length";
     writeFileSync(join(clone.folder, ".dev.vars"), `${secrets}\nADMIN_TOKEN_PREVIOUS=${former}\n`);
     const server = clone.dev();
     await clone.healthy(server);
     expect(server.output()).toContain("ADMIN_TOKEN_PREVIOUS counts in deployments alone");
+    expect((await register(machineGuid)).status).toBe(200);
     const commands = execFileSync("ps", ["-eo", "args", "-ww"], { encoding: "utf8" });
     expect(commands).toContain(`--port=${new URL(clone.url).port}`);
     for (const [, secret = ""] of secrets.matchAll(/=(.*)$/gm)) expect(commands).not.toContain(secret);
     expect(commands).not.toContain(former);
+
+    const second = clone.dev();
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toMatch(/^Port \d+ is in use: .*PORT=.*\.$/m);
     await clone.stopped(server);
     writeFileSync(join(clone.folder, ".dev.vars"), secrets);
   });

@@ -48,12 +48,14 @@ export const HISTORY_KINDS = {
  * D1 must come to have what the objects have.
  *
  * @param seed the same one, the same requests; how they meet at the server is another matter
+ * @param patience how long D1 may take for its next domain, in milliseconds
  */
 export async function tryHistories(
   server: ModelServer,
   histories: number,
   seed: number,
   { plans, first = [] }: HistoryKind = HISTORY_KINDS.plain,
+  patience?: number,
 ): Promise<Outcome> {
   const [tokens, tally] = await Promise.all([newTokens(server), Tally.begin(server)]);
   const broke: string[] = [];
@@ -84,7 +86,7 @@ export async function tryHistories(
     for (const connection of connections) connection.close();
   };
   await Promise.all(Array.from({ length: DOMAINS_AT_ONCE }, (_, index) => oneAfterTheOther(index)));
-  if (broke.length === 0) broke.push(...(await uncopied(server)));
+  if (broke.length === 0) broke.push(...(await uncopied(server, patience)));
   // An object that is lost takes along what it had not told of a domain that was deleted.
   if (broke.length === 0 && !hasLosses) broke.push(...(await tally.faults()));
   return { tried, broke, figures: `${asked} requests, ${opened} keys of the history opened, seed ${seed}` };

@@ -94,7 +94,7 @@ describe("the parts of a copy", () => {
         const expected = states[reached - 1] ?? { ...states[0], ...NOTHING };
         expect(await copyOf(domain)).toEqual(expected);
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   });
 });

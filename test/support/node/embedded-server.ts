@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { inject } from "vitest";
 import { newSecrets } from "../../../scripts/local-secrets.ts";
 import { type Database, DOMAIN_CLASS, LOCAL_OPTIONS, localWorker, migrate } from "../../../scripts/local-worker.ts";
 import { compatibilityDate } from "../../../scripts/project.ts";
-import { buildWorker } from "../../../scripts/worker-build.ts";
 
 /** A row as SQLite gives it. */
 type Row = Record<string, string | number | null>;
@@ -52,7 +52,7 @@ export async function startEmbeddedServer(
   options: { vars?: Record<string, string>; withQueue?: boolean } = {},
 ): Promise<EmbeddedServer> {
   const dir = mkdtempSync(join(tmpdir(), "device-domains-"));
-  const script = await buildWorker("src/server/index.ts", join(dir, "build"));
+  const script = readFileSync(join(inject("preparedServer"), "build", "index.js"), "utf8");
   const secrets = await newSecrets();
   let vars: Record<string, string> = { ...secrets, DOMAIN_SERVER_URL: ORIGIN, ...options.vars };
   const logLines: string[] = [];

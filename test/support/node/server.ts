@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
+import { inject } from "vitest";
 import { newSecrets } from "../../../scripts/local-secrets.ts";
 import { freePort, isFree } from "../../../scripts/ports.ts";
 import { buildWorker } from "../../../scripts/worker-build.ts";
@@ -78,6 +79,15 @@ export async function startServer(
   }
 }
 
+/** Fills a folder with the built Worker and its files, and a database that has its tables. */
+export async function prepareServer(folder: string): Promise<void> {
+  // A build to run: on the sources, `wrangler dev` would reload the server in mid-test whenever one is saved.
+  await buildWorker("src/server/index.ts", join(folder, "build"));
+  cpSync(join(ROOT, "build", "assets"), join(folder, "assets"), { recursive: true });
+  const args = ["d1", "migrations", "apply", "DB", "--local", ...stateIn(folder)];
+  await finished(wrangler(args, quietEnvironment(folder)));
+}
+
 /** @throws Error if the server logged a secret, whatever the test was about */
 function expectNoSecrets(output: string, adminToken: string): void {
   const lines = output.match(/\{"level":.*\}/g) ?? [];
@@ -94,10 +104,7 @@ async function start(
 ) {
   // Wrangler prefers what the shell sets to what its file of secrets says: so both say the same.
   const env = { ...quietEnvironment(dir), ...secrets };
-  await finished(wrangler(["d1", "migrations", "apply", "DB", "--local", ...stateIn(dir)], env));
-  // A build to run: on the sources, `wrangler dev` would reload the server in mid-test whenever one is saved.
-  await buildWorker("src/server/index.ts", join(dir, "build"));
-  cpSync(join(ROOT, "build", "assets"), join(dir, "assets"), { recursive: true });
+  if (!existsSync(join(dir, "state"))) cpSync(inject("preparedServer"), dir, { recursive: true });
   return wrangler(
     [
       ...["dev", join(dir, "build", "index.js"), "--no-bundle", "--config", config],
