@@ -1,5 +1,4 @@
-import type { ChangeListener } from "./change-listeners.ts";
-import { newestVersion } from "./change-listeners.ts";
+import { type ChangeListener, newestVersion } from "./change-listeners.ts";
 import { DeviceDomainError } from "./client-errors.ts";
 import { DeviceRecord } from "./device-record.ts";
 import type { DeviceStatus, DeviceStore } from "./device-state.ts";
