@@ -10,7 +10,7 @@ import { type Cell, factLines, tableLines } from "./table.ts";
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
 /** The output of a command: the response for programs, and a sentence for people, or else the response. */
-type Said = Readonly<{ json: object; sentence?: string; failed?: readonly FailedDomain[] }>;
+type CommandResult = Readonly<{ json: object; sentence?: string; failed?: readonly FailedDomain[] }>;
 
 type AdminOptions = Readonly<{ json?: boolean; server?: string; adminToken?: string; limit?: number }>;
 
@@ -37,7 +37,7 @@ export function adminActions({ environment, output, signal }: Surroundings) {
 
   return {
     /** Does something, and says what came of it. */
-    tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<Said>) =>
+    tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<CommandResult>) =>
       action<Args>(async (operator, { json: asJson = false }, ...args) => {
         const { json, sentence, failed = [] } = await act(operator, ...args);
         const text = sentence === undefined ? factLines(json) : [sentence];
