@@ -29,7 +29,7 @@ export type ConnectionOptions = Readonly<{
 }>;
 
 /** How a signed request is made; both functions are called once everything else is at hand. */
-export type RequestSigning = Readonly<{
+type RequestSigning = Readonly<{
   signingKey: StoredKeyPair;
   /** An id that no other request has. */
   idempotencyKey: string;
@@ -39,7 +39,7 @@ export type RequestSigning = Readonly<{
 }>;
 
 /** The ways to check what the server says, and the thumbprints to pin once it holds. */
-export type Trust = Readonly<
+type Trust = Readonly<
   Pick<CredentialContext, "authorityKeys" | "expectations"> & { nextPins: () => Promise<readonly string[]> }
 >;
 

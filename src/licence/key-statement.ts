@@ -9,7 +9,7 @@ import type { SeenRevision } from "./revision-store.ts";
 export type CurrentKey = Readonly<{ jwk: JWK; kid: string; keyVersion: number }>;
 
 /** A statement that holds: the state it is of, and the key to encrypt to, null while a rollover is due. */
-export type CheckedStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
+type CheckedStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
 
 /** How far the server's clock and this one may be apart, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 60;

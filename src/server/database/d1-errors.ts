@@ -1,7 +1,7 @@
 import type { DomainError, Refusal } from "../../domain/refusals.ts";
 
 /** The kinds of failed D1 calls. */
-export type D1Failure =
+type D1Failure =
   /** D1 took on too much and did not run the call. */
   | "overloaded"
   /** The connection or the database went away in mid-call: it may or may not have happened. */
