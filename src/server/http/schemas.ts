@@ -2,6 +2,7 @@ import * as z from "zod";
 import { DEVICE_NAME } from "../../domain/device-names.ts";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
 import { MAX_PAGE_ROWS } from "../../protocol/limits.ts";
+import { MACHINE_GUID_OF_ANY_CASE } from "../../protocol/machine-guid.ts";
 import { MAX_AGE_DAYS, settings, text } from "../settings-shape.ts";
 
 /**
@@ -10,8 +11,7 @@ import { MAX_AGE_DAYS, settings, text } from "../settings-shape.ts";
  */
 export const machineGuid = z
   .string()
-  // Without the flag `i`, because the API's description has the pattern too, and patterns have no flags there.
-  .regex(/^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/, {
+  .regex(MACHINE_GUID_OF_ANY_CASE, {
     error: "must be a UUID of version 4 or 7, such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
   })
   .transform((guid) => guid.toLowerCase());
