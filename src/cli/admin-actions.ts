@@ -10,7 +10,7 @@ import { type Cell, factLines, tableLines } from "./table.ts";
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
 /** The output of a command: the response for programs, and a sentence for people, or else the response. */
-type Said = Readonly<{
+type CommandResult = Readonly<{
   json: object;
   sentence?: string;
   /** The domains where it could not be done. */
@@ -44,7 +44,7 @@ export function adminActions({ environment, output, signal }: Surroundings) {
 
   return {
     /** Does something, and says what came of it. */
-    tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<Said>) =>
+    tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<CommandResult>) =>
       action<Args>(async (operator, { json: asJson = false }, ...args) => {
         const { json, sentence, failed = [], complaint } = await act(operator, ...args);
         const text = sentence === undefined ? factLines(json) : [sentence];

@@ -9,7 +9,7 @@ import { unreadable } from "./input-files.ts";
 import type { Said, Surroundings } from "./surroundings.ts";
 
 /** Adds a command that speaks of a device, and prints what it says. */
-export type AddCommand = (
+type AddCommand = (
   usage: string,
   description: string,
   act: (device: Device, ...args: never[]) => Promise<Said>,

@@ -8,7 +8,7 @@ import { UnreadableFileError } from "./failures.ts";
 import { banText, LogAudit, type Present } from "./log-audit.ts";
 
 /** The result of an audit: nothing is wrong if there are no problems. */
-export type Findings = Readonly<{
+type Findings = Readonly<{
   domain: string;
   entries: number;
   revision: number;
@@ -20,7 +20,7 @@ export type Findings = Readonly<{
 }>;
 
 /** Files that a log is compared with, by path. */
-export type Evidence = Readonly<{
+type Evidence = Readonly<{
   /** An earlier signed head: that entry must still be in the log, or have been cut off since. */
   head?: string | undefined;
   /** An earlier export, for a log that was cut since. */

@@ -1,5 +1,5 @@
-import type { ChangeListener } from "./change-listeners.ts";
-import { newestVersion } from "./change-listeners.ts";
+import { MACHINE_GUID } from "../protocol/machine-guid.ts";
+import { type ChangeListener, newestVersion } from "./change-listeners.ts";
 import { DeviceDomainError } from "./client-errors.ts";
 import { DeviceRecord } from "./device-record.ts";
 import type { DeviceStatus, DeviceStore } from "./device-state.ts";
@@ -83,7 +83,7 @@ export class DeviceDomain {
   static async open(url: string | URL, options: DeviceDomainOptions = {}): Promise<DeviceDomain> {
     const address = domainAddress(url);
     const machineGuid = options.machineGuid?.toLowerCase();
-    if (machineGuid !== undefined && !GUID.test(machineGuid)) {
+    if (machineGuid !== undefined && !MACHINE_GUID.test(machineGuid)) {
       throw new DeviceDomainError("INVALID_MACHINE_GUID", "The machine GUID is not a UUID of version 4 or 7");
     }
     const record = await DeviceRecord.open(options.store ?? new MemoryStore(), address.url, machineGuid);
@@ -227,9 +227,6 @@ export class DeviceDomain {
     return openSecret(jwe, credential.privateKey);
   }
 }
-
-/** A UUID of version 4 or 7 (RFC 9562): the server takes no other. */
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 function notAMember(): DeviceDomainError {
   return new DeviceDomainError("NOT_A_MEMBER", "The device is not a member of the domain");

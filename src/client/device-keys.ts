@@ -7,7 +7,7 @@ const ALGORITHMS = {
 } as const;
 
 /** The purpose of a private key. */
-export type KeyUse = keyof typeof ALGORITHMS;
+type KeyUse = keyof typeof ALGORITHMS;
 
 /**
  * Makes a key pair of the device: EC P-256, which WebCrypto has everywhere.

@@ -4,7 +4,7 @@ import { usableKey } from "./device-keys.ts";
 import type { StoredKeyPair } from "./device-state.ts";
 
 /** Claims of a signed request besides its members. */
-export type RequestClaims = Readonly<{
+type RequestClaims = Readonly<{
   /** The absolute URL of the request, as the server knows itself. */
   audience: string;
   /** Milliseconds since the Unix epoch. */

@@ -1,8 +1,8 @@
+import { MAX_CLOCK_SKEW_SECONDS } from "../protocol/limits.ts";
 import { DomainServerError } from "./client-errors.ts";
 import type { DeviceState } from "./device-state.ts";
-import { CLOCK_TOLERANCE_SECONDS } from "./server-connection.ts";
 
-const TOLERANCE_MILLISECONDS = CLOCK_TOLERANCE_SECONDS * 1000;
+const TOLERANCE_MILLISECONDS = MAX_CLOCK_SKEW_SECONDS * 1000;
 
 /** Refusals of a registration that a member never gets. The last one: the domain was deleted, and operators alone make one. */
 const ONLY_FOR_OTHERS: readonly string[] = ["DOM_LIMIT_REACHED", "DEVICE_BANNED", "DOMAIN_NOT_FOUND"];

@@ -1,3 +1,4 @@
+import { isSafeUrl } from "../protocol/loopback.ts";
 import { DeviceDomainError } from "./client-errors.ts";
 
 /** Where a domain is: its own URL, its name, and the origin of its server. */
@@ -24,14 +25,9 @@ export function domainAddress(text: string | URL): DomainAddress {
  * @throws DeviceDomainError `INVALID_DOMAIN_URL`
  */
 export function serverOrigin(text: string | URL): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
   // The keys that everything else is checked with come from there: nobody on the way may swap them.
-  if (url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))) return url.origin;
+  if (isSafeUrl(text)) return new URL(text).origin;
   throw invalid("must begin with https://, or http:// and a loopback address");
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
 function decoded(segment: string): string {

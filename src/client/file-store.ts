@@ -2,8 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { DeviceDomainError } from "./client-errors.ts";
-import type { DeviceState, DeviceStore } from "./device-state.ts";
-import { isDeviceState } from "./device-state.ts";
+import { type DeviceState, type DeviceStore, isDeviceState } from "./device-state.ts";
 
 /** The drafts that this program is writing at the moment, by path. Any other was left by a program that was killed. */
 const ownDrafts = new Set<string>();
@@ -61,22 +60,25 @@ export class FileStore implements DeviceStore {
     await syncDirectory(this.#directory);
   }
 
-  /** Refuses a folder that is not private, and erases the drafts of killed programs: they may hold domain keys. */
-  async #prepare(): Promise<void> {
+  /**
+   * Refuses a folder that is not private, and erases the drafts of killed programs: they may hold domain keys.
+   *
+   * @returns the names in the folder
+   */
+  async #prepare(): Promise<readonly string[]> {
     const names = await readdir(this.#directory);
     await checkPrivate(this.#directory);
     const drafts = names.filter((name) => DRAFT_NAME.test(name)).map((name) => join(this.#directory, name));
     await Promise.all(drafts.filter((draft) => !ownDrafts.has(draft)).map((draft) => rm(draft, { force: true })));
+    return names;
   }
 
   /** The domains it has devices of, with what is known of each. @throws DeviceDomainError `STORE_NOT_PRIVATE` */
   async list(): Promise<readonly Readonly<{ domainUrl: string; state: DeviceState }>[]> {
-    const names = await this.#prepare()
-      .then(() => readdir(this.#directory))
-      .catch((error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return [];
-        throw error;
-      });
+    const names = await this.#prepare().catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    });
     const files = names.filter((name) => /^[0-9a-f]{64}\.json$/.test(name));
     const texts = await Promise.all(files.map((name) => readFile(join(this.#directory, name), "utf8")));
     return texts.flatMap((text) => {

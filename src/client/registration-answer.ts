@@ -9,7 +9,7 @@ import {
 } from "./sealed-credentials.ts";
 
 /** The expectations of a response to a registration. */
-export type RegistrationContext = CredentialContext &
+type RegistrationContext = CredentialContext &
   Readonly<{
     domain: string;
     machineGuid: string;
@@ -18,7 +18,7 @@ export type RegistrationContext = CredentialContext &
   }>;
 
 /** A registration that holds up: all credentials that the device has from now on. */
-export type CheckedRegistration = Readonly<{
+type CheckedRegistration = Readonly<{
   newMember: boolean;
   keyVersion: number;
   credentials: readonly StoredCredential[];

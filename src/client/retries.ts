@@ -41,7 +41,7 @@ export async function withRetries<T>(
  *
  * @param attempt 1 for the first
  */
-function retryDelay(attempt: number, error: unknown = null): number {
+function retryDelay(attempt: number, error: unknown): number {
   const backoff = Math.min(FIRST_MILLISECONDS * 2 ** (attempt - 1), LONGEST_MILLISECONDS) * Math.random();
   const asked = (error as Readonly<{ retryAfter?: number | null }> | null)?.retryAfter ?? 0;
   return Math.min(asked + backoff, LONGEST_MILLISECONDS);

@@ -1,3 +1,4 @@
+import { MAX_CLOCK_SKEW_SECONDS } from "../protocol/limits.ts";
 import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
 import { type Authority, keysOf, keysOfAny, PinnedKeys, type PublishedKeys, publishedKeys } from "./authority.ts";
 import { DomainServerError } from "./client-errors.ts";
@@ -29,7 +30,7 @@ export type ConnectionOptions = Readonly<{
 }>;
 
 /** How a signed request is made; both functions are called once everything else is at hand. */
-export type RequestSigning = Readonly<{
+type RequestSigning = Readonly<{
   signingKey: StoredKeyPair;
   /** An id that no other request has. */
   idempotencyKey: string;
@@ -39,12 +40,9 @@ export type RequestSigning = Readonly<{
 }>;
 
 /** The ways to check what the server says, and the thumbprints to pin once it holds. */
-export type Trust = Readonly<
+type Trust = Readonly<
   Pick<CredentialContext, "authorityKeys" | "expectations"> & { nextPins: () => Promise<readonly string[]> }
 >;
-
-/** How far the device's clock may be off: what the server allows it, too. */
-export const CLOCK_TOLERANCE_SECONDS = 300;
 
 /** The server of a domain as one device sees it: what is asked of it, repeated and checked, and its time. */
 export class ServerConnection {
@@ -127,7 +125,7 @@ export class ServerConnection {
     const keysAt = (at: string) => this.#published(at);
     return {
       authorityKeys: given ? keysOfAny(given.map((each) => keysOf(each, origin, keysAt))) : pinned.find,
-      expectations: { issuer: this.#issuer, domain, now: this.clock.now(), tolerance: CLOCK_TOLERANCE_SECONDS },
+      expectations: { issuer: this.#issuer, domain, now: this.clock.now(), tolerance: MAX_CLOCK_SKEW_SECONDS },
       nextPins: async () => (given ? pins : pinned.nextPins()),
     };
   }

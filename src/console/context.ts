@@ -3,7 +3,7 @@ import { useContext } from "preact/hooks";
 import type { DomainOperator, Operator } from "../operator/index.ts";
 
 /** The context of every view. */
-export type Console = Readonly<{
+type Console = Readonly<{
   operator: DomainOperator;
   /** Who is signed in, and what they may do; null until the server has said so. */
   identity: Operator | null;

@@ -3,6 +3,7 @@ import { DeviceDomainError } from "../client/client-errors.ts";
 import { checkDomainToken, type DomainTokenClaims } from "../client/domain-tokens.ts";
 import { serverOrigin } from "../client/domain-url.ts";
 import { orAborted } from "../client/retries.ts";
+import { CLOCK_TOLERANCE_SECONDS } from "./clock-tolerance.ts";
 import { keptKeys } from "./kept-keys.ts";
 
 /** The requirements on a domain token. */
@@ -18,9 +19,6 @@ export type VerificationOptions = Readonly<{
   fetch?: typeof fetch | undefined;
   signal?: AbortSignal | undefined;
 }>;
-
-/** How far the server's clock and this one may be apart, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 60;
 
 /**
  * Checks a domain token that a device shows. All members of a domain hold the same: it proves what the domain's key is,

@@ -3,16 +3,14 @@ import { DeviceDomainError } from "../client/client-errors.ts";
 import { publicMembers } from "../client/device-keys.ts";
 import { checkStatement, isStatedKey } from "../client/domain-tokens.ts";
 import { KEY_STATEMENT_TYPE } from "../protocol/token-types.ts";
+import { CLOCK_TOLERANCE_SECONDS } from "./clock-tolerance.ts";
 import type { SeenRevision } from "./revision-store.ts";
 
 /** The key to encrypt to: an EC P-256 public key, its thumbprint and its version. */
 export type CurrentKey = Readonly<{ jwk: JWK; kid: string; keyVersion: number }>;
 
 /** A statement that holds: the state it is of, and the key to encrypt to, null while a rollover is due. */
-export type CheckedStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
-
-/** How far the server's clock and this one may be apart, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 60;
+type CheckedStatement = Readonly<{ seen: SeenRevision; key: CurrentKey | null }>;
 
 /**
  * Checks the signed statement of a domain's current key.

@@ -376,11 +376,9 @@ export const logHeadAnswer = z
 export const activityAnswer = z
   .object({
     domain: domainName,
-    complete: z
-      .boolean()
-      .meta({
-        description: "Whether all of these days and refusals are here: those of a busy domain go less far back.",
-      }),
+    complete: z.boolean().meta({
+      description: "Whether all of these days and refusals are here: those of a busy domain go less far back.",
+    }),
     days: z.array(z.object({ day, joined: z.int().min(0), left: z.int().min(0) }).meta({ id: "DayOfActivity" })),
     refusals: z
       .array(

@@ -1,7 +1,7 @@
 import type { ErrorName } from "../protocol/error-names.ts";
 
 /** The meaning and the remedy of each error, in sentences. */
-export type Explanation = Readonly<{ happened: string; todo: string }>;
+type Explanation = Readonly<{ happened: string; todo: string }>;
 
 /** Every error explained: what its page at `/problems/` says, and the API's description. */
 export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {

@@ -2,6 +2,7 @@ import * as z from "zod";
 import type {} from "zod-openapi";
 import { MAX_DOMAIN_NAME_LENGTH } from "../domain/names.ts";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
+import { MACHINE_GUID } from "../protocol/machine-guid.ts";
 import { EXAMPLE } from "./example-values.ts";
 
 // Schemas of the values that requests and responses share. The Worker imports nothing from this folder.
@@ -16,7 +17,7 @@ export const domainName = z
 /** A machine GUID as answers have it. */
 export const machineGuid = z
   .string()
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  .regex(MACHINE_GUID)
   .meta({
     id: "MachineGuid",
     description: "The device's machine GUID, in lower case.",

@@ -3,11 +3,11 @@ import * as z from "zod";
 import { DEFAULT_SETTINGS } from "../domain/events.ts";
 import { overlay, type SettingsPatch, settingsProblems } from "../domain/settings.ts";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
+import { isSafeUrl } from "../protocol/loopback.ts";
 import { shareNames } from "./auth/identity-domains.ts";
 import { SCOPES } from "./auth/scopes.ts";
 import { conflict, shareNamespaces, type TrustedIssuer, trustedIssuer } from "./auth/trusted-issuers.ts";
 import { DATABASE_BINDING } from "./database/database-choice.ts";
-import { isSafeUrl } from "./loopback.ts";
 import { settings } from "./settings-shape.ts";
 
 /** The environment, checked. */

@@ -15,7 +15,7 @@ const KEY_TYPES: Readonly<Record<string, { kty: string; crv: string }>> = {
 const OTHER_KEY_SOURCES = ["jku", "x5u", "x5c", "x5t", "x5t#S256"] as const;
 
 /** A signed request that holds: its payload without `aud`, `iat` and `jti`, and what it proves. */
-export type DeviceRequest = Readonly<{ payload: Record<string, unknown>; proof: DeviceProof }>;
+type DeviceRequest = Readonly<{ payload: Record<string, unknown>; proof: DeviceProof }>;
 
 /**
  * Checks a signed device request: a compact JWS with the device's public key in its protected header.

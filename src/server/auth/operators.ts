@@ -9,10 +9,10 @@ import type { TrustedIssuer } from "./trusted-issuers.ts";
 export type Operator = Readonly<{ identity: string; scopes: readonly Scope[] }>;
 
 /** The credentials an operator may come with: the values of the two headers. */
-export type OperatorCredentials = Readonly<{ authorization: string | undefined; accessAssertion: string | undefined }>;
+type OperatorCredentials = Readonly<{ authorization: string | undefined; accessAssertion: string | undefined }>;
 
 /** An operator, or why there is none: no or a worthless credential, or keys that cannot be had to check it. */
-export type OperatorEvidence = Readonly<{ kind: "verified"; operator: Operator }> | Rejected;
+type OperatorEvidence = Readonly<{ kind: "verified"; operator: Operator }> | Rejected;
 
 const MAX_IDENTITY_LENGTH = 200;
 

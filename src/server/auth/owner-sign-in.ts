@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isSafeUrl } from "../loopback.ts";
+import { isSafeUrl } from "../../protocol/loopback.ts";
 import type { TrustedIssuer } from "./trusted-issuers.ts";
 
 /** Scope values with a space between two. @see RFC 6749, The OAuth 2.0 Authorization Framework, section 3.3 */

@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import * as z from "zod";
+import { isSafeUrl } from "../../protocol/loopback.ts";
 import { overlap } from "../../protocol/namespace-patterns.ts";
-import { isSafeUrl } from "../loopback.ts";
 import { settings } from "../settings-shape.ts";
 import { templateProblem } from "./identity-domains.ts";
 import { ownerSignIn, signInProblem } from "./owner-sign-in.ts";

@@ -4,7 +4,7 @@ import { isSealedWithFirst, openText, sealText } from "./sealed-texts.ts";
 const PURPOSE = "device-name";
 
 /** The membership that a name belongs to; part of what is sealed. */
-export type NamePlace = Readonly<{ domain: string; machineGuid: string }>;
+type NamePlace = Readonly<{ domain: string; machineGuid: string }>;
 
 /** Seals the name of a device as it is stored. */
 export function sealDeviceName(

@@ -6,7 +6,7 @@ export class KeyWrappingError extends Error {
 }
 
 /** Which key a wrapped private key belongs to; part of what the encryption authenticates. */
-export type KeyPlace = Readonly<{ domain: string; keyVersion: number }>;
+type KeyPlace = Readonly<{ domain: string; keyVersion: number }>;
 
 /**
  * Wraps a domain's private JWK for storage with the first of the key-encryption keys.

@@ -1,7 +1,8 @@
 import type { DomainError, Refusal } from "../../domain/refusals.ts";
+import { withDeadline } from "../deadline.ts";
 
 /** The kinds of failed D1 calls. */
-export type D1Failure =
+type D1Failure =
   /** D1 took on too much and did not run the call. */
   | "overloaded"
   /** The connection or the database went away in mid-call: it may or may not have happened. */
@@ -54,14 +55,8 @@ export function d1Advice(error: unknown): { advice?: string } {
 }
 
 /** Gives up on a call that D1 leaves hanging; like a lost connection, it may still happen. */
-export async function inTime<T>(call: Promise<T>, milliseconds = CALL_MILLISECONDS): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("timeout: no answer from D1")), milliseconds);
-  try {
-    return await Promise.race([call, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function inTime<T>(call: Promise<T>): Promise<T> {
+  return withDeadline(call, CALL_MILLISECONDS, "timeout: no answer from D1");
 }
 
 /** The messages of an error and of everything that caused it. */

@@ -1,5 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import type { DeviceProof } from "../../domain/types.ts";
+import { withDeadline } from "../deadline.ts";
 import type { BannedNames } from "../object/device-bans.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { errorFields, log } from "../worker-log.ts";
@@ -61,7 +62,7 @@ export class KnownBans {
     const now = Date.now();
     const turn = ++this.#asked;
     try {
-      const news = await inTime(this.#source(this.#version));
+      const news = await withDeadline(this.#source(this.#version), ANSWER_MILLISECONDS, "no answer in time");
       if (turn < this.#answered) return;
       this.#answered = turn;
       this.#knownAt = now;
@@ -78,14 +79,4 @@ export class KnownBans {
 /** Whether the machine GUID of a request, or the key that signed it, is among those that are banned. */
 export function isBanned(names: Names, machineGuid: string, proof: DeviceProof | null): boolean {
   return names.size > 0 && (names.has(machineGuid) || (proof !== null && names.has(proof.thumbprint)));
-}
-
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("no answer in time")), ANSWER_MILLISECONDS);
-  try {
-    return await Promise.race([answer, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import { domainNameProblem } from "../../domain/names.ts";
+import { isLoopback } from "../../protocol/loopback.ts";
 import type { Operator } from "../auth/operators.ts";
 import { configOf } from "../config.ts";
-import { isLoopback } from "../loopback.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 /** Variables of a request's context: its id, its caller's trace if it names one; the operator under `/admin` alone. */

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { DEVICE_NAME } from "../../domain/device-names.ts";
 import { DEFAULT_SETTINGS } from "../../domain/types.ts";
 import { MAX_PAGE_ROWS } from "../../protocol/limits.ts";
+import { MACHINE_GUID_OF_ANY_CASE } from "../../protocol/machine-guid.ts";
 import { MAX_AGE_DAYS, settings, text } from "../settings-shape.ts";
 
 /**
@@ -10,8 +11,7 @@ import { MAX_AGE_DAYS, settings, text } from "../settings-shape.ts";
  */
 export const machineGuid = z
   .string()
-  // Without the flag `i`, because the API's description has the pattern too, and patterns have no flags there.
-  .regex(/^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$/, {
+  .regex(MACHINE_GUID_OF_ANY_CASE, {
     error: "must be a UUID of version 4 or 7, such as 6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
   })
   .transform((guid) => guid.toLowerCase());
@@ -51,8 +51,11 @@ export const machineGuidHeader = z.strictObject({ "machine-guid": machineGuid.op
 /** The body that renames a device. */
 export const renamingBody = z.strictObject({ name: deviceName.nullable() });
 
+/** A text that the server gave out: a handle, or a cursor. */
+const givenOut = z.string().min(1).max(4_096).optional();
+
 /** The query of a removal of devices: the handle of one that stays. */
-export const removalQuery = z.strictObject({ except: z.string().min(1).max(4_096).optional() });
+export const removalQuery = z.strictObject({ except: givenOut });
 
 /** The body of a de-registration. */
 export const deregisterBody = z.strictObject({
@@ -69,17 +72,22 @@ export const banBody = z.strictObject({ reason: text.min(1).max(500) });
 /** The body of a rollover. */
 export const rolloverBody = z.strictObject({ when: z.enum(["now", "next-registration"]) });
 
+/** Refuses more than one member, of those that `names` lists. */
+const onlyOneOf =
+  (names: string) =>
+  (body: object, { addIssue }: z.RefinementCtx) => {
+    const given = Object.keys(body);
+    for (const name of given.length > 1 ? given : []) {
+      addIssue({ code: "custom", path: [name], message: `must be the only one of ${names}` });
+    }
+  };
+
 /** The body that says which keys are retired: those up to a version, or those replaced so many days ago. */
 export const retiredKeysBody = z
   .strictObject({ upTo: z.int().min(0), olderThanDays: z.int().min(0).max(MAX_AGE_DAYS) })
   .partial()
-  .superRefine((body, { addIssue }) => {
-    const names = Object.keys(body);
-    if (names.length === 0) addIssue({ code: "custom", path: ["upTo"], message: "or olderThanDays must be there" });
-    for (const name of names.length > 1 ? names : []) {
-      addIssue({ code: "custom", path: [name], message: "must be the only one of upTo and olderThanDays" });
-    }
-  });
+  .refine((body) => Object.keys(body).length > 0, { path: ["upTo"], error: "or olderThanDays must be there" })
+  .superRefine(onlyOneOf("upTo and olderThanDays"));
 
 /** The query of a deletion: the name of the domain, once more. */
 export const deletionQuery = z.strictObject({ confirm: z.string() });
@@ -93,7 +101,7 @@ export const idleDomainsBody = z.strictObject({
   maxMembers: z.int().min(0).default(0),
   dryRun: z.boolean().default(true),
   limit: z.int().min(1).max(MAX_DELETIONS).default(50),
-  cursor: z.string().min(1).max(4_096).optional(),
+  cursor: givenOut,
 });
 
 /** A setting that has a value by default, which null stands for. */
@@ -123,7 +131,7 @@ export const deviceId = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "must be a devic
 /** The query of a list. */
 export const pageQuery = z.strictObject({
   limit: z.preprocess(whole, z.int().min(1).max(MAX_PAGE_ROWS).default(50)),
-  cursor: z.string().min(1).max(4_096).optional(),
+  cursor: givenOut,
 });
 
 const version = z.preprocess(whole, z.int().min(1));
@@ -132,12 +140,7 @@ const version = z.preprocess(whole, z.int().min(1));
 export const keysQuery = z
   .strictObject({ version, before: version, kid: z.string().min(1).max(128) })
   .partial()
-  .superRefine((query, { addIssue }) => {
-    const names = Object.keys(query);
-    for (const name of names.length > 1 ? names : []) {
-      addIssue({ code: "custom", path: [name], message: "must be the only one of version, before and kid" });
-    }
-  });
+  .superRefine(onlyOneOf("version, before and kid"));
 
 /** The path and the query of the history. */
 export const historyQuery = z.strictObject({ keyVersion: version, before: version.optional() });

@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { expandIPv6 } from "hono/utils/ipaddr";
 import { Problem } from "../http/problems.ts";
 import { type AppEnv, domainName } from "../http/request-context.ts";
-import { errorFields, log } from "../worker-log.ts";
+import { isWithin } from "../rate-limiting.ts";
 
 /**
  * Lets through as many requests as one client address may make. The address is asked first: what it refuses costs nobody
@@ -21,7 +21,7 @@ export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
   if (excess) throw excess;
   const { DOMAIN_LIMIT } = c.env as Partial<Env>;
   // A budget of its own: joins, which the domain's object counts, cannot spend it.
-  if (!(await within(DOMAIN_LIMIT, `reads ${domainName(c)}`)))
+  if (!(await isWithin(DOMAIN_LIMIT, `reads ${domainName(c)}`)))
     throw new Problem("RATE_LIMITED", { reason: "by domain" });
   await next();
 });
@@ -33,7 +33,7 @@ export const limitedReads = createMiddleware<AppEnv>(async (c, next) => {
  */
 export async function limitOwner(c: Context<AppEnv>, subjectHash: string): Promise<void> {
   const { DOMAIN_LIMIT } = c.env as Partial<Env>;
-  if (!(await within(DOMAIN_LIMIT, `owner ${subjectHash}`)))
+  if (!(await isWithin(DOMAIN_LIMIT, `owner ${subjectHash}`)))
     throw new Problem("RATE_LIMITED", { reason: "by token subject" });
 }
 
@@ -41,8 +41,8 @@ export async function limitOwner(c: Context<AppEnv>, subjectHash: string): Promi
 export async function addressExcess(c: Context<AppEnv>): Promise<Problem | null> {
   const { ADDRESS_LIMIT, NETWORK_LIMIT } = c.env as Partial<Env>;
   const [address, network] = clientAddresses(c);
-  if (!(await within(ADDRESS_LIMIT, address))) return new Problem("RATE_LIMITED", { reason: "by address" });
-  if (!(await within(NETWORK_LIMIT, network))) return new Problem("RATE_LIMITED", { reason: "by network" });
+  if (!(await isWithin(ADDRESS_LIMIT, address))) return new Problem("RATE_LIMITED", { reason: "by address" });
+  if (!(await isWithin(NETWORK_LIMIT, network))) return new Problem("RATE_LIMITED", { reason: "by network" });
   return null;
 }
 
@@ -64,15 +64,4 @@ export function clientAddresses(c: Context<AppEnv>): readonly [address: string |
  */
 function prefix(address: string, length: number): string {
   return expandIPv6(address.toLowerCase()).split(":").slice(0, length).join(":");
-}
-
-/** Whether a limit leaves room for one more; yes if it cannot say. */
-async function within(limit: RateLimit | undefined, key: string | null): Promise<boolean> {
-  if (limit === undefined || key === null) return true;
-  try {
-    return (await limit.limit({ key })).success;
-  } catch (error) {
-    log("warn", "a rate limit could not be asked", errorFields(error));
-    return true;
-  }
 }

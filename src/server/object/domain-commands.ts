@@ -3,7 +3,7 @@ import { decide, decideBatch } from "../../domain/decide.ts";
 import { dayOf } from "../../domain/evolve.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import type { RegistrationGrant } from "../../domain/registration.ts";
-import { type Decision, type DomainEvent, type DomainState, refused } from "../../domain/types.ts";
+import { type Decision, type DomainEvent, type DomainState, type Outcome, refused } from "../../domain/types.ts";
 import { span } from "../spans.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import { isOvertaken } from "./deletion.ts";
@@ -29,6 +29,9 @@ type Surroundings = Readonly<{
   /** Null if any number of devices may join. */
   joinLimit: JoinLimit | null;
 }>;
+
+/** The reason for a refusal after the domain was deleted. */
+export const DELETED_MEANWHILE = "the domain was deleted meanwhile";
 
 /** How often a command is set aside before its device is asked to come again. */
 const MAX_TRIES = 10;
@@ -73,7 +76,7 @@ export class DomainCommands {
     let mayJoin = false;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       if (isOvertaken(this.#storage, command.requestId)) {
-        return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the domain was deleted meanwhile" }).outcome;
+        return unavailable(DELETED_MEANWHILE);
       }
       const state = this.#storage.stateFor([command]);
       const decision = decide(state, command, Date.now());
@@ -93,7 +96,7 @@ export class DomainCommands {
       await migrated;
       if (outcome) return outcome;
     }
-    return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "other commands came in between every time" }).outcome;
+    return unavailable("other commands came in between every time");
   }
 
   #refused(command: Command, refusal: Refusal, state: DomainState): AnyOutcome {
@@ -174,6 +177,11 @@ export class DomainCommands {
     const today = dayOf(now);
     if (member && member.lastRenewedOn < today) this.#statistics.renewed(command.machineGuid, today, now);
   }
+}
+
+/** A refusal after which the caller may try again. */
+export function unavailable(reason: string): Outcome<never> {
+  return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome;
 }
 
 /** The credentials a command is answered with; null if with none. */

@@ -8,6 +8,7 @@ import { KeyWrappingError } from "../crypto/key-wrapping.ts";
 import { d1Advice, d1Failure, ERROR_OF } from "../database/d1-errors.ts";
 import { databaseNamed } from "../database/databases.ts";
 import { objectNamed } from "../placement.ts";
+import { isWithin } from "../rate-limiting.ts";
 import { span } from "../spans.ts";
 import { errorFields, log } from "../worker-log.ts";
 import { Copy } from "./copy.ts";
@@ -19,7 +20,7 @@ import {
   isIdle,
   isOvertaken,
 } from "./deletion.ts";
-import { credentialRange, DomainCommands } from "./domain-commands.ts";
+import { credentialRange, DELETED_MEANWHILE, DomainCommands, unavailable } from "./domain-commands.ts";
 import { type DomainChanged, EventFeed } from "./event-feed.ts";
 import { JoinLimit } from "./join-limit.ts";
 import { type HistoryPage, type HistoryPlace, KeyHistory } from "./key-history.ts";
@@ -83,6 +84,8 @@ const TAKE_OVER_ALARM_MILLISECONDS = 10_000;
 /** When an alarm that failed as a whole is tried again: the configuration is at fault. */
 const FAILED_ALARM_MILLISECONDS = 60_000;
 
+const TAKING_OVER = "the domain is being taken over from the database";
+
 type AllParts = Parts &
   Readonly<{ keyring: Keyring; keyStatement: KeyStatement; history: KeyHistory; takeOver: TakeOver }>;
 
@@ -117,7 +120,7 @@ export class DomainObject extends DurableObject<Env> {
     try {
       return (await this.#execute(command, context)) as Outcome<GrantFrom<C["type"]>>;
     } catch (error) {
-      return this.#deletions > before ? deletedMeanwhile() : this.#failure(error, command.requestId);
+      return this.#deletions > before ? unavailable(DELETED_MEANWHILE) : this.#failure(error, command.requestId);
     }
   }
 
@@ -125,7 +128,7 @@ export class DomainObject extends DurableObject<Env> {
     const { storage, commands, keyring, keyStatement, copy, config } = this.#all;
     if (isOverLimit && !storage.row) return refused({ error: "RATE_LIMITED", reason: "unknown domain" }).outcome;
     const presence = storage.row ? "present" : await this.#presence();
-    if (presence === "taking over") return takingOver();
+    if (presence === "taking over") return unavailable(TAKING_OVER);
     const asked = presence === "absent" ? await this.#limited(command, addresses) : command;
     const outcome = await commands.execute(asked);
     if (!outcome.granted) return outcome;
@@ -143,7 +146,7 @@ export class DomainObject extends DurableObject<Env> {
       };
     }
     if (config.answerAfter === "database" && !(await copy.reached(revision, DEVICE_COPY_MILLISECONDS))) {
-      return refused({ error: "TEMPORARILY_UNAVAILABLE", reason: "the database does not have the change yet" }).outcome;
+      return unavailable("the database does not have the change yet");
     }
     if (statement !== null) return { granted: true, grant: { ...outcome.grant, statement } };
     const range = credentialRange(outcome);
@@ -239,7 +242,7 @@ export class DomainObject extends DurableObject<Env> {
     if (this.#storage.deletion?.requestId === requestId) {
       return { granted: true, grant: { value: await done(this.#all.copy) } };
     }
-    if (isOvertaken(this.#storage, requestId)) return deletedMeanwhile();
+    if (isOvertaken(this.#storage, requestId)) return unavailable(DELETED_MEANWHILE);
     return this.#whenPresent(requestId, ({ storage, statistics, copy, remove }) => {
       statistics.write();
       const deleted = idle === null || isIdle(storage, idle);
@@ -258,10 +261,10 @@ export class DomainObject extends DurableObject<Env> {
     try {
       const parts = this.#all;
       const presence = parts.storage.row ? "present" : await this.#presence();
-      if (presence === "taking over") return takingOver();
+      if (presence === "taking over") return unavailable(TAKING_OVER);
       return { granted: true, grant: presence === "absent" ? null : { value: await work(parts) } };
     } catch (error) {
-      return this.#deletions > before ? deletedMeanwhile() : this.#failure(error, requestId);
+      return this.#deletions > before ? unavailable(DELETED_MEANWHILE) : this.#failure(error, requestId);
     }
   }
 
@@ -415,25 +418,5 @@ export class DomainObject extends DurableObject<Env> {
       ...d1Advice(error),
     });
     return { granted: false, refusal: { error: name, reason: error instanceof Error ? error.name : "unknown" } };
-  }
-}
-
-function takingOver(): Outcome<never> {
-  const reason = "the domain is being taken over from the database";
-  return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
-}
-
-function deletedMeanwhile(): Outcome<never> {
-  const reason = "the domain was deleted meanwhile";
-  return refused({ error: "TEMPORARILY_UNAVAILABLE", reason }).outcome as Outcome<never>;
-}
-
-/** Whether a limit leaves room for one more; it does if it cannot be asked. */
-async function isWithin(limit: RateLimit, key: string): Promise<boolean> {
-  try {
-    return (await limit.limit({ key })).success;
-  } catch (error) {
-    log("warn", "a rate limit could not be asked", errorFields(error));
-    return true;
   }
 }

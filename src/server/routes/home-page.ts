@@ -1,8 +1,8 @@
 import { Hono } from "hono";
+import { isLoopback } from "../../protocol/loopback.ts";
 import { signInIssuers } from "../auth/owner-sign-in.ts";
 import { configOf } from "../config.ts";
 import type { AppEnv } from "../http/request-context.ts";
-import { isLoopback } from "../loopback.ts";
 
 /** The page at the server's address: links to everything else. @param hasOwners whether owners sign in here */
 const page = (hasOwners: boolean) => `<!doctype html>

@@ -54,10 +54,10 @@ import {
 } from "./statements.ts";
 
 /** The part of a batch decision that is written. */
-export type StoredChange = Pick<BatchDecision, "state" | "events" | "records">;
+type StoredChange = Pick<BatchDecision, "state" | "events" | "records">;
 
 /** A key that is not written yet. */
-export type NewKey = Omit<StoredDomainKey, "createdAt">;
+type NewKey = Omit<StoredDomainKey, "createdAt">;
 
 type StorageConfig = Pick<Config, "defaultRolloverIntervalSeconds" | "keyEncryptionKeys" | "trustedIssuers">;
 

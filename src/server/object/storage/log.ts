@@ -5,7 +5,7 @@ import type { DomainStorage } from "./domain-storage.ts";
 export type HashedEntry = LogEntry & Readonly<{ hash: string }>;
 
 /** A log entry as it is stored. */
-export type StoredEntry = HashedEntry & Readonly<{ mac: string }>;
+type StoredEntry = HashedEntry & Readonly<{ mac: string }>;
 
 /** Which entries to read: from one side, beyond a revision (null for all), up to so many. */
 export type LogPage = Readonly<{ order: "newest" | "oldest"; after: number | null; limit: number }>;

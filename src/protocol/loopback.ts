@@ -4,7 +4,7 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /** Whether nobody on the way can change what comes from a URL: TLS, or this very machine. */
-export function isSafeUrl(text: string): boolean {
+export function isSafeUrl(text: string | URL): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
