@@ -11,7 +11,7 @@ const issuers = await newTestIssuers();
 const TIMEOUT = 240_000;
 
 const unit = {
-  test: { name: "unit", include: ["test/unit/**/*.test.ts"] },
+  test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: TIMEOUT },
 };
 
 /** The pool that runs a Worker in workerd with the bindings that the tests expect, on the tables of a folder. */

@@ -27,6 +27,9 @@ export type Authority =
 /** The keys that a server publishes; fetched when needed, and kept for minutes. */
 export type PublishedKeys = ReturnType<typeof createRemoteJWKSet>;
 
+/** Finds the key that a statement names. @throws JWKSNoMatchingKey; DeviceDomainError `UNREACHABLE` */
+export type KeySearch = (...args: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>;
+
 /** A published key set with statements of former keys on their successor. */
 type RotatedKeySet = JSONWebKeySet & Readonly<{ rotations?: readonly string[] }>;
 
@@ -40,9 +43,16 @@ export function publishedKeys(origin: string, fetch: typeof globalThis.fetch, co
   return createRemoteJWKSet(new URL("/.well-known/jwks.json", origin), {
     cooldownDuration: cooldown,
     [customFetch]: async (url, options) => {
-      const response = await fetch(url, options).catch((cause) => Promise.reject(keysMissing(cause)));
-      if (response.status !== 200) throw keysMissing(`status ${response.status}`);
-      return response;
+      try {
+        const response = await fetch(url, options);
+        if (response.status !== 200) throw new Error(`status ${response.status}`);
+        const keySet = (await response.json()) as JSONWebKeySet;
+        // Throws if it is none.
+        createLocalJWKSet(keySet);
+        return Response.json(keySet);
+      } catch (cause) {
+        throw new DeviceDomainError("UNREACHABLE", "The keys of the domain authority could not be had", { cause });
+      }
     },
   });
 }
@@ -58,7 +68,7 @@ export function keysOf(
   authority: Authority,
   origin: string | null,
   published: (origin: string) => PublishedKeys,
-): JWTVerifyGetKey {
+): KeySearch {
   if (typeof authority === "string" || authority instanceof URL) return published(serverOrigin(authority));
   if ("thumbprints" in authority) {
     const { thumbprints, url = origin } = authority;
@@ -68,7 +78,7 @@ export function keysOf(
 }
 
 /** The keys of several authorities: the first that knows a key gives it. One that cannot be reached is passed over. */
-export function keysOfAny(sources: readonly JWTVerifyGetKey[]): JWTVerifyGetKey {
+export function keysOfAny(sources: readonly KeySearch[]): KeySearch {
   return async (header, token) => {
     let failure: Error = new errors.JWKSNoMatchingKey();
     for (const find of sources) {
@@ -87,7 +97,6 @@ export function keysOfAny(sources: readonly JWTVerifyGetKey[]): JWTVerifyGetKey 
 export class PinnedKeys {
   readonly #published: PublishedKeys;
   readonly #pins: readonly string[] | null;
-  readonly #used = new Set<string>();
 
   /** @param pins RFC 7638 thumbprints; null trusts every published key, on first use */
   constructor(published: PublishedKeys, pins: readonly string[] | null) {
@@ -96,34 +105,33 @@ export class PinnedKeys {
   }
 
   /** The key that a statement names. @throws JWKSNoMatchingKey if it is none of these */
-  readonly find: JWTVerifyGetKey = async (header, token) => {
-    let key = await this.#published(header, token);
-    let jwk = await this.#trusted(header?.kid);
-    if (!jwk && !this.#published.coolingDown) {
+  readonly find: KeySearch = async (header, token) => {
+    await this.#published(header, token);
+    let trusted = await this.#trusted(header?.kid);
+    if (trusted.length === 0 && !this.#published.coolingDown) {
       // It may have been vouched for since.
       await this.#published.reload();
-      key = await this.#published(header, token);
-      jwk = await this.#trusted(header?.kid);
+      trusted = await this.#trusted(header?.kid);
     }
-    if (!jwk) throw new errors.JWKSNoMatchingKey();
-    this.#used.add(await calculateJwkThumbprint(jwk));
-    return key;
+    // Among these alone: several keys may be published under one name.
+    return createLocalJWKSet({ keys: trusted })(header, token);
   };
 
-  /** The thumbprints to pin once all that was checked holds: the keys that were used, and the former pins still listed. */
-  async nextPins(): Promise<readonly string[]> {
+  /** The pins whose keys are still published. */
+  async listedPins(): Promise<readonly string[]> {
     const listed = await Promise.all(this.#listed.map((jwk) => calculateJwkThumbprint(jwk)));
-    return listed.filter((thumbprint) => this.#used.has(thumbprint) || this.#pins?.includes(thumbprint));
+    return listed.filter((thumbprint) => this.#pins?.includes(thumbprint));
   }
 
-  get #listed(): readonly JWK[] {
+  get #listed(): JWK[] {
     return this.#published.jwks()?.keys ?? [];
   }
 
-  /** The published key of a name, if it is trusted. */
-  async #trusted(kid: string | undefined): Promise<JWK | null> {
-    const jwk = this.#listed.find((each) => kid !== undefined && each.kid === kid);
-    return jwk && (await this.#isTrusted(jwk)) ? jwk : null;
+  /** The published keys of a name that are trusted. */
+  async #trusted(kid: string | undefined): Promise<JWK[]> {
+    const named = this.#listed.filter((each) => kid !== undefined && each.kid === kid);
+    const trust = await Promise.all(named.map((jwk) => this.#isTrusted(jwk)));
+    return named.filter((_, index) => trust[index]);
   }
 
   async #isTrusted(jwk: JWK): Promise<boolean> {
@@ -137,12 +145,18 @@ export class PinnedKeys {
     return this.#pins?.includes(await calculateJwkThumbprint(jwk)) ?? false;
   }
 
+  /** The published key of a name that is pinned. */
+  async #pinned(kid: string | undefined): Promise<JWK | undefined> {
+    for (const jwk of this.#listed) if (jwk.kid === kid && (await this.#isPinned(jwk))) return jwk;
+    return undefined;
+  }
+
   /** Whether a statement is that of a pinned key on its successor, which is this key. */
   async #vouches(rotation: string, successor: JWK): Promise<boolean> {
     try {
       const { kid } = decodeProtectedHeader(rotation);
-      const former = this.#listed.find((jwk) => jwk.kid === kid);
-      if (!former || !(await this.#isPinned(former))) return false;
+      const former = await this.#pinned(kid);
+      if (!former) return false;
       const options = { algorithms: ["ES256"], typ: AUTHORITY_ROTATION_TYPE, requiredClaims: ["exp", "cnf"] };
       const { payload } = await jwtVerify<{ cnf: { jwk: JWK } }>(rotation, former, options);
       return (await calculateJwkThumbprint(payload.cnf.jwk)) === (await calculateJwkThumbprint(successor));
@@ -150,9 +164,4 @@ export class PinnedKeys {
       return false;
     }
   }
-}
-
-/** The authority's keys could not be had. */
-export function keysMissing(cause: unknown): DeviceDomainError {
-  return new DeviceDomainError("UNREACHABLE", "The keys of the domain authority could not be had", { cause });
 }

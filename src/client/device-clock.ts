@@ -3,7 +3,12 @@ const TOLERANCE_MILLISECONDS = 30_000;
 
 /** The device's clock, set right by the server's where that turns out to be needed. */
 export class DeviceClock {
+  /** Milliseconds by which the server's time is ahead. */
   #offset = 0;
+
+  get isCorrected(): boolean {
+    return this.#offset !== 0;
+  }
 
   /** Milliseconds since the Unix epoch. */
   now(): number {

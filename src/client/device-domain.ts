@@ -2,9 +2,9 @@ import { MACHINE_GUID } from "../protocol/machine-guid.ts";
 import { type ChangeListener, newestVersion } from "./change-listeners.ts";
 import { DeviceDomainError } from "./client-errors.ts";
 import { DeviceRecord } from "./device-record.ts";
-import type { DeviceStatus, DeviceStore } from "./device-state.ts";
+import type { DeviceStatus, DeviceStore, StoredCredential } from "./device-state.ts";
 import { type DomainAddress, domainAddress } from "./domain-url.ts";
-import { keyNamedBy, openSecret } from "./encrypted-secrets.ts";
+import { keyNamedBy, type NamedKey, openSecret } from "./encrypted-secrets.ts";
 import { type BeforeLeaving, MembershipRequests, type RegistrationResult } from "./membership-requests.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { olderCredential } from "./older-keys.ts";
@@ -222,9 +222,23 @@ export class DeviceDomain {
     const { credentials } = await this.#record.latest();
     if (credentials.length === 0) throw notAMember();
     const named = keyNamedBy(jwe);
-    const older = () => olderCredential(this.#address, this.#record, this.#server, named, signal);
+    const older = () => this.#olderCredential(named, signal);
     const credential = credentials.find(({ kid }) => kid === named.kid) ?? (await this.#record.inTurn(signal, older));
     return openSecret(jwe, credential.privateKey);
+  }
+
+  async #olderCredential(named: NamedKey, signal: AbortSignal | undefined): Promise<StoredCredential> {
+    const find = () => olderCredential(this.#address, this.#record, this.#server, named, signal);
+    try {
+      return await find();
+    } catch (error) {
+      const mayBeClock = error instanceof DeviceDomainError && error.error === "UNTRUSTED_ANSWER";
+      if (!mayBeClock || this.#server.clock.isCorrected) throw error;
+      // Only a signed request is told the time: this one changes nothing.
+      await this.#membership.preview(signal).catch(() => signal?.throwIfAborted());
+      if (!this.#server.clock.isCorrected) throw error;
+      return find();
+    }
   }
 }
 

@@ -1,6 +1,5 @@
 import { errors, type JWK, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { DOMAIN_TOKEN_TYPE } from "../protocol/token-types.ts";
-import { keysMissing } from "./authority.ts";
 import { DeviceDomainError, type DeviceErrorName } from "./client-errors.ts";
 
 /** The claims of a domain token: that `cnf.jwk` is the public key of the domain `sub` in version `key_version`. */
@@ -68,7 +67,6 @@ export async function checkStatement(
     return payload;
   } catch (cause) {
     if (cause instanceof DeviceDomainError) throw cause;
-    if (KEYS_UNREADABLE.includes((cause as Partial<errors.JOSEError>).code ?? "")) throw keysMissing(cause);
     const name = nameOf(cause);
     const what = typ === DOMAIN_TOKEN_TYPE ? "domain token" : "key statement";
     throw new DeviceDomainError(name, `The ${what} ${FAULTS[name]}`, { cause });
@@ -88,9 +86,6 @@ export function isStatedKey({ key_version, cnf }: JWTPayload): boolean {
     !("d" in jwk)
   );
 }
-
-/** The errors of jose for a key set that came too late, or cut. */
-const KEYS_UNREADABLE: readonly string[] = [errors.JWKSTimeout.code, errors.JOSEError.code];
 
 /** The faults of a statement, by the names of the errors. */
 const FAULTS = {

@@ -4,12 +4,15 @@ import { usableKey } from "./device-keys.ts";
 import type { StoredKey } from "./device-state.ts";
 import { SEALING } from "./sealed-credentials.ts";
 
+/** The key that a secret says it is encrypted to; its version is null if that is not there. */
+export type NamedKey = Readonly<{ kid: string; keyVersion: number | null }>;
+
 /**
- * The key that a secret says it is encrypted to: its `kid`, and its version, null if that is not there.
+ * The key that a secret names.
  *
  * @throws DeviceDomainError `UNREADABLE_SECRET`
  */
-export function keyNamedBy(jwe: string): Readonly<{ kid: string; keyVersion: number | null }> {
+export function keyNamedBy(jwe: string): NamedKey {
   try {
     const { kid, key_version: version } = decodeProtectedHeader(jwe);
     const isVersion = Number.isSafeInteger(version) && (version as number) > 0;

@@ -42,10 +42,10 @@ export class MembershipRequests {
   /** Joins or renews. */
   async register(signal: AbortSignal | undefined): Promise<RegistrationResult> {
     this.#refuseWhileLeaving();
-    const { status, authority, machineGuid, sealingKey, credentials: held } = this.#state;
+    const { status, authority, effectiveAt, machineGuid, sealingKey, credentials: held } = this.#state;
     const { domain } = this.#address;
     const { body, signedAt } = await this.#repeat(signal, () => this.#tryToRegister(signal));
-    const { nextPins, ...trust } = this.#server.trust(authority);
+    const { nextPins, ...trust } = this.#server.trust({ authority, effectiveAt });
     const { keepsCryptoKeys } = this.#record;
     const context = { ...trust, keepsCryptoKeys, domain, machineGuid, held, sealingKey: sealingKey.privateKey };
     const { newMember, keyVersion, credentials } = await this.#server.retried(signal, () =>
@@ -169,7 +169,7 @@ export class MembershipRequests {
   }
 
   #repeat<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    return this.#server.repeat(this.#state.authority, signal, work);
+    return this.#server.repeat(this.#state, signal, work);
   }
 
   #mayYetRegister(): boolean {

@@ -2,6 +2,7 @@ import { DeviceDomainError, DomainServerError } from "./client-errors.ts";
 import type { DeviceRecord } from "./device-record.ts";
 import type { StoredCredential } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
+import type { NamedKey } from "./encrypted-secrets.ts";
 import { checkHistory, historyUrl } from "./key-history.ts";
 import { withCredentials } from "./registration-answer.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -16,17 +17,17 @@ export async function olderCredential(
   { url, domain }: DomainAddress,
   record: DeviceRecord,
   server: ServerConnection,
-  { kid, keyVersion: hint }: Readonly<{ kid: string; keyVersion: number | null }>,
+  { kid, keyVersion: hint }: NamedKey,
   signal: AbortSignal | undefined,
 ): Promise<StoredCredential> {
   const keyVersion = hint ?? (await versionOf(`${url}/keys?kid=${encodeURIComponent(kid)}`, kid, server, signal));
-  const { credentials, authority } = record.state;
+  const { credentials } = record.state;
   const newest = credentials.at(-1);
   const known = credentials.find((each) => each.kid === kid);
   if (known) return known;
   if (!newest || keyVersion === null || keyVersion >= newest.keyVersion) throw keyNotHeld(kid);
   const body = await server.get(historyUrl(url, newest.keyVersion, keyVersion), signal);
-  const { nextPins, ...trust } = server.trust(authority);
+  const { nextPins, ...trust } = server.trust(record.state);
   const context = { ...trust, keepsCryptoKeys: record.keepsCryptoKeys };
   const page = await server.retried(signal, () => checkHistory(body, domain, newest, context));
   // Sealed to another key of that version: it was made anew since, and the device has to renew.

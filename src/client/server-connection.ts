@@ -1,10 +1,11 @@
+import { calculateJwkThumbprint } from "jose";
 import { MAX_CLOCK_SKEW_SECONDS } from "../protocol/limits.ts";
 import { SIGNED_REQUEST_MEDIA_TYPE } from "../protocol/media-types.ts";
 import { type Authority, keysOf, keysOfAny, PinnedKeys, type PublishedKeys, publishedKeys } from "./authority.ts";
 import { DomainServerError } from "./client-errors.ts";
 import { DeviceClock } from "./device-clock.ts";
 import { signDeviceRequest } from "./device-requests.ts";
-import type { StoredKeyPair } from "./device-state.ts";
+import type { DeviceState, StoredKeyPair } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
 import { type ClientRequest, exchange } from "./exchange.ts";
 import { DEFAULT_RETRIES, orAborted, type Pause, pauseByClock, type RetryPolicy, withRetries } from "./retries.ts";
@@ -38,6 +39,9 @@ type RequestSigning = Readonly<{
   signingTime: () => number;
   beforeSending: (signedAt: number) => Promise<void>;
 }>;
+
+/** What a device's trust goes by: the thumbprints of its authority's keys, and how late it is at least. */
+type TrustingState = Pick<DeviceState, "authority" | "effectiveAt">;
 
 /** The ways to check what the server says, and the thumbprints to pin once it holds. */
 type Trust = Readonly<
@@ -97,15 +101,15 @@ export class ServerConnection {
   /**
    * Repeats signed tries as far as that is of use: once at once, if the clock was wrong.
    *
-   * @param pins the thumbprints of the authority's keys that are trusted
+   * @param state what the device trusts
    */
-  repeat<T>(pins: readonly string[], signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  repeat<T>(state: TrustingState, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     return withRetries(this.#policy, signal, async () => {
       try {
         return await work();
       } catch (error) {
         const serverTime = error instanceof DomainServerError ? error.serverTime : null;
-        if (serverTime === null || !(await orAborted(this.#correctClock(serverTime, pins), signal))) throw error;
+        if (serverTime === null || !(await orAborted(this.#correctClock(serverTime, state), signal))) throw error;
         return await work();
       }
     });
@@ -116,17 +120,32 @@ export class ServerConnection {
     return withRetries(this.#policy, signal, () => orAborted(work(), signal));
   }
 
-  /** How to check what the server says now, by a device with these pins; with none, any key of the server's is trusted. */
-  trust(pins: readonly string[]): Trust {
+  /**
+   * How to check what the server says now to a device in this state. With no pins, any key of the server's is trusted,
+   * unless the application gave an authority. What was checked gives the pins to keep.
+   */
+  trust({ authority: pins, effectiveAt }: TrustingState): Trust {
     const { authority } = this.#options;
     const { domain, origin } = this.#address;
+    // The server took a request for a new one that was signed then, so its clock was there.
+    const now = Math.max(this.clock.now(), effectiveAt ?? 0);
     const pinned = new PinnedKeys(this.#published(origin), pins.length > 0 ? pins : null);
     const given = authority === undefined ? null : ([authority].flat() as readonly Authority[]);
     const keysAt = (at: string) => this.#published(at);
+    const find = given ? keysOfAny(given.map((each) => keysOf(each, origin, keysAt))) : pinned.find;
+    const used = new Set<string>();
     return {
-      authorityKeys: given ? keysOfAny(given.map((each) => keysOf(each, origin, keysAt))) : pinned.find,
-      expectations: { issuer: this.#issuer, domain, now: this.clock.now(), tolerance: MAX_CLOCK_SKEW_SECONDS },
-      nextPins: async () => (given ? pins : pinned.nextPins()),
+      authorityKeys: async (header, token) => {
+        const key = await find(header, token);
+        used.add(await calculateJwkThumbprint(key));
+        return key;
+      },
+      expectations: { issuer: this.#issuer, domain, now, tolerance: MAX_CLOCK_SKEW_SECONDS },
+      nextPins: async () => {
+        // Nothing was signed: nothing is learnt.
+        if (used.size === 0) return pins;
+        return [...new Set([...used, ...(given ? [] : await pinned.listedPins())])];
+      },
     };
   }
 
@@ -138,8 +157,8 @@ export class ServerConnection {
   }
 
   /** Goes by the server's time from now on, if the domain authority signed it for the latest request. */
-  async #correctClock(serverTime: string, pins: readonly string[]): Promise<boolean> {
-    const { authorityKeys } = this.trust(pins);
+  async #correctClock(serverTime: string, state: TrustingState): Promise<boolean> {
+    const { authorityKeys } = this.trust(state);
     return this.clock.correct(await readServerTime(serverTime, this.#lastJti, this.#issuer, authorityKeys));
   }
 

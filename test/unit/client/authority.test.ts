@@ -13,8 +13,16 @@ const [first, second, third] = (await Promise.all(["first", "second", "third"].m
 let server: FakeServer;
 let store: MemoryStore;
 
+const fetch: typeof globalThis.fetch = async (input, init) => {
+  const { host } = new URL(String(input));
+  if (host === "away.example") throw new TypeError("no connection");
+  if (host === "empty.example") return Response.json({});
+  if (host === "page.example") return new Response("<html>");
+  return server.fetch(String(input), init);
+};
+
 const open = (options: DeviceDomainOptions = {}) =>
-  DeviceDomain.open(FAKE_DOMAIN_URL, { store, fetch: server.fetch, pause: async () => {}, ...options });
+  DeviceDomain.open(FAKE_DOMAIN_URL, { store, fetch, pause: async () => {}, ...options });
 const pins = async () => (await store.load(FAKE_DOMAIN_URL))?.authority;
 const publicHalf = ({ d, ...jwk }: JWK) => jwk as JWK;
 const keySet = (...keys: JWK[]) => ({ keys: keys.map(publicHalf) }) as JSONWebKeySet;
@@ -56,6 +64,28 @@ describe("a device", () => {
       return Response.json({ keys });
     };
     await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+  });
+
+  it("refuses another authority whose key has the name of its own", async () => {
+    await (await open()).join();
+    const forged = { ...second, kid: first.kid as string };
+    rotate(forged);
+    server.keySetFate = async () => Response.json({ keys: [{ ...publicHalf(first), use: "enc" }, publicHalf(forged)] });
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    const authority = { thumbprints: [await calculateJwkThumbprint(first)] };
+    await expect(encryptToDomain(FAKE_DOMAIN_URL, "secret", { fetch: server.fetch, authority })).rejects.toMatchObject({
+      error: "UNTRUSTED_ANSWER",
+    });
+  });
+
+  it("does not forget its authority by a response that it signed nothing of", async () => {
+    await server.rollOver();
+    const old = await encryptToDomain(FAKE_DOMAIN_URL, "old", { fetch: server.fetch });
+    await server.rollOver();
+    server.retireKeys(1);
+    await (await open()).join();
+    await expect((await open()).decrypt(old)).rejects.toMatchObject({ error: "KEY_RETIRED" });
+    expect(await pins()).toEqual([await calculateJwkThumbprint(first)]);
   });
 
   it("follows a rotation that its authority vouches for, and then one more", async () => {
@@ -122,6 +152,15 @@ describe("a device", () => {
 });
 
 describe("a device that is given its authority", () => {
+  it("keeps to it when it is not given it again, and to another once it is given that", async () => {
+    await (await open({ authority: keySet(first) })).join();
+    rotate(second);
+    await expect((await open()).renew()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
+    await (await open({ authority: keySet(second) })).renew();
+    await (await open()).renew();
+    expect(await pins()).toEqual([await calculateJwkThumbprint(second)]);
+  });
+
   it.each<[string, () => Promise<DeviceDomainOptions["authority"]>]>([
     ["by the URL of its server", async () => FAKE_ORIGIN],
     ["by the keys", async () => keySet(first)],
@@ -131,11 +170,14 @@ describe("a device that is given its authority", () => {
       async () => ({ thumbprints: [await calculateJwkThumbprint(first)], url: FAKE_ORIGIN }),
     ],
     ["among others", async () => [keySet(third), keySet(first)]],
+    ["after one that cannot be reached", async () => ["https://away.example", keySet(first)]],
+    ["after one that publishes no key set", async () => ["https://empty.example", keySet(first)]],
+    ["after one that publishes a page", async () => ["https://page.example", keySet(first)]],
   ])("%s, trusts it", async (_, authority) => {
     const device = await open({ authority: await authority() });
     expect((await device.join()).newMember).toBe(true);
     const secret = await encryptToDomain(FAKE_DOMAIN_URL, "secret", {
-      fetch: server.fetch,
+      fetch,
       authority: await authority(),
     });
     expect(new TextDecoder().decode(await device.decrypt(secret))).toBe("secret");
@@ -151,7 +193,7 @@ describe("a device that is given its authority", () => {
     const device = await open({ authority: await authority() });
     await expect(device.join()).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
     expect(device.status).toBe("new");
-    const secret = encryptToDomain(FAKE_DOMAIN_URL, "secret", { fetch: server.fetch, authority: await authority() });
+    const secret = encryptToDomain(FAKE_DOMAIN_URL, "secret", { fetch, authority: await authority() });
     await expect(secret).rejects.toMatchObject({ error: "UNTRUSTED_ANSWER" });
   });
 

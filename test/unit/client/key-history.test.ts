@@ -84,6 +84,32 @@ describe("a device that joins late", () => {
     expect(asked).toEqual([]);
   });
 
+  it("gets older keys also in a program whose clock is wrong", async () => {
+    await rollOver(1);
+    const old = await secretFor("old");
+    await rollOver(1);
+    server.now = () => Date.now() + 60 * 60 * 1000;
+    await device.join();
+    device = await open();
+    asked = [];
+    expect(await opened(old)).toBe("old");
+    expect(asked.filter((path) => path.endsWith("/deregister"))).toEqual([]);
+  });
+
+  it("gets older keys also if its clock went wrong since it last asked", async () => {
+    await rollOver(1);
+    const old = await secretFor("old");
+    await rollOver(1);
+    await device.join();
+    server.now = () => Date.now() + 60 * 60 * 1000;
+    device = await open();
+    asked = [];
+    expect(await opened(old)).toBe("old");
+    // A preview is refused, with the time, and repeated.
+    expect(asked.filter((path) => path.endsWith("/deregister"))).toHaveLength(2);
+    expect(server.state.memberCount).toBe(1);
+  });
+
   it("finds the key of a secret that does not say its version", async () => {
     await rollOver(1);
     const old = await secretWithoutVersion("old");
