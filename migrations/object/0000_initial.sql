@@ -125,5 +125,6 @@ CREATE TABLE `progress` (
 CREATE TABLE `take_over` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`tables` integer NOT NULL,
-	`after` text NOT NULL
+	`after` text NOT NULL,
+	`source` text NOT NULL
 ) STRICT;

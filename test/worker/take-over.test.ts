@@ -134,6 +134,14 @@ describe("an empty object whose domain the database knows", () => {
     await expectCopied(domain);
   });
 
+  it("retires no key that is still to be made", async () => {
+    const domain = newDomain();
+    await imported(domain, []);
+    await env.DB.prepare("update domain_server_info set retired_up_to = 3 where domain = ?").bind(domain).run();
+    const joined = await register(domain, newGuid());
+    expect([joined.body.keyVersion, joined.body.credentials.length]).toEqual([1, 1]);
+  });
+
   it("takes nothing over if the domain came into being while the database was asked", async () => {
     const [domain, member, left] = [newDomain(), newGuid(), newGuid()];
     let isHeld = false;
@@ -176,6 +184,62 @@ describe("an empty object whose domain the database knows", () => {
       await env.DB.prepare("alter table gone rename to domain_membership").run();
     }
     await vi.waitFor(async () => expect((await register(domain, newGuid())).status).toBe(201));
+  });
+});
+
+describe("a take-over that takes a while", () => {
+  const MANY = 20_000;
+  /** Takes back what was imported. */
+  const withdraw = (domain: string) =>
+    env.DB.batch(
+      ["domain_server_info", "domain_membership", "domain_keys", "domain_bans"].map((table) =>
+        env.DB.prepare(`delete from ${table} where domain = ?`).bind(domain),
+      ),
+    );
+  const taken = (domain: string, ask: () => ReturnType<typeof register>) =>
+    vi.waitFor(
+      async () => {
+        const response = await ask();
+        expect(response.status, domain).not.toBe(503);
+        return response;
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+
+  it("keeps out the devices that are banned, also those that asked meanwhile", async () => {
+    const [domain, banned] = [newDomain(), newGuid()];
+    await importMany(domain, MANY);
+    await env.DB.prepare("insert into domain_bans (domain, machine_guid, reason, banned_by) values (?, ?, 'x', 'y')")
+      .bind(domain, banned)
+      .run();
+    expect((await register(domain, banned)).status).toBe(503);
+    const response = await taken(domain, () => register(domain, banned));
+    expect(response.body.error).toBe("DEVICE_BANNED");
+  });
+
+  it("ends if the domain is taken back meanwhile, and leaves nothing of it", async () => {
+    const domain = newDomain();
+    await importMany(domain, MANY);
+    expect((await register(domain, newGuid())).status).toBe(503);
+    await withdraw(domain);
+    const joined = await taken(domain, () => register(domain, newGuid()));
+    expect(joined.status).toBe(201);
+    const { body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
+    expect(body.memberCount).toBe(1);
+    expect((await stored(domain, "select count(*) as members from domain_membership"))[0]?.members).toBe(1);
+  });
+
+  it("begins anew if other rows take their place meanwhile", async () => {
+    const [domain, member] = [newDomain(), newGuid()];
+    await importMany(domain, MANY);
+    expect((await register(domain, numbered(1))).status).toBe(503);
+    await withdraw(domain);
+    await imported(domain, [member]);
+    const renewal = await taken(domain, () => register(domain, member));
+    expect(renewal.body).toMatchObject({ newMember: false });
+    const { body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
+    expect(body.memberCount).toBe(1);
+    await expectCopied(domain);
   });
 });
 

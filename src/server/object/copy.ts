@@ -303,13 +303,15 @@ export class Copy {
     const now = Date.now();
     this.#storage.transaction(() => {
       this.#storage.sql.exec("delete from copy_outbox where revision <= ?", revision);
-      const [next] = this.#storage.sql.exec<{ since: number }>(
-        "select committed_at as since from domain_log where revision = (select min(revision) from copy_outbox)",
+      // Its entry of the log may have been cut by now.
+      const [next] = this.#storage.sql.exec<{ since: number | null }>(
+        `select committed_at as since from copy_outbox left join domain_log using (revision)
+          order by copy_outbox.revision limit 1`,
       );
       this.#storage.note({
         copiedRevision: revision,
         copiedHead: head,
-        staleSince: next?.since ?? null,
+        staleSince: next ? (next.since ?? this.#storage.progress.staleSince ?? now) : null,
         rewriteDue: 0,
         comparedAt: now,
       });

@@ -12,6 +12,8 @@ const PAGES_TO_WAIT_FOR = TABLE_ORDER.length + 1;
 /** How many tables are done, and the last key of the next one (JSON). */
 type Place = { tables: number; after: string };
 
+const BEGINNING: Place = { tables: 0, after: JSON.stringify(BEFORE_ALL_KEYS) };
+
 /**
  * Takes a domain over that D1 knows and whose object is empty: its storage was made anew, or the domain was imported.
  * Goes by pages, each written with the place it reached, so that the next instance goes on where a lost one was. In the
@@ -82,45 +84,61 @@ export class TakeOver {
   }
 
   /**
-   * Takes the domain over, or the rest of it.
+   * Takes the domain over, or the rest of it. Rows of another one, which D1 had when this began, are dropped.
    *
    * @param takesAWhile called when it turns out that it is too large to be waited for
    * @throws what D1 throws
    */
   async run(takesAWhile: () => void): Promise<void> {
+    const info = await this.#find();
+    const source = JSON.stringify(info);
+    if (this.isUnderWay && this.#place?.source !== source) this.#drop();
+    if (info === null) return;
     await this.#storage.migrate();
     // Before the first page: the next instance has to go on with the same database.
     this.#storage.note({ database: this.#storage.database });
     const database = databaseNamed(this.#env, this.#storage.database);
     for (let pages = 0; ; pages++) {
       if (pages >= PAGES_TO_WAIT_FOR) takesAWhile();
-      const place = this.#place ?? { tables: 0, after: JSON.stringify(BEFORE_ALL_KEYS) };
+      const place: Place = this.#place ?? BEGINNING;
       const table = TABLE_ORDER[place.tables];
-      if (!table) return this.#finish();
+      if (!table) return this.#finish(source);
       const { name, columns, pageRows } = COPIED_TABLES[table];
       const rows = await rowsAfter(database, this.#storage.name, table, JSON.parse(place.after), pageRows);
       const next =
         rows.length < pageRows
-          ? { tables: place.tables + 1, after: JSON.stringify(BEFORE_ALL_KEYS) }
-          : { ...place, after: JSON.stringify(rows.at(-1)?.[0]) };
+          ? { ...BEGINNING, tables: place.tables + 1 }
+          : { tables: place.tables, after: JSON.stringify(rows.at(-1)?.[0]) };
       this.#storage.transaction(() => {
         this.#storage.sql.exec(
           `insert or replace into ${name} (${columns})
             select ${columns.map((_, index) => `value ->> ${index}`)} from json_each(?)`,
           JSON.stringify(rows),
         );
-        this.#storage.sql.exec("insert or replace into take_over values (1, ?, ?)", next.tables, next.after);
+        this.#storage.sql.exec("insert or replace into take_over values (1, ?, ?, ?)", next.tables, next.after, source);
       });
     }
   }
 
-  get #place(): Place | null {
-    return this.#storage.sql.exec<Place>("select tables, after from take_over").toArray()[0] ?? null;
+  get #place(): (Place & { source: string }) | null {
+    return this.#storage.sql.exec<Place & { source: string }>("select * from take_over").toArray()[0] ?? null;
   }
 
-  async #finish(): Promise<void> {
+  /** Drops what was taken over so far. */
+  #drop(): void {
+    const tables = ["take_over", ...TABLE_ORDER.map((table) => COPIED_TABLES[table].name)];
+    this.#storage.transaction(() => {
+      for (const table of tables) this.#storage.sql.exec(`delete from ${table}`);
+    });
+  }
+
+  /** @param source the row of the domain in D1 when this began */
+  async #finish(source: string): Promise<void> {
     const info = await this.#find();
-    if (!info) throw new Error("the domain went from the database while it was taken over");
+    if (!info || JSON.stringify(info) !== source) {
+      this.#drop();
+      throw new Error("the domain changed in the database while it was taken over");
+    }
     const { sql } = this.#storage;
     const { memberCount, ...found } = sql
       .exec<{ memberCount: number; keyVersion: number; lostUpTo: number }>(
@@ -134,7 +152,7 @@ export class TakeOver {
     const deleted = this.#storage.deletion?.keyVersion ?? 0;
     const [keyVersion, lostUpTo] = [Math.max(found.keyVersion, deleted), Math.max(found.lostUpTo, deleted)];
     // Keys that did not come along count as retired, and so do those below them.
-    const retiredUpTo = Math.max(info.retiredUpTo, lostUpTo);
+    const retiredUpTo = Math.min(keyVersion, Math.max(info.retiredUpTo, lostUpTo));
     const taken = { settings: settingsOf(info), keyVersion, retiredUpTo, memberCount };
     const change = {
       state: { ...NEWBORN, ...taken, lostUpTo, revision: revision + 1 },

@@ -136,9 +136,13 @@ export class DomainStorage {
     if (!this.#hasTables) return null;
     if (this.#row === undefined) {
       this.#row = this.sql.exec<DomainRow>(READ_DOMAIN).toArray()[0] ?? null;
-      this.#hasBans = this.sql.exec("select 1 from domain_bans limit 1").toArray().length > 0;
+      this.#hasBans = this.#findBans();
     }
     return this.#row;
+  }
+
+  #findBans(): boolean {
+    return this.sql.exec("select 1 from domain_bans limit 1").toArray().length > 0;
   }
 
   /** The MACs of the log. @throws ConfigError */
@@ -407,8 +411,9 @@ export class DomainStorage {
     this.sql.exec(APPEND_TO_OUTBOX, revision, JSON.stringify(keys));
     const { database, staleSince } = this.progress;
     if (database === null || staleSince === null) this.note({ database: this.database, staleSince: staleSince ?? now });
+    // A domain that is taken over brings its bans along.
+    this.#hasBans ||= bans.written.length > 0 || (this.row === null && this.#findBans());
     this.#row = row;
-    this.#hasBans ||= bans.written.length > 0;
   }
 
   /** Appends an entry to the log. @returns its hash */

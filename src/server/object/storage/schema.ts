@@ -140,6 +140,8 @@ export const takeOver = sqliteTable("take_over", {
   /** How many tables are done, and the last key of the next one (JSON). */
   tables: integer("tables").notNull(),
   after: text("after").notNull(),
+  /** The row of the domain in D1 when it began (JSON). */
+  source: text("source").notNull(),
 });
 
 /** The record of the domain that was deleted here last: no row if none was. */
