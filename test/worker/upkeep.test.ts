@@ -12,7 +12,8 @@ import {
   stored,
 } from "../support/worker/client.ts";
 import { expectCopied } from "../support/worker/copied.ts";
-import { evict, runAlarm, setEnvironment } from "../support/worker/objects.ts";
+import { setWriterDatabase, unluckyDatabase } from "../support/worker/faulty-database.ts";
+import { evict, executeAsBatch, joins, runAlarm, setEnvironment } from "../support/worker/objects.ts";
 import { operate } from "../support/worker/operators.ts";
 
 const MINUTE = 60_000;
@@ -131,6 +132,22 @@ describe("the log, where it is kept for some days", () => {
     const { checkpoint } = (await operate("GET", `/${domain}/log/head`)).body;
     expect(checkpoint).toMatchObject({ revision: 2, hash: second?.hash, statement: expect.any(String) });
     expect(await count(domain, "domain_log_checkpoint")).toBe(1);
+  });
+
+  it("is cut past what D1 lacks, and D1 has all of it in the end", async () => {
+    const domain = newDomain();
+    await setEnvironment(domain, KEPT);
+    await setWriterDatabase(unluckyDatabase(() => "fails before").database);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() - 40 * DAY);
+    // More rows in each commit than are handed over at once.
+    for (let commit = 0; commit < 3; commit++) {
+      await executeAsBatch(domain, ...Array.from({ length: 400 }, () => joins(newGuid())));
+    }
+    clock.mockRestore();
+    await setWriterDatabase();
+    await runAlarm(domain);
+    await expectCopied(domain);
+    expect(await count(domain, "copy_outbox")).toBe(0);
   });
 
   it("is cut whatever becomes of another task, and that one is logged", async () => {
