@@ -116,14 +116,15 @@ async function heldWriter() {
 }
 
 describe("what several domains hand over at once", () => {
-  it("is written together, with as many statements as that of one", async () => {
+  it("is written together, with no more statements than that of one", async () => {
     const { calls, release } = await heldWriter();
     const domains = Array.from({ length: 30 }, newDomain);
     for (const domain of domains) await execute(domain, joins(newGuid()));
     release();
     for (const domain of domains) await expectCopied(domain);
     expect(calls.length).toBeLessThanOrEqual(3);
-    expect(new Set(calls.map(({ length }) => length)).size).toBe(1);
+    // The first is of one domain. One without rows, such as a comparison by an alarm, has fewer.
+    for (const { length } of calls) expect(length).toBeLessThanOrEqual(calls[0]?.length as number);
   });
 
   it("is written but for that of one domain, if the database does not take that", async () => {
@@ -147,5 +148,20 @@ describe("what several domains hand over at once", () => {
     await env.DB.prepare("drop trigger poison").run();
     await runAlarm(poisoned);
     await expectCopied(poisoned);
+  });
+});
+
+describe("the queue of the database writer", () => {
+  it("takes no more than there is memory for, and refuses the rest retryably", async () => {
+    const { parts } = await recordedLife();
+    const { release } = await heldWriter();
+    const [part] = parts as [CopiedChange];
+    const large = { ...part, removed: { ...part.removed, members: ["x".repeat(900_000)] } };
+    const writes = Array.from({ length: 60 }, () => write(large));
+    // The others wait for the database.
+    expect(await Promise.race(writes)).toMatchObject({ granted: false, refusal: { error: "OVERLOADED" } });
+    release();
+    const outcomes = await Promise.all(writes);
+    expect(outcomes.filter(({ granted }) => granted).length).toBeGreaterThan(10);
   });
 });

@@ -5,7 +5,12 @@ import { newDevice } from "../support/devices.ts";
 import { asAdmin, configure, newDomain, newGuid, type Reply, register, reply } from "../support/worker/client.ts";
 import { expectCopied } from "../support/worker/copied.ts";
 import { askWith } from "../support/worker/environments.ts";
-import { CONNECTION_LOST, faultyDatabase } from "../support/worker/faulty-database.ts";
+import {
+  CONNECTION_LOST,
+  faultyDatabase,
+  setWriterDatabase,
+  unluckyDatabase,
+} from "../support/worker/faulty-database.ts";
 import { asOperator, everything, operate, paged, signedBy } from "../support/worker/operators.ts";
 import { banEverywhere, ofDevice } from "../support/worker/server-wide-bans.ts";
 
@@ -47,6 +52,22 @@ function failing(domains: Readonly<Record<string, () => unknown>>): void {
 }
 
 const overloaded = () => ({ granted: false, refusal: { error: "OVERLOADED", reason: "a test" } });
+
+describe("a server-wide ban", () => {
+  it("leaves the ban of a domain that was there before, also if the database did not show that", async () => {
+    const guid = newGuid();
+    const [own, other] = await homesOf(guid, 2);
+    await setWriterDatabase(unluckyDatabase(() => "fails before").database);
+    await operate("PUT", `/${own}/bans/${guid}`, { reason: "fraud" });
+    expect((await banEverywhere(guid)).body.domains.banned).toEqual([own, other]);
+    await setWriterDatabase();
+    // Once more, as an operator does to be sure: the ban of the other one is still this one's.
+    await banEverywhere(guid);
+    await ofDevice("DELETE", `${guid}/ban`);
+    expect((await register(own as string, guid)).body.error).toBe("DEVICE_BANNED");
+    expect((await register(other as string, guid)).status).toBe(201);
+  });
+});
 
 describe("the domains of a device", () => {
   it("are listed by name, with when it joined and whether by a key, and nothing of other devices", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../src/domain/types.ts";
 import { newRequestId } from "../../src/server/request-ids.ts";
 import {
   configure,
@@ -11,7 +12,7 @@ import {
   rows,
 } from "../support/worker/client.ts";
 import { claimsOf, domainAt, keySet } from "../support/worker/key-versions.ts";
-import { execute } from "../support/worker/objects.ts";
+import { execute, executeAsBatch, gist, joins, leaves, operators } from "../support/worker/objects.ts";
 import { operate } from "../support/worker/operators.ts";
 
 /** Asks for the rollover that is due, as anybody may. */
@@ -150,6 +151,25 @@ describe("POST /domains/{domain}/rollover", () => {
       expect(claims).toMatchObject({ sub: domain, key_version: body.keyVersion, cnf: { jwk: { x } } });
       expect(claims.revision).toBeLessThanOrEqual((await rows(domain)).info?.revision as number);
     }
+  });
+
+  it("states a key that is still current, also if a device that got it left in the same batch", async () => {
+    const { domain, member } = await domainAt(1);
+    const other = newGuid();
+    await register(domain, other);
+    await deregister(domain, other);
+    const [, rollover] = await executeAsBatch(
+      domain,
+      // Alone: what follows is one batch.
+      operators({ type: "ban", machineGuid: newGuid(), reason: "lost" }),
+      { type: "due-rollover", requestId: newRequestId() },
+      joins(member),
+      leaves(member),
+    );
+    const { statement } = gist(rollover as Outcome<object>) as { statement: string };
+    const stated = await claimsOf(statement, "domain-key-statement+jwt");
+    const present = await claimsOf((await keySet(domain)).body.statement, "domain-key-statement+jwt");
+    expect(stated.key_version).toBe(present.key_version);
   });
 
   it("states nothing unless it is asked to, and knows no other question", async () => {

@@ -108,6 +108,14 @@ describe("of a full domain", () => {
     expectNotTold(await register(domain, newGuid(), {}, await asDeviceOf("studio", twist)));
   });
 
+  it("nobody is told whom to remove for the quota of a subject", async () => {
+    const domain = newDomain();
+    await configure(domain, { authenticationRequired: true, authNamespace: "office", maxMembershipPerSubject: 1 });
+    const token = await asDeviceOf("office", { claims: { sub: "sam", scope: "domains:read" } });
+    expect((await register(domain, newGuid(), {}, token)).status).toBe(201);
+    expectNotTold(await register(domain, newGuid(), {}, token));
+  });
+
   it("nobody is told anything by another refusal", async () => {
     const { domain } = await full(2, { deviceKeyRequired: true });
     const answer = await register(domain, newGuid(), {}, asAdmin);

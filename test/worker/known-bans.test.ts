@@ -23,6 +23,21 @@ function expectFull({ body }: { body: object }) {
   expect(body).toMatchObject({ error: "DOM_LIMIT_REACHED" });
 }
 
+describe("the bans an isolate knows", () => {
+  it("are renewed also after its clock was set back", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const names: string[] = [];
+    const bans = new KnownBans(async () => ({ version: String(names.length), names }));
+    const now = Date.now();
+    vi.setSystemTime(now + 3_600_000);
+    await bans.names();
+    names.push("x");
+    vi.setSystemTime(now);
+    await bans.names();
+    expect((await bans.names()).has("x")).toBe(true);
+  });
+});
+
 describe("an isolate", () => {
   it("asks once what is banned, however many devices come at first, and not again within half a minute", async () => {
     const isolate = newIsolate();

@@ -43,6 +43,19 @@ describe("answers", () => {
     }
   });
 
+  it.each(["/keys", "/.well-known/jwks.json"])("are for them also where %s has not changed", async (path) => {
+    const domain = newDomain();
+    await registerWith(CORS, domain, {});
+    const address = path === "/keys" ? `/domains/${domain}${path}` : path;
+    const origin = { origin: "https://player.example" };
+    const { headers } = await askWith(CORS, "GET", address, undefined, origin);
+    const known = { ...origin, "if-none-match": headers.get("etag") as string };
+    const again = await askWith(CORS, "GET", address, undefined, known);
+    expect(again.status).toBe(304);
+    expect(again.headers.get("access-control-allow-origin")).toBe("https://player.example");
+    expect(again.headers.get("access-control-expose-headers")).toBe(headers.get("access-control-expose-headers"));
+  });
+
   it("that are cached for one page are not served to another: they vary by origin", async () => {
     const domain = newDomain();
     await registerWith(CORS, domain, {});

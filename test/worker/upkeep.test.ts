@@ -77,6 +77,23 @@ describe("the records of requests", () => {
   });
 });
 
+describe("the records of signed requests", () => {
+  it("are kept while these may be replayed, however many there are; those of registrations no longer", async () => {
+    const domain = newDomain();
+    await register(domain, newGuid());
+    const now = Date.now();
+    const insert = `with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < ?)
+      insert into domain_requests
+      select printf('%08x-6c1e-4f0a-9d3b-5a7e21c04f88 jti', n), 'register', null, '{}', ? from numbers`;
+    await stored(domain, insert, 100_010, now - 9 * MINUTE);
+    await runAlarm(domain);
+    expect(await count(domain, "domain_requests")).toBe(100_011);
+    await stored(domain, "update domain_requests set recorded_at = ? where length(id) > 36", now - 11 * MINUTE);
+    await runAlarm(domain);
+    expect(await count(domain, "domain_requests")).toBe(1);
+  });
+});
+
 describe("the counts of refusals", () => {
   it("are kept for 90 days, and are one row for each error and hour", async () => {
     const domain = newDomain();

@@ -12,8 +12,8 @@ class FetchedKeys {
   readonly #fetches: OneAtATime;
   readonly #restMilliseconds: number;
   #fetchedAt = Number.NEGATIVE_INFINITY;
-  /** Until then, no fetch: anyone may send a token that seems to need one. */
-  #restUntil = 0;
+  /** Since then, no fetch for a while: anyone may send a token that seems to need one. */
+  #restSince = Number.NEGATIVE_INFINITY;
   /** Whether the newest fetch failed, or was lost. */
   #failed = false;
 
@@ -29,7 +29,8 @@ class FetchedKeys {
   }
 
   readonly key: JWTVerifyGetKey = async (header, token) => {
-    if (Date.now() >= this.#fetchedAt + MAX_AGE_MILLISECONDS) await this.#renew();
+    // Absolute, should the clock have been set back.
+    if (Math.abs(Date.now() - this.#fetchedAt) >= MAX_AGE_MILLISECONDS) await this.#renew();
     try {
       return await this.#remote(header, token);
     } catch (error) {
@@ -40,7 +41,7 @@ class FetchedKeys {
   };
 
   async #renew(): Promise<void> {
-    if (Date.now() >= this.#restUntil) await this.#fetches.run(() => this.#fetch());
+    if (Math.abs(Date.now() - this.#restSince) >= this.#restMilliseconds) await this.#fetches.run(() => this.#fetch());
     if (this.#failed) throw new Error("the issuer's keys could not be fetched");
   }
 
@@ -51,7 +52,7 @@ class FetchedKeys {
       this.#fetchedAt = Date.now();
       this.#failed = false;
     } finally {
-      this.#restUntil = Date.now() + this.#restMilliseconds;
+      this.#restSince = Date.now();
     }
   }
 }

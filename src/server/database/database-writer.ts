@@ -11,6 +11,8 @@ import { Counters, countAll, type Samples } from "./metrics.ts";
 /** The most domains of one write, and their size as JSON, in characters: D1 takes 2 MB in one parameter. */
 const MAX_CHANGES = 1_000;
 const MAX_LENGTH = 500_000;
+/** The most that waits, in the same way: an object has 128 MB of memory. What is refused, a domain hands over again later. */
+const MAX_WAITING_LENGTH = 16_000_000;
 /** A write that fails in passing is repeated, since every write is idempotent by its revision; not if it took this long. */
 const TRIES = 3;
 const LONG_MILLISECONDS = 2_000;
@@ -31,6 +33,8 @@ export type CopyLag = Readonly<{
 
 type Waiting = Readonly<{
   change: CopiedChange;
+  /** Its size as JSON, in characters. */
+  length: number;
   since: number;
   resolve: (outcome: Outcome<Found>) => void;
 }>;
@@ -42,6 +46,7 @@ type Waiting = Readonly<{
  */
 export class DatabaseWriter extends DurableObject<Env> {
   #waiting: Waiting[] = [];
+  #waitingLength = 0;
   #writing = false;
   /** Before this time the next write does not begin, in milliseconds since the epoch. */
   #notBefore = 0;
@@ -64,7 +69,12 @@ export class DatabaseWriter extends DurableObject<Env> {
    */
   write(change: CopiedChange, urgent = false): Promise<Outcome<Found>> {
     const { promise, resolve } = Promise.withResolvers<Outcome<Found>>();
-    this.#waiting.push({ change, since: Date.now(), resolve });
+    const length = JSON.stringify(change).length;
+    if (this.#waitingLength + length > MAX_WAITING_LENGTH) {
+      return Promise.resolve({ granted: false, refusal: { error: "OVERLOADED", reason: "the queue is full" } });
+    }
+    this.#waiting.push({ change, length, since: Date.now(), resolve });
+    this.#waitingLength += length;
     if (urgent) this.hurry();
     if (!this.#writing) this.#writeAll();
     return promise;
@@ -164,10 +174,11 @@ export class DatabaseWriter extends DurableObject<Env> {
       const { domain } = waiting.change.info;
       if (taken.length >= MAX_CHANGES || length >= MAX_LENGTH || domains.has(domain)) return true;
       domains.add(domain);
-      length += JSON.stringify(waiting.change).length;
+      length += waiting.length;
       taken.push(waiting);
       return false;
     });
+    this.#waitingLength -= length;
     return taken;
   }
 

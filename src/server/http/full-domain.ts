@@ -15,6 +15,8 @@ const MEMBERS_SHOWN = 5;
 export async function registrationFailure(c: Context<AppEnv>, domain: string, error: unknown): Promise<never> {
   if (!(error instanceof Problem && error.problem === "DOM_LIMIT_REACHED") || !(await mayLook(c))) throw error;
   const { memberCount, maxMembership } = await read(c, domain, "overview");
+  // It is the quota of a subject that is used up.
+  if (maxMembership === null || memberCount < maxMembership) throw error;
   const { keyEncryptionKeys } = configOf(c.env);
   const members = await read(c, domain, "leastRecentlyRenewed", MEMBERS_SHOWN);
   throw new Problem("DOM_LIMIT_REACHED", {

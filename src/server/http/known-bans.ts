@@ -44,8 +44,10 @@ export class KnownBans {
   /** The bans. Only the first request of an isolate, and one after a long pause, wait for them. */
   names(): Names | Promise<Names> {
     const now = Date.now();
-    const age = now - this.#knownAt;
-    if (age < RENEW_MILLISECONDS || now < this.#restUntil) return this.#names;
+    // Absolute, should the clock have been set back.
+    const age = Math.abs(now - this.#knownAt);
+    const rest = this.#restUntil - now;
+    if (age < RENEW_MILLISECONDS || (rest > 0 && rest <= RETRY_MILLISECONDS)) return this.#names;
     if (age >= WAIT_MILLISECONDS) return this.#asks.run(() => this.#ask()).then(() => this.#names);
     this.#restUntil = now + ANSWER_MILLISECONDS;
     waitUntil(this.#ask());

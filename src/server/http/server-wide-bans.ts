@@ -9,7 +9,7 @@ import { isoTime } from "./request-context.ts";
 /** There is one object for all bans. */
 const NAME = "bans";
 
-type Calls = "ban" | "lift" | "forgetDomains" | "find" | "list" | "names";
+type Calls = "ban" | "leaveOut" | "lift" | "forgetDomains" | "find" | "list" | "names";
 /** The object as it is called: every result comes as a promise. */
 type Stub = {
   [Name in Calls]: (...args: Parameters<DeviceBans[Name]>) => Promise<ReturnType<DeviceBans[Name]>>;

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { cors } from "hono/cors";
+import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { createMiddleware } from "hono/factory";
 import { configOf } from "../config.ts";
 import type { AppEnv } from "../http/request-context.ts";
@@ -11,6 +12,11 @@ const ALLOWED = {
   exposeHeaders: ["date", "etag", "retry-after", "www-authenticate", "x-request-id"],
   maxAge: 600,
 };
+
+/** Entity tags, by which a page of such an origin may ask again: without these headers its browser would refuse the 304. */
+export const entityTags = etag({
+  retainedHeaders: [...RETAINED_304_HEADERS, "access-control-allow-origin", "access-control-expose-headers"],
+});
 
 /** Lets pages of the configured origins in. It tells others nothing: the browser refuses theirs. */
 export const crossOrigin = createMiddleware<AppEnv>(async (c, next) => {

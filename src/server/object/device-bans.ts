@@ -67,9 +67,9 @@ export class DeviceBans extends DurableObject<Env> {
   /**
    * Bans a device. A new reason replaces the one before; device keys and domains are added.
    *
-   * @returns the ban, and whether this request put it; null if there are too many
+   * @returns the ban, whether this request put it, and the domains it added; null if there are too many
    */
-  ban(ban: NewBan): Readonly<{ created: boolean; ban: ServerWideBan }> | null {
+  ban(ban: NewBan): Readonly<{ created: boolean; ban: ServerWideBan; added: readonly string[] }> | null {
     return this.ctx.storage.transactionSync(() => {
       this.#makeTables();
       const { machineGuid, requestId, reason, domains } = ban;
@@ -83,13 +83,16 @@ export class DeviceBans extends DurableObject<Env> {
       const keys = JSON.stringify(deviceKeys);
       const row = [machineGuid, keys, reason, bannedBy, bannedAt, createdBy];
       this.#sql.exec("insert or replace into device_bans values (?, ?, ?, ?, ?, ?)", ...row);
-      this.#sql.exec(
-        "insert or ignore into device_ban_domains select ?, value from json_each(?)",
-        machineGuid,
-        JSON.stringify(domains),
-      );
+      const added = this.#sql
+        .exec<{ domain: string }>(
+          "insert or ignore into device_ban_domains select ?, value from json_each(?) returning domain",
+          machineGuid,
+          JSON.stringify(domains),
+        )
+        .toArray()
+        .map(({ domain }) => domain);
       if (known?.deviceKeys !== keys) this.#change(requestId);
-      return { created: createdBy === requestId, ban: { machineGuid, deviceKeys, reason, bannedBy, bannedAt } };
+      return { created: createdBy === requestId, ban: { machineGuid, deviceKeys, reason, bannedBy, bannedAt }, added };
     });
   }
 
@@ -114,7 +117,11 @@ export class DeviceBans extends DurableObject<Env> {
 
   /** Takes note that domains have lifted their bans. Those of a device that is banned again remain. */
   forgetDomains(machineGuid: string, domains: readonly string[]): void {
-    if (!this.#hasTables || this.#row(machineGuid)) return;
+    if (this.#hasTables && !this.#row(machineGuid)) this.leaveOut(machineGuid, domains);
+  }
+
+  /** Takes note that domains ban the device for reasons of their own: lifting the server-wide ban must not lift theirs. */
+  leaveOut(machineGuid: string, domains: readonly string[]): void {
     this.#sql.exec(
       "delete from device_ban_domains where machine_guid = ? and domain in (select value from json_each(?))",
       machineGuid,

@@ -74,6 +74,8 @@ export type KeySet = Readonly<{
   statement: string;
 }>;
 
+/** How often a due rollover is carried out for one request. */
+const ROLLOVER_TRIES = 5;
 /** How long an operator's change waits for D1, and how long a device's, if it has to. */
 const OPERATOR_COPY_MILLISECONDS = 2_000;
 const DEVICE_COPY_MILLISECONDS = 10_000;
@@ -130,11 +132,19 @@ export class DomainObject extends DurableObject<Env> {
     const presence = storage.row ? "present" : await this.#presence();
     if (presence === "taking over") return unavailable(TAKING_OVER);
     const asked = presence === "absent" ? await this.#limited(command, addresses) : command;
-    const outcome = await commands.execute(asked);
+    let outcome = await commands.execute(asked);
+    const isStale = () =>
+      command.type === "due-rollover" &&
+      outcome.granted &&
+      (outcome.grant as RolloverGrant).keyVersion !== currentKeyVersion(storage.domainState, Date.now());
+    // Another device may have left in the same batch: then the key is no longer the one to encrypt to.
+    for (let attempt = 1; isStale(); attempt++) {
+      if (attempt === ROLLOVER_TRIES) return unavailable("devices left after every rollover");
+      outcome = await commands.execute(asked);
+    }
     if (!outcome.granted) return outcome;
     const revision = storage.row?.revision ?? 0;
     const now = Date.now();
-    // Of the key that was current when this was decided, at the revision of then: nothing has come in between yet.
     const statement =
       command.type === "due-rollover"
         ? await keyStatement.of((outcome.grant as RolloverGrant).keyVersion, issuer, now)

@@ -16,6 +16,8 @@ import type { UsageStatistics } from "./usage-statistics.ts";
 const MINUTE_MILLISECONDS = 60 * 1_000;
 const DAY_MILLISECONDS = 24 * 60 * MINUTE_MILLISECONDS;
 /** How long the outcome of a device's own idempotency key is kept: the contract promises 7 days. */
+/** Longer than a signed request can be replayed: its `iat` is within 300 seconds of now. */
+const REPLAY_MILLISECONDS = 10 * MINUTE_MILLISECONDS;
 const IDEMPOTENCY_MILLISECONDS = 8 * DAY_MILLISECONDS;
 /** The most such outcomes kept: the oldest go before their time, if a domain has more. */
 const MAX_IDEMPOTENCY_RECORDS = 100_000;
@@ -96,9 +98,12 @@ function removeExpired({ storage }: Parts, now: number): void {
   sql.exec("delete from domain_requests where id < ? and length(id) = 36", `${time.slice(0, 8)}-${time.slice(8)}`);
   const condition = "length(id) > 36";
   sql.exec(`delete from domain_requests where ${condition} and recorded_at < ?`, now - IDEMPOTENCY_MILLISECONDS);
+  const replayable = now - REPLAY_MILLISECONDS;
+  sql.exec(`delete from domain_requests where ${condition} and command = 'register' and recorded_at < ?`, replayable);
   sql.exec(
-    `delete from domain_requests where ${condition} and recorded_at <= (
+    `delete from domain_requests where ${condition} and recorded_at < ? and recorded_at <= (
       select recorded_at from domain_requests where ${condition} order by recorded_at desc limit 1 offset ?)`,
+    replayable,
     MAX_IDEMPOTENCY_RECORDS,
   );
   sql.exec("delete from domain_signed_leaves where recorded_at < ?", now - IDEMPOTENCY_MILLISECONDS);

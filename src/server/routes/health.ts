@@ -37,16 +37,16 @@ const checks = new WeakMap<Config, LatestHealth>();
 class LatestHealth {
   readonly #checks = new OneAtATime(CHECK_MILLISECONDS);
   #found: Health | null = null;
-  #freshUntil = 0;
+  #foundAt = Number.NEGATIVE_INFINITY;
 
   async of(check: () => Promise<Health>): Promise<Health> {
     const before = this.#found;
-    if (before && Date.now() < this.#freshUntil) return before;
+    if (before && Math.abs(Date.now() - this.#foundAt) < FRESH_MILLISECONDS) return before;
     // A check that another request lost is made by this one, or by a third.
     while (this.#found === before) {
       await this.#checks.run(async () => {
         this.#found = await check();
-        this.#freshUntil = Date.now() + FRESH_MILLISECONDS;
+        this.#foundAt = Date.now();
       });
     }
     return this.#found as Health;

@@ -1,17 +1,17 @@
 import { Hono } from "hono";
-import { etag } from "hono/etag";
 import type { JWK } from "jose";
 import type { Answer } from "../../openapi/answer-types.ts";
 import { AUTHORITY_ROTATION_TYPE } from "../../protocol/token-types.ts";
 import { type Config, configOf, type Keys } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
 import { type AppEnv, serverUrl } from "../http/request-context.ts";
+import { entityTags } from "../middleware/cross-origin.ts";
 
 /**
  * The public keys of the domain authority, and `rotations`: each former key's statement that the present one is its
  * successor, for devices that trust a former key alone.
  */
-export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", etag(), async (c) => {
+export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", entityTags, async (c) => {
   // May be kept, but not used without asking: a new key signs from the moment it is there.
   c.header("cache-control", "no-cache");
   const config = configOf(c.env);

@@ -1,16 +1,16 @@
 import { Hono } from "hono";
-import { etag } from "hono/etag";
 import type { Answer } from "../../openapi/answer-types.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
 import { type AppEnv, domainName } from "../http/request-context.ts";
 import { historyQuery, keysQuery, rolloverQuery } from "../http/schemas.ts";
+import { entityTags } from "../middleware/cross-origin.ts";
 import { limitedReads } from "../middleware/rate-limit.ts";
 
 /** A domain's keys as anybody may have them: the public ones, and sealed ones for those who hold a newer one. */
 export const keys = new Hono<AppEnv>()
-  .get("/domains/:domain/keys", limitedReads, etag(), async (c) => {
+  .get("/domains/:domain/keys", limitedReads, entityTags, async (c) => {
     const { before = null, version, kid } = queryOf(c, keysQuery);
     const one = version === undefined ? (kid === undefined ? null : { kid }) : { version };
     const { keys, lostUpTo, currentKeyVersion, statement } = await keySet(c, domainName(c), one ?? { before });

@@ -1,4 +1,6 @@
 import { type Context, Hono } from "hono";
+import type { BanGrant } from "../../../domain/ban.ts";
+import type { AnyGrant } from "../../../domain/commands.ts";
 import type { Answer } from "../../../openapi/answer-types.ts";
 import type { ErrorName } from "../../../protocol/error-names.ts";
 import { configOf } from "../../config.ts";
@@ -59,10 +61,12 @@ export const adminDevices = new Hono<AppEnv>()
     // The ban holds from now on, even if D1 cannot say where the device is.
     const [found] = await Promise.allSettled([domainsOf(c, machineGuid)]);
     const { domains, more } = cut(found.status === "fulfilled" ? found.value : []);
-    const { created, ban } = await banEverywhere(c, machineGuid, reason, domains);
+    const { created, ban, added } = await banEverywhere(c, machineGuid, reason, domains);
     if (found.status === "rejected") throw found.reason;
     const names = domains.map(({ domain }) => domain);
-    const { done, failed } = await inEach(c, names, { type: "ban", machineGuid, reason });
+    const { done, failed, grants } = await inEach(c, names, { type: "ban", machineGuid, reason });
+    const bannedBefore = added.filter((domain) => (grants.get(domain) as BanGrant | undefined)?.created === false);
+    if (bannedBefore.length > 0) await callBans(c.env, (bans) => bans.leaveOut(machineGuid, bannedBefore));
     const shown = await serverWideBanShown(ban, configOf(c.env).keyEncryptionKeys);
     return c.json(
       { ...shown, domains: { banned: done, failed, more } } satisfies Answer<"newServerWideBanAnswer">,
@@ -148,8 +152,11 @@ async function inEach(
   c: Context<AppEnv>,
   domains: readonly string[],
   command: Parameters<typeof executeAsOperator>[2],
-): Promise<Readonly<{ done: string[]; failed: Readonly<{ domain: string; error: ErrorName }>[] }>> {
-  const results = await Promise.allSettled(domains.map((domain) => executeAsOperator(c, domain, command)));
+) {
+  const grants = new Map<string, AnyGrant>();
+  const results = await Promise.allSettled(
+    domains.map(async (domain) => grants.set(domain, await executeAsOperator(c, domain, command))),
+  );
   const failed = domains.flatMap((domain, index) => {
     const result = results[index];
     if (result?.status !== "rejected") return [];
@@ -160,5 +167,5 @@ async function inEach(
     return [{ domain, error }];
   });
   const failedDomains = new Set(failed.map(({ domain }) => domain));
-  return { done: domains.filter((domain) => !failedDomains.has(domain)), failed };
+  return { done: domains.filter((domain) => !failedDomains.has(domain)), failed, grants };
 }
