@@ -60,6 +60,11 @@ export class AuditError extends Error {
   }
 }
 
+/** An audit could not compare a domain: a later one may. */
+export class UnfinishedAuditError extends Error {
+  override readonly name = "UnfinishedAuditError";
+}
+
 /** A server deviates from the protocol. */
 export class ConformanceError extends Error {
   override readonly name = "ConformanceError";
@@ -89,6 +94,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof AuditError) {
     return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.tampered };
+  }
+  if (error instanceof UnfinishedAuditError) {
+    return { error: "AUDIT_UNFINISHED", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof ConformanceError) {
     return { error: "NOT_CONFORMING", sentences: [error.message], exitCode: EXIT.deviates };
