@@ -4,6 +4,7 @@ import { type AdminActions, adminActions, command, listCommand } from "./admin-a
 import { addDevicesAcrossDomains } from "./admin-devices.ts";
 import { ACTIVITY, BANS, DELETIONS, DOMAINS, KEYS, LOG, MEMBERS, REFUSALS } from "./admin-tables.ts";
 import { settingsWith, wholeNumber } from "./arguments.ts";
+import { UnhealthyError } from "./failures.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const DEVICE = "by its handle or machine GUID";
@@ -178,7 +179,7 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
   command(admin, "health", "show how the server is, and how far the database is behind").action(
     tells(async (operator) => {
       const json = await operator.health();
-      return { json, ...(json.status !== "ok" && { complaint: "The server is not healthy." }) };
+      return { json, failure: json.status === "ok" ? null : new UnhealthyError("The server is not healthy.") };
     }),
   );
 }

@@ -77,6 +77,12 @@ export class ConformanceError extends Error {
 /** Something was done in part: what is left may succeed later. */
 export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
+  readonly sentences: readonly string[];
+
+  constructor(sentences: readonly string[]) {
+    super(sentences.join("\n"));
+    this.sentences = sentences;
+  }
 }
 
 /** The server was asked how it is, and is not healthy. */
@@ -105,7 +111,7 @@ export function failureOf(error: unknown): Failure {
     return { error: "UNHEALTHY", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof PartlyDoneError) {
-    return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };
+    return { error: "PARTLY_DONE", sentences: error.sentences, exitCode: EXIT.notNow };
   }
   if (error instanceof OperatorError) {
     return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };
