@@ -109,11 +109,14 @@ it("says that lists do not show a change yet", async () => {
 
 it("wraps keys anew until all are, or none is any more", async () => {
   const round = (rewrapped: number, done: boolean) => ({ rewrapped, done, currentKid: "new", locked: 0, kids: [] });
-  expect((await admin("rewrap", round(200, false), round(5, true))).out).toBe(
-    "205 keys were wrapped anew; all are wrapped with new.\n",
-  );
+  expect(await admin("rewrap", round(200, false), round(5, true))).toMatchObject({
+    ...{ code: 0, out: "205 keys were wrapped anew; all are wrapped with new.\n", err: "" },
+  });
   const stuck = await admin("rewrap", round(3, false), round(0, false));
-  expect(stuck.out).toBe("3 keys were wrapped anew; some are not wrapped with new.\n");
+  expect(stuck).toMatchObject({
+    ...{ code: 4, out: "3 keys were wrapped anew; some are not wrapped with new.\n" },
+    err: "Keep the old key-encryption keys, and run this again: some domain keys still need them.\n",
+  });
   expect(stuck.seen).toHaveLength(2);
 });
 
