@@ -46,8 +46,9 @@ export async function deploy(tools: Tools, more: Readonly<{ database?: boolean }
   const bindings = await ensureDatabases(tools);
   const secretsFile = await missingSecrets(tools, bindings);
   await done(tools, ["deploy", ...(secretsFile ? ["--secrets-file", secretsFile] : [])], true);
-  if (secretsFile) {
-    tools.say(`The Worker has its secrets. Put ${secretsFile} into your vault now, and delete it here:`);
+  // An earlier run may have made it.
+  if (tools.read(NEW_SECRETS_FILE) !== null) {
+    tools.say(`The Worker has its secrets. Put ${NEW_SECRETS_FILE} into your vault now, and delete it here:`);
     tools.say("without KEY_ENCRYPTION_KEYS the private keys of every domain are lost.");
   }
 }
