@@ -176,6 +176,36 @@ describe("a deployment with one more database", () => {
     expect(databaseEntries(files.get(CONFIG_FILE) as string)).toHaveLength(2);
   });
 
+  it("refuses a name that is taken: two deployments would write one database", async () => {
+    const { cloud, files, tools } = account({
+      ...{ worker: true, secrets: [...REQUIRED_SECRETS], databases: ["device-domains", "device-domains-2"] },
+    });
+    await deploy(tools);
+    const before = files.get(CONFIG_FILE) as string;
+    await expect(deploy(tools, more)).rejects.toThrow("has a D1 database device-domains-2 already");
+    expect(files.get(CONFIG_FILE)).toBe(before);
+
+    // As the message says.
+    const [entry = ""] = /^\[\[d1_databases\]\]\n(.+\n)+/m.exec(before) ?? [];
+    const added = entry.replace('"DB"', '"DB_2"').replace('"device-domains"', '"more"').replace(ID, NO_DATABASE);
+    files.set(CONFIG_FILE, `${before}\n${added}`);
+    await deploy(tools);
+    expect(cloud.databases).toEqual(["device-domains", "device-domains-2", "more"]);
+  });
+
+  it("finds the database again that an interrupted run created", async () => {
+    const { cloud, files, tools } = account({ worker: true, secrets: [...REQUIRED_SECRETS] });
+    await deploy(tools);
+    const failing: Tools["wrangler"] = async (args) => {
+      const run = await tools.wrangler(args);
+      return args[1] === "create" ? { code: 1, output: "the connection broke" } : run;
+    };
+    await expect(deploy({ ...tools, wrangler: failing }, more)).rejects.toThrow("the connection broke");
+    await deploy(tools, more);
+    expect(cloud.databases).toEqual(["device-domains", "device-domains-2"]);
+    expect(databaseEntries(files.get(CONFIG_FILE) as string).map(({ id }) => id)).toEqual([ID, ID]);
+  });
+
   it("says what an entry lacks", async () => {
     const { files, tools } = account();
     const config = files.get(CONFIG_FILE) as string;
