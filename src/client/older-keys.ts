@@ -3,7 +3,7 @@ import type { DeviceRecord } from "./device-record.ts";
 import type { StoredCredential } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
 import { checkHistory, historyUrl } from "./key-history.ts";
-import { withCredentials } from "./registration-answer.ts";
+import { withCredentials } from "./registration-response.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /**
