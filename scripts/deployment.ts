@@ -42,12 +42,13 @@ export async function deploy(tools: Tools, more: Readonly<{ database?: boolean }
   for (const line of unknownNames(configuredNames(configuration(tools)))) tools.say(line);
   await ensureServerUrl(tools);
   ensureRateLimits(tools);
-  if (more.database) addDatabase(tools);
+  if (more.database) await addDatabase(tools);
   const bindings = await ensureDatabases(tools);
   const secretsFile = await missingSecrets(tools, bindings);
   await done(tools, ["deploy", ...(secretsFile ? ["--secrets-file", secretsFile] : [])], true);
-  if (secretsFile) {
-    tools.say(`The Worker has its secrets. Put ${secretsFile} into your vault now, and delete it here:`);
+  // An earlier run may have made it.
+  if (tools.read(NEW_SECRETS_FILE) !== null) {
+    tools.say(`The Worker has its secrets. Put ${NEW_SECRETS_FILE} into your vault now, and delete it here:`);
     tools.say("without KEY_ENCRYPTION_KEYS the private keys of every domain are lost.");
   }
 }
@@ -119,10 +120,7 @@ function configuration(tools: Tools): string {
 /** Has the configuration name databases that exist, and migrates them. @returns their bindings */
 async function ensureDatabases(tools: Tools): Promise<readonly string[]> {
   const missing = entriesOf(tools).filter(({ id }) => id === NO_DATABASE);
-  const listed =
-    missing.length === 0
-      ? []
-      : (JSON.parse((await done(tools, ["d1", "list", "--json"])).output) as { name: string; uuid: string }[]);
+  const listed = missing.length === 0 ? [] : await listedDatabases(tools);
   for (const entry of missing) {
     const id = listed.find(({ name }) => name === entry.name)?.uuid ?? (await createdDatabase(tools, entry.name));
     tools.write(CONFIG_FILE, withId(configuration(tools), entry, id));
@@ -133,12 +131,28 @@ async function ensureDatabases(tools: Tools): Promise<readonly string[]> {
   return bindings;
 }
 
-/** Has the configuration name one more database, unless one that it names is still to be created. */
-function addDatabase(tools: Tools): void {
+/**
+ * Has the configuration name one more database, unless one that it names is still to be created: an interrupted run may
+ * have created that.
+ *
+ * @throws DeploymentError if a database has its name: it may be another deployment's
+ */
+async function addDatabase(tools: Tools): Promise<void> {
   if (entriesOf(tools).some(({ id }) => id === NO_DATABASE)) return;
-  tools.write(CONFIG_FILE, withOneMore(configuration(tools)));
-  const added = entriesOf(tools).at(-1);
-  tools.say(`Wrote the database ${added?.name} into ${CONFIG_FILE}, as ${added?.binding}; commit that.`);
+  const config = withOneMore(configuration(tools));
+  const { name, binding } = databaseEntries(config).at(-1) as DatabaseEntry;
+  if ((await listedDatabases(tools)).some((listed) => listed.name === name)) {
+    throw new DeploymentError(
+      `The account has a D1 database ${name} already. Add an entry ${binding} to ${CONFIG_FILE} by hand: with its id if it is this deployment's, or else with another name and the id ${NO_DATABASE}. Then run npm run deploy.`,
+    );
+  }
+  tools.write(CONFIG_FILE, config);
+  tools.say(`Wrote the database ${name} into ${CONFIG_FILE}, as ${binding}; commit that.`);
+}
+
+/** The D1 databases of the account. */
+async function listedDatabases(tools: Tools): Promise<readonly Readonly<{ name: string; uuid: string }>[]> {
+  return JSON.parse((await done(tools, ["d1", "list", "--json"])).output);
 }
 
 async function createdDatabase(tools: Tools, name: string): Promise<string> {

@@ -4,13 +4,13 @@ import { openApiDocument } from "../src/openapi/document.ts";
 const MESSAGES = [
   "Registration",
   "SignedRegistration",
-  "RegistrationAnswer",
+  "RegistrationResponse",
   "Deregistration",
   "SignedDeregistration",
-  "DeregistrationAnswer",
+  "DeregistrationResponse",
   "Domain",
   "DomainKeySet",
-  "RolloverAnswer",
+  "RolloverResponse",
   "KeyHistory",
   "AuthorityKeySet",
 ] as const;

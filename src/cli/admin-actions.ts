@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { DomainOperator, type FailedDomain } from "../operator/index.ts";
+import { DomainOperator } from "../operator/index.ts";
 import { wholeNumber } from "./arguments.ts";
-import { PartlyDoneError, UnhealthyError } from "./failures.ts";
 import { shown } from "./shown.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { type Cell, factLines, tableLines } from "./table.ts";
@@ -13,10 +12,8 @@ export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 type CommandResult = Readonly<{
   json: object;
   sentence?: string;
-  /** The domains where it could not be done. */
-  failed?: readonly FailedDomain[];
-  /** A sentence for whoever has to act now: the command fails with it. */
-  complaint?: string;
+  /** What somebody has to do now: the command fails with it after its output. */
+  failure?: Error | null;
 }>;
 
 type AdminOptions = Readonly<{ json?: boolean; server?: string; adminToken?: string; limit?: number }>;
@@ -46,12 +43,10 @@ export function adminActions({ environment, output, signal }: Surroundings) {
     /** Does something, and says what came of it. */
     tells: <Args extends unknown[]>(act: (operator: DomainOperator, ...args: Args) => Promise<CommandResult>) =>
       action<Args>(async (operator, { json: asJson = false }, ...args) => {
-        const { json, sentence, failed = [], complaint } = await act(operator, ...args);
+        const { json, sentence, failure } = await act(operator, ...args);
         const text = sentence === undefined ? factLines(json) : [sentence];
         await print(asJson ? [JSON.stringify(json)] : text);
-        const names = failed.map(({ domain, error }) => `${domain} (${error})`);
-        if (complaint !== undefined) throw new UnhealthyError(complaint);
-        if (names.length > 0) throw new PartlyDoneError(`Not done in ${names.join(", ")}. Try again later.`);
+        if (failure) throw failure;
       }),
 
     /** Prints a list while it comes: as a table, or as JSON Lines. */

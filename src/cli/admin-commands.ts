@@ -4,9 +4,11 @@ import { type AdminActions, adminActions, command, listCommand } from "./admin-a
 import { addDevicesAcrossDomains } from "./admin-devices.ts";
 import { ACTIVITY, BANS, DELETIONS, DOMAINS, KEYS, LOG, MEMBERS, REFUSALS } from "./admin-tables.ts";
 import { settingsWith, wholeNumber } from "./arguments.ts";
+import { PartlyDoneError, UnhealthyError } from "./failures.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const DEVICE = "by its handle or machine GUID";
+const KEEP_OLD_KEYS = "Keep the old key-encryption keys, and run this again: some domain keys still need them.";
 
 /** Adds `admin`: what operators do. */
 export function addAdminCommands(program: Command, surroundings: Surroundings): void {
@@ -138,9 +140,11 @@ function addKeys(admin: Command, { tells, lists }: AdminActions): void {
       for (;;) {
         const json = await operator.rewrapKeys();
         rewrapped += json.rewrapped;
-        const sentence = `${rewrapped} keys were wrapped anew; ${json.done ? "all are" : "some are not"} wrapped with ${json.currentKid}.`;
         // A key that does not open now does not open in the next round either.
-        if (json.done || json.rewrapped === 0) return { json: { ...json, rewrapped }, sentence };
+        if (!json.done && json.rewrapped > 0) continue;
+        const sentence = `${rewrapped} keys were wrapped anew; ${json.done ? "all are" : "some are not"} wrapped with ${json.currentKid}.`;
+        const failure = json.done ? null : new PartlyDoneError([KEEP_OLD_KEYS]);
+        return { json: { ...json, rewrapped }, sentence, failure };
       }
     }),
   );
@@ -178,7 +182,7 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
   command(admin, "health", "show how the server is, and how far the database is behind").action(
     tells(async (operator) => {
       const json = await operator.health();
-      return { json, ...(json.status !== "ok" && { complaint: "The server is not healthy." }) };
+      return { json, failure: json.status === "ok" ? null : new UnhealthyError("The server is not healthy.") };
     }),
   );
 }

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import type { FailedDomain, OperatedDevice } from "../operator/index.ts";
+import type { FailedDomain, OperatedDevice, ServerWideEviction } from "../operator/index.ts";
 import { type AdminActions, command, listCommand } from "./admin-actions.ts";
 import { DOMAINS_OF_DEVICE, SERVER_WIDE_BANS } from "./admin-tables.ts";
+import { PartlyDoneError } from "./failures.ts";
 
 /** Adds what operators do with a device in all its domains. */
 export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminActions): void {
@@ -17,9 +18,10 @@ export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminA
   );
   command(devices, "evict <device>", "remove a device from all its domains; it may join again").action(
     tells(async (operator, device: string) => {
-      const { evicted, failed } = await evictedFromAll(operator.device(device));
+      const { evicted, failed, more } = await evictedFromAll(operator.device(device));
       const sentence = `The device is evicted from ${counted(evicted)}.`;
-      return { json: { evicted, failed }, failed, sentence };
+      const failure = partlyDone(failed, more && "It is a member of more domains: evict it again.");
+      return { json: { evicted, failed }, sentence, failure };
     }),
   );
   command(devices, "ban <device>", "keep a device out of all domains")
@@ -28,16 +30,16 @@ export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminA
       tells(async (operator, device: string, { reason }: { reason: string }) => {
         const json = await operator.device(device).ban(reason);
         const { banned, failed, more } = json.domains;
-        const rest = more ? " It is a member of more: ban it again." : "";
-        return { json, failed, sentence: `The device is banned, and evicted from ${counted(banned)}.${rest}` };
+        const failure = partlyDone(failed, more && "It is a member of more domains: ban it again.");
+        return { json, sentence: `The device is banned, and evicted from ${counted(banned)}.`, failure };
       }),
     );
   command(devices, "unban <device>", "let a device come back that was banned from all domains").action(
     tells(async (operator, device: string) => {
       const json = await operator.device(device).unban();
       const { failed, more } = json.domains;
-      const rest = more ? " Some of its domains still keep it out: lift the ban again." : "";
-      return { json, failed, sentence: `The device may join again.${rest}` };
+      const failure = partlyDone(failed, more && "Some of its domains still keep it out: lift the ban again.");
+      return { json, sentence: "The device may join again.", failure };
     }),
   );
   listCommand(devices, "bans", "list the devices that are kept out of all domains").action(
@@ -46,16 +48,22 @@ export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminA
 }
 
 /** Asks again as long as a request reaches further domains: the database, which knows them, may be behind. */
-async function evictedFromAll(
-  device: OperatedDevice,
-): Promise<Readonly<{ evicted: readonly string[]; failed: readonly FailedDomain[] }>> {
+async function evictedFromAll(device: OperatedDevice): Promise<ServerWideEviction> {
   const evicted = new Set<string>();
   for (;;) {
     const before = evicted.size;
     const run = await device.evict();
     for (const domain of run.evicted) evicted.add(domain);
-    if (!run.more || evicted.size === before) return { evicted: [...evicted], failed: run.failed };
+    if (!run.more || evicted.size === before) return { ...run, evicted: [...evicted] };
   }
+}
+
+/** What is left to do: the domains where it failed, and a sentence if there are more; null if all is done. */
+function partlyDone(failed: readonly FailedDomain[], more: string | false): PartlyDoneError | null {
+  const names = failed.map(({ domain, error }) => `${domain} (${error})`);
+  const sentences = names.length > 0 ? [`Not done in ${names.join(", ")}. Try again later.`] : [];
+  if (more) sentences.push(more);
+  return sentences.length > 0 ? new PartlyDoneError(sentences) : null;
 }
 
 function counted(domains: readonly string[]): string {

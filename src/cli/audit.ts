@@ -4,7 +4,7 @@ import type { LogCheckpoint } from "../domain/log-replay.ts";
 import type { DomainOperator, LogLine, OperatedDomain, LogCheckpoint as SignedCheckpoint } from "../operator/index.ts";
 import { jsonLines } from "../operator/json-lines.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
-import { UnreadableFileError } from "./failures.ts";
+import { UnfinishedAuditError, UnreadableFileError } from "./failures.ts";
 import { banText, LogAudit, type Present } from "./log-audit.ts";
 
 /** The result of an audit: nothing is wrong if there are no problems. */
@@ -36,7 +36,7 @@ const TRIES = 5;
  * and compares what it leads to with the domain's members, device keys, bans, keys and settings, and those with the
  * database.
  *
- * @throws OperatorError; Error if a statement is not the authority's
+ * @throws OperatorError, UnfinishedAuditError; Error if a statement is not the authority's
  */
 export async function audit(
   { origin }: DomainOperator,
@@ -93,23 +93,27 @@ function headIn(text: string): string {
 /** Reads a file as text. */
 type Read = (path: string) => Promise<string>;
 
-/** The domain as it is, at the revision that the log has come to: read again as long as it changes meanwhile. */
+/**
+ * The domain as it is, at the revision that the log has come to: read again if it changes meanwhile.
+ *
+ * @throws UnfinishedAuditError if it changes each time
+ */
 async function presentOf(
   operated: OperatedDomain,
   log: LogAudit,
   take: (lines: AsyncIterable<LogLine>) => Promise<void>,
 ): Promise<Present> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
     const before = await operated.overview();
     if (before.revision > log.revision) await take(operated.exportLog({ after: log.revision }));
     const rows = await rowsOf(operated);
     const after = await operated.overview();
-    if (after.revision !== before.revision && attempt < TRIES) continue;
-    return { ...after, settings: after, ...rows };
+    if (after.revision === before.revision) return { ...after, settings: after, ...rows };
   }
+  throw new UnfinishedAuditError("The domain changes too fast: audit again.");
 }
 
-/** The rows of the domain, and what the server alone can check. @throws Error if the answer was cut */
+/** The rows of the domain, and what the server alone can check. @throws UnfinishedAuditError if the response was cut */
 async function rowsOf(operated: OperatedDomain): Promise<Rows> {
   const members = new Map<string, string | null>();
   const bans = new Map<string, string>();
@@ -125,7 +129,7 @@ async function rowsOf(operated: OperatedDomain): Promise<Rows> {
     if ("differingTable" in line) differingTables.push(line.differingTable.name);
     isComplete ||= "complete" in line;
   }
-  if (!isComplete) throw new Error("The server's answer was cut: audit again.");
+  if (!isComplete) throw new UnfinishedAuditError("The server's response was cut: audit again.");
   return { members, bans, kids, forgedEntries, differingTables };
 }
 

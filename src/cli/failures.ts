@@ -60,6 +60,11 @@ export class AuditError extends Error {
   }
 }
 
+/** An audit could not compare a domain: a later one may. */
+export class UnfinishedAuditError extends Error {
+  override readonly name = "UnfinishedAuditError";
+}
+
 /** A server deviates from the protocol. */
 export class ConformanceError extends Error {
   override readonly name = "ConformanceError";
@@ -72,6 +77,12 @@ export class ConformanceError extends Error {
 /** Something was done in part: what is left may succeed later. */
 export class PartlyDoneError extends Error {
   override readonly name = "PartlyDoneError";
+  readonly sentences: readonly string[];
+
+  constructor(sentences: readonly string[]) {
+    super(sentences.join("\n"));
+    this.sentences = sentences;
+  }
 }
 
 /** The server was asked how it is, and is not healthy. */
@@ -90,6 +101,9 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof AuditError) {
     return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.tampered };
   }
+  if (error instanceof UnfinishedAuditError) {
+    return { error: "AUDIT_UNFINISHED", sentences: [error.message], exitCode: EXIT.notNow };
+  }
   if (error instanceof ConformanceError) {
     return { error: "NOT_CONFORMING", sentences: [error.message], exitCode: EXIT.deviates };
   }
@@ -97,7 +111,7 @@ export function failureOf(error: unknown): Failure {
     return { error: "UNHEALTHY", sentences: [error.message], exitCode: EXIT.notNow };
   }
   if (error instanceof PartlyDoneError) {
-    return { error: "PARTLY_DONE", sentences: [error.message], exitCode: EXIT.notNow };
+    return { error: "PARTLY_DONE", sentences: error.sentences, exitCode: EXIT.notNow };
   }
   if (error instanceof OperatorError) {
     return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };

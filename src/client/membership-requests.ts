@@ -14,7 +14,7 @@ import {
   unprepared,
 } from "./device-transitions.ts";
 import type { DomainAddress } from "./domain-url.ts";
-import { answerFor, checkRegistration } from "./registration-answer.ts";
+import { answerFor, checkRegistration } from "./registration-response.ts";
 import { orAborted } from "./retries.ts";
 import { untrusted } from "./sealed-credentials.ts";
 import type { ServerConnection } from "./server-connection.ts";

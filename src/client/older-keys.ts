@@ -4,7 +4,7 @@ import type { StoredCredential } from "./device-state.ts";
 import type { DomainAddress } from "./domain-url.ts";
 import type { NamedKey } from "./encrypted-secrets.ts";
 import { checkHistory, historyUrl } from "./key-history.ts";
-import { withCredentials } from "./registration-answer.ts";
+import { withCredentials } from "./registration-response.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /**

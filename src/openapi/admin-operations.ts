@@ -2,31 +2,31 @@ import * as z from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import type { Scope } from "../server/auth/scopes.ts";
 import {
-  activityAnswer,
+  activityResponse,
   auditLine,
-  banAnswer,
-  bansAnswer,
-  deletionAnswer,
-  deletionsAnswer,
-  domainsAnswer,
-  evictionAnswer,
-  idleDomainsAnswer,
-  keyEncryptionAnswer,
-  keyVersionsAnswer,
-  logAnswer,
-  logHeadAnswer,
+  banResponse,
+  bansResponse,
+  deletionResponse,
+  deletionsResponse,
+  domainsResponse,
+  evictionResponse,
+  idleDomainsResponse,
+  keyEncryptionResponse,
+  keyVersionsResponse,
+  logHeadResponse,
   logLine,
-  memberAnswer,
-  membersAnswer,
-  operatorAnswer,
-  overviewAnswer,
-  rewrapAnswer,
-  unbanAnswer,
-} from "./admin-answers.ts";
+  logResponse,
+  memberResponse,
+  membersResponse,
+  operatorResponse,
+  overviewResponse,
+  rewrapResponse,
+  unbanResponse,
+} from "./admin-responses.ts";
 import { content, jsonAnswer, jsonRequest } from "./contents.ts";
 import { ADMIN_ANSWER, REQUEST } from "./examples.ts";
 import { headers } from "./headers.ts";
-import { problemAnswers } from "./problem-answers.ts";
+import { problemResponses } from "./problem-responses.ts";
 import {
   activityParameters,
   ban,
@@ -61,15 +61,22 @@ export const guarded = [
   "OVERLOADED",
   "TEMPORARILY_UNAVAILABLE",
 ] as const;
-const problemsOfAll = problemAnswers(...guarded);
-const problemsOfService = problemAnswers(...guarded.filter((name) => name !== "INVALID_REQUEST"));
-const problemsOfDomain = problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
-const problemsOfDevice = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
-const problemsOfReplacement = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
-const problemsOfChange = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
-const problemsOfBan = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfAll = problemResponses(...guarded);
+const problemsOfService = problemResponses(...guarded.filter((name) => name !== "INVALID_REQUEST"));
+const problemsOfDomain = problemResponses(...guarded, "DOMAIN_NOT_FOUND");
+const problemsOfDevice = problemResponses(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
+const problemsOfReplacement = problemResponses(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfChange = problemResponses(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfBan = problemResponses(
+  ...guarded,
+  "DOMAIN_NOT_FOUND",
+  "NOT_FOUND",
+  "BODY_TOO_LARGE",
+  "WRONG_MEDIA_TYPE",
+);
 
-const overview = (description: string) => jsonAnswer(description, overviewAnswer, { overview: ADMIN_ANSWER.overview });
+const overview = (description: string) =>
+  jsonAnswer(description, overviewResponse, { overview: ADMIN_ANSWER.overview });
 
 /** Operations of operators. */
 export const adminOperations: ZodOpenApiPathsObject = {
@@ -81,7 +88,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { query: domainsParameters },
       responses: {
-        200: jsonAnswer("A page of them.", domainsAnswer, { domains: ADMIN_ANSWER.domains }),
+        200: jsonAnswer("A page of them.", domainsResponse, { domains: ADMIN_ANSWER.domains }),
         ...problemsOfAll,
       },
     },
@@ -131,7 +138,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:write"),
       requestParams: { path: inDomain, query: deletionParameters },
       responses: {
-        200: jsonAnswer("The domain is deleted.", deletionAnswer, { deleted: ADMIN_ANSWER.deleted }),
+        200: jsonAnswer("The domain is deleted.", deletionResponse, { deleted: ADMIN_ANSWER.deleted }),
         ...problemsOfDomain,
       },
     },
@@ -146,7 +153,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:write"),
       requestBody: jsonRequest(idleDomains, { idle: REQUEST.idleDomains }),
       responses: {
-        200: jsonAnswer("The domains that were deleted, or would be.", idleDomainsAnswer, {
+        200: jsonAnswer("The domains that were deleted, or would be.", idleDomainsResponse, {
           idle: ADMIN_ANSWER.idleDomains,
         }),
         ...problemsOfReplacement,
@@ -162,7 +169,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:write"),
       requestParams: { query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", deletionsAnswer, { deletions: ADMIN_ANSWER.deletions }),
+        200: jsonAnswer("A page of them.", deletionsResponse, { deletions: ADMIN_ANSWER.deletions }),
         ...problemsOfAll,
       },
     },
@@ -212,7 +219,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", keyVersionsAnswer, { keys: ADMIN_ANSWER.keyVersions }),
+        200: jsonAnswer("A page of them.", keyVersionsResponse, { keys: ADMIN_ANSWER.keyVersions }),
         ...problemsOfDomain,
       },
     },
@@ -225,8 +232,8 @@ export const adminOperations: ZodOpenApiPathsObject = {
       description: "For any operator, whatever the scopes.",
       security: needs(),
       responses: {
-        200: jsonAnswer("The caller.", operatorAnswer, { adminToken: ADMIN_ANSWER.operator }),
-        ...problemAnswers(...guarded.filter((name) => !["ADMIN_SCOPE_REQUIRED", "INVALID_REQUEST"].includes(name))),
+        200: jsonAnswer("The caller.", operatorResponse, { adminToken: ADMIN_ANSWER.operator }),
+        ...problemResponses(...guarded.filter((name) => !["ADMIN_SCOPE_REQUIRED", "INVALID_REQUEST"].includes(name))),
       },
     },
   },
@@ -237,7 +244,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       summary: "Which key-encryption keys wrap the domain keys",
       security: needs("domains:read"),
       responses: {
-        200: jsonAnswer("Which keys are in use, and whether re-wrapping is done.", keyEncryptionAnswer, {
+        200: jsonAnswer("Which keys are in use, and whether re-wrapping is done.", keyEncryptionResponse, {
           underWay: ADMIN_ANSWER.keyEncryption,
         }),
         ...problemsOfService,
@@ -253,7 +260,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
         "Wraps the keys of up to 200 domains, which takes seconds. Repeat until `done` is true. An hourly job wraps the rest.",
       security: needs("domains:write"),
       responses: {
-        200: jsonAnswer("What was done.", rewrapAnswer, { finished: ADMIN_ANSWER.rewrap }),
+        200: jsonAnswer("What was done.", rewrapResponse, { finished: ADMIN_ANSWER.rewrap }),
         ...problemsOfService,
       },
     },
@@ -283,7 +290,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", membersAnswer, { members: ADMIN_ANSWER.members }),
+        200: jsonAnswer("A page of them.", membersResponse, { members: ADMIN_ANSWER.members }),
         ...problemsOfDomain,
       },
     },
@@ -296,7 +303,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: onMember },
       responses: {
-        200: jsonAnswer("The member.", memberAnswer, {
+        200: jsonAnswer("The member.", memberResponse, {
           byHandle: ADMIN_ANSWER.member,
           byGuid: ADMIN_ANSWER.wholeMember,
         }),
@@ -311,7 +318,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is no longer a member.", evictionAnswer, { evicted: ADMIN_ANSWER.evicted }),
+        200: jsonAnswer("The device is no longer a member.", evictionResponse, { evicted: ADMIN_ANSWER.evicted }),
         ...problemsOfDevice,
       },
     },
@@ -324,7 +331,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", bansAnswer, { bans: ADMIN_ANSWER.bans }),
+        200: jsonAnswer("A page of them.", bansResponse, { bans: ADMIN_ANSWER.bans }),
         ...problemsOfDomain,
       },
     },
@@ -340,8 +347,8 @@ export const adminOperations: ZodOpenApiPathsObject = {
       requestParams: { path: onDevice },
       requestBody: jsonRequest(ban, { ban: REQUEST.ban }),
       responses: {
-        200: jsonAnswer("The device was banned already.", banAnswer, { ban: ADMIN_ANSWER.ban }),
-        201: jsonAnswer("The device is banned.", banAnswer, { ban: ADMIN_ANSWER.ban }),
+        200: jsonAnswer("The device was banned already.", banResponse, { ban: ADMIN_ANSWER.ban }),
+        201: jsonAnswer("The device is banned.", banResponse, { ban: ADMIN_ANSWER.ban }),
         ...problemsOfBan,
       },
     },
@@ -352,7 +359,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is banned no more.", unbanAnswer, { lifted: ADMIN_ANSWER.unbanned }),
+        200: jsonAnswer("The device is banned no more.", unbanResponse, { lifted: ADMIN_ANSWER.unbanned }),
         ...problemsOfDevice,
       },
     },
@@ -366,7 +373,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: logParameters },
       responses: {
-        200: jsonAnswer("A page of entries.", logAnswer, { entries: ADMIN_ANSWER.log }),
+        200: jsonAnswer("A page of entries.", logResponse, { entries: ADMIN_ANSWER.log }),
         ...problemsOfDomain,
       },
     },
@@ -379,7 +386,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain },
       responses: {
-        200: jsonAnswer("The newest entry's revision and hash.", logHeadAnswer, { head: ADMIN_ANSWER.logHead }),
+        200: jsonAnswer("The newest entry's revision and hash.", logHeadResponse, { head: ADMIN_ANSWER.logHead }),
         ...problemsOfDomain,
       },
     },
@@ -433,7 +440,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: inDomain, query: activityParameters },
       responses: {
-        200: jsonAnswer("The counts.", activityAnswer, { activity: ADMIN_ANSWER.activity }),
+        200: jsonAnswer("The counts.", activityResponse, { activity: ADMIN_ANSWER.activity }),
         ...problemsOfDomain,
       },
     },

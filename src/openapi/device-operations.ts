@@ -1,11 +1,11 @@
 import * as z from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { deregistrationAnswer, registrationAnswer } from "./answers.ts";
 import { content, jsonAnswer } from "./contents.ts";
 import { EXAMPLE, signedRequest } from "./example-values.ts";
 import { ANSWER, REQUEST } from "./examples.ts";
-import { problemAnswers } from "./problem-answers.ts";
+import { problemResponses } from "./problem-responses.ts";
 import { deregistration, registration } from "./requests.ts";
+import { deregistrationResponse, registrationResponse } from "./response-bodies.ts";
 import { compactJws, domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
@@ -45,15 +45,15 @@ export const deviceOperations: ZodOpenApiPathsObject = {
         newest: REQUEST.newestJoin,
       }),
       responses: {
-        200: jsonAnswer("The device was a member already, and is served again.", registrationAnswer, {
+        200: jsonAnswer("The device was a member already, and is served again.", registrationResponse, {
           renewed: ANSWER.renewed,
         }),
-        201: jsonAnswer("The device is a member now.", registrationAnswer, {
+        201: jsonAnswer("The device is a member now.", registrationResponse, {
           joined: ANSWER.joined,
           sealed: ANSWER.sealed,
           newest: ANSWER.newest,
         }),
-        ...problemAnswers(...refusals, "DOMAIN_NOT_FOUND", "DOM_LIMIT_REACHED", "DEVICE_BANNED", "RATE_LIMITED"),
+        ...problemResponses(...refusals, "DOMAIN_NOT_FOUND", "DOM_LIMIT_REACHED", "DEVICE_BANNED", "RATE_LIMITED"),
       },
     },
   },
@@ -84,11 +84,11 @@ export const deviceOperations: ZodOpenApiPathsObject = {
         preview: REQUEST.preview,
       }),
       responses: {
-        200: jsonAnswer("The device has left, or, for a preview, may.", deregistrationAnswer, {
+        200: jsonAnswer("The device has left, or, for a preview, may.", deregistrationResponse, {
           left: ANSWER.left,
           previewed: ANSWER.previewed,
         }),
-        ...problemAnswers(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED", "RATE_LIMITED"),
+        ...problemResponses(...refusals, "DEREG_DENIED", "IDEMPOTENCY_KEY_REUSED", "RATE_LIMITED"),
       },
     },
   },

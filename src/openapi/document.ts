@@ -4,7 +4,7 @@ import { adminOperations } from "./admin-operations.ts";
 import { deviceOperations } from "./device-operations.ts";
 import { keyOperations } from "./key-operations.ts";
 import { ownerOperations } from "./owner-operations.ts";
-import { PROBLEM_EXAMPLES } from "./problem-answers.ts";
+import { PROBLEM_EXAMPLES } from "./problem-responses.ts";
 import { readOperations } from "./read-operations.ts";
 import { signedDeregistration, signedRegistration } from "./requests.ts";
 import { serverWideOperations } from "./server-wide-operations.ts";

@@ -1,12 +1,12 @@
 import * as z from "zod";
 import type { ZodOpenApiPathsObject, ZodOpenApiResponseObject } from "zod-openapi";
-import { authorityKeySetAnswer, keyHistoryAnswer, keySetAnswer, rolloverAnswer } from "./answers.ts";
 import { content, jsonAnswer } from "./contents.ts";
 import { EXAMPLE } from "./example-values.ts";
 import { ANSWER } from "./examples.ts";
 import { cacheableHeaders, headers } from "./headers.ts";
-import { problemAnswers, readProblems } from "./problem-answers.ts";
+import { problemResponses, readProblems } from "./problem-responses.ts";
 import { dueRolloverParameters, historyKey, historyParameters, keysParameters } from "./requests.ts";
+import { authorityKeySetResponse, keyHistoryResponse, keySetResponse, rolloverResponse } from "./response-bodies.ts";
 import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
@@ -35,12 +35,12 @@ export const keyOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer(
           "The key set.",
-          keySetAnswer,
+          keySetResponse,
           { keys: ANSWER.keys, rolloverDue: ANSWER.keysInRollover, newest: ANSWER.newestKeys },
           "etag",
         ),
         304: unchanged,
-        ...problemAnswers(...readProblems, "NOT_FOUND"),
+        ...problemResponses(...readProblems, "NOT_FOUND"),
       },
     },
   },
@@ -57,10 +57,10 @@ export const keyOperations: ZodOpenApiPathsObject = {
         200: {
           description: "A page of the history.",
           headers: cacheableHeaders,
-          content: { "application/json": content(keyHistoryAnswer, { history: ANSWER.history }) },
+          content: { "application/json": content(keyHistoryResponse, { history: ANSWER.history }) },
         },
         304: { ...unchanged, headers: cacheableHeaders },
-        ...problemAnswers(...readProblems, "NOT_FOUND"),
+        ...problemResponses(...readProblems, "NOT_FOUND"),
       },
     },
   },
@@ -74,11 +74,11 @@ export const keyOperations: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { path, query: dueRolloverParameters },
       responses: {
-        200: jsonAnswer("No rollover is due any more.", rolloverAnswer, {
+        200: jsonAnswer("No rollover is due any more.", rolloverResponse, {
           rolledOver: ANSWER.rolledOver,
           stated: ANSWER.statedRollover,
         }),
-        ...problemAnswers(...readProblems),
+        ...problemResponses(...readProblems),
       },
     },
   },
@@ -94,12 +94,12 @@ export const keyOperations: ZodOpenApiPathsObject = {
       responses: {
         200: jsonAnswer(
           "The key set.",
-          authorityKeySetAnswer,
+          authorityKeySetResponse,
           { keys: ANSWER.authorityKeys, rotated: ANSWER.rotatedAuthorityKeys },
           "etag",
         ),
         304: unchanged,
-        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"),
+        ...problemResponses("METHOD_NOT_ALLOWED", "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"),
       },
     },
   },

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { handle } from "./admin-answers.ts";
+import { handle } from "./admin-responses.ts";
 import { jsonAnswer, jsonRequest } from "./contents.ts";
 import { OWNER_ANSWER, REQUEST } from "./examples.ts";
-import { ownedDevice, ownedDevicesAnswer, removalAnswer } from "./owner-answers.ts";
-import { problemAnswers, readProblems } from "./problem-answers.ts";
+import { ownedDevice, ownedDevicesResponse, removalResponse } from "./owner-responses.ts";
+import { problemResponses, readProblems } from "./problem-responses.ts";
 import { askingDevice, pageParameters, removalParameters, renaming } from "./requests.ts";
 import { domainName } from "./values.ts";
 
@@ -24,8 +24,8 @@ export const ownerOperations: ZodOpenApiPathsObject = {
       security,
       requestParams: { path, query: pageParameters, header: askingDevice },
       responses: {
-        200: jsonAnswer("A page of them.", ownedDevicesAnswer, { devices: OWNER_ANSWER.devices }),
-        ...problemAnswers(...refusals),
+        200: jsonAnswer("A page of them.", ownedDevicesResponse, { devices: OWNER_ANSWER.devices }),
+        ...problemResponses(...refusals),
       },
     },
     delete: {
@@ -37,8 +37,8 @@ export const ownerOperations: ZodOpenApiPathsObject = {
       security,
       requestParams: { path, query: removalParameters },
       responses: {
-        200: jsonAnswer("They are removed.", removalAnswer, { removed: OWNER_ANSWER.removedAll }),
-        ...problemAnswers(...refusals),
+        200: jsonAnswer("They are removed.", removalResponse, { removed: OWNER_ANSWER.removedAll }),
+        ...problemResponses(...refusals),
       },
     },
   },
@@ -55,7 +55,7 @@ export const ownerOperations: ZodOpenApiPathsObject = {
           named: OWNER_ANSWER.device,
           unnamed: OWNER_ANSWER.unnamed,
         }),
-        ...problemAnswers(...refusals, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE"),
+        ...problemResponses(...refusals, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE"),
       },
     },
     delete: {
@@ -66,8 +66,8 @@ export const ownerOperations: ZodOpenApiPathsObject = {
       security,
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is a member no more.", removalAnswer, { removed: OWNER_ANSWER.removed }),
-        ...problemAnswers(...refusals),
+        200: jsonAnswer("The device is a member no more.", removalResponse, { removed: OWNER_ANSWER.removed }),
+        ...problemResponses(...refusals),
       },
     },
   },

@@ -1,15 +1,15 @@
 import * as z from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { domainAnswer, healthAnswer } from "./answers.ts";
 import { jsonAnswer } from "./contents.ts";
 import { ANSWER } from "./examples.ts";
-import { problemAnswers, readProblems } from "./problem-answers.ts";
+import { problemResponses, readProblems } from "./problem-responses.ts";
+import { domainResponse, healthResponse } from "./response-bodies.ts";
 import { domainName } from "./values.ts";
 
 const path = z.object({ domain: domainName });
-const failing = jsonAnswer("A part of the server is failing.", healthAnswer, { failing: ANSWER.failing });
+const failing = jsonAnswer("A part of the server is failing.", healthResponse, { failing: ANSWER.failing });
 /** The response of a server that was not told its own address. */
-const { 503: withoutAddress } = problemAnswers("TEMPORARILY_UNAVAILABLE");
+const { 503: withoutAddress } = problemResponses("TEMPORARILY_UNAVAILABLE");
 
 /** Reads that are open to anyone. */
 export const readOperations: ZodOpenApiPathsObject = {
@@ -22,8 +22,8 @@ export const readOperations: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { path },
       responses: {
-        200: jsonAnswer("The domain.", domainAnswer, { domain: ANSWER.domain }),
-        ...problemAnswers(...readProblems),
+        200: jsonAnswer("The domain.", domainResponse, { domain: ANSWER.domain }),
+        ...problemResponses(...readProblems),
       },
     },
   },
@@ -34,8 +34,8 @@ export const readOperations: ZodOpenApiPathsObject = {
       summary: "Whether the server, its database and its secrets work",
       security: [],
       responses: {
-        200: jsonAnswer("The server is healthy.", healthAnswer, { well: ANSWER.well }),
-        ...problemAnswers("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
+        200: jsonAnswer("The server is healthy.", healthResponse, { well: ANSWER.well }),
+        ...problemResponses("METHOD_NOT_ALLOWED", "INTERNAL_ERROR"),
         503: { ...failing, content: { ...failing.content, ...withoutAddress?.content } },
       },
     },

@@ -2,19 +2,19 @@ import * as z from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
 import { PROBLEMS } from "../server/http/problems.ts";
-import { banAnswer, bansAnswer, memberAnswer } from "./admin-answers.ts";
 import { guarded, needs } from "./admin-operations.ts";
+import { banResponse, bansResponse, memberResponse } from "./admin-responses.ts";
 import { jsonAnswer, jsonRequest } from "./contents.ts";
 import { ADMIN_ANSWER, REQUEST } from "./examples.ts";
-import { problemAnswers } from "./problem-answers.ts";
+import { problemResponses } from "./problem-responses.ts";
 import { ban, pageParameters } from "./requests.ts";
 import { domainName, machineGuid as wholeGuid } from "./values.ts";
 
 // Devices across domains: where they are members, and which are banned server-wide.
 
-const { machineGuid, hasDeviceKey, reason, bannedAt, bannedBy } = banAnswer.shape;
-const { nextCursor } = bansAnswer.shape;
-const { joinedAt } = memberAnswer.shape;
+const { machineGuid, hasDeviceKey, reason, bannedAt, bannedBy } = banResponse.shape;
+const { nextCursor } = bansResponse.shape;
+const { joinedAt } = memberResponse.shape;
 const handle = z.string().min(1).meta({
   id: "ServerWideHandle",
   description: "Names the device in requests of operators, about any domain or all; opaque, and another each time.",
@@ -35,7 +35,7 @@ const more = z
   .boolean()
   .meta({ description: "Whether there are more domains than one request reaches: repeat the request for the rest." });
 
-export const deviceAnswer = z
+export const deviceResponse = z
   .object({
     handle,
     machineGuid,
@@ -56,7 +56,7 @@ export const deviceAnswer = z
   })
   .meta({ id: "Device" });
 
-export const evictionsAnswer = z
+export const evictionsResponse = z
   .object({
     evicted: domains.meta({ description: "The domains that it is no longer a member of." }),
     failed,
@@ -64,7 +64,7 @@ export const evictionsAnswer = z
   })
   .meta({ id: "ServerWideEviction" });
 
-export const newServerWideBanAnswer = serverWideBan
+export const newServerWideBanResponse = serverWideBan
   .extend({
     domains: z
       .object({ banned: domains.meta({ description: "The domains that evicted and banned it." }), failed, more })
@@ -72,7 +72,7 @@ export const newServerWideBanAnswer = serverWideBan
   })
   .meta({ id: "NewServerWideBan" });
 
-export const liftedServerWideBanAnswer = z
+export const liftedServerWideBanResponse = z
   .object({
     handle,
     machineGuid,
@@ -83,7 +83,7 @@ export const liftedServerWideBanAnswer = z
   })
   .meta({ id: "LiftedServerWideBan" });
 
-export const serverWideBansAnswer = z
+export const serverWideBansResponse = z
   .object({ bans: z.array(serverWideBan).max(MAX_PAGE_ROWS), nextCursor })
   .meta({ id: "ServerWideBanPage" });
 
@@ -99,9 +99,9 @@ const onDevice = z.object({
   }),
 });
 
-const problems = problemAnswers(...guarded);
-const problemsOfBan = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
-const problemsOfLift = problemAnswers(...guarded, "NOT_FOUND");
+const problems = problemResponses(...guarded);
+const problemsOfBan = problemResponses(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfLift = problemResponses(...guarded, "NOT_FOUND");
 
 /** Operations of operators on a device in all domains. */
 export const serverWideOperations: ZodOpenApiPathsObject = {
@@ -113,7 +113,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { path: onDevice, query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them; none if nobody knows the device.", deviceAnswer, {
+        200: jsonAnswer("A page of them; none if nobody knows the device.", deviceResponse, {
           device: {
             ...DEVICE,
             ban: null,
@@ -135,7 +135,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("Where it was evicted.", evictionsAnswer, {
+        200: jsonAnswer("Where it was evicted.", evictionsResponse, {
           evicted: { evicted: [DOMAIN], failed: [{ domain: "attic", error: "OVERLOADED" }], more: false },
         }),
         ...problems,
@@ -153,10 +153,10 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       requestParams: { path: onDevice },
       requestBody: jsonRequest(ban, { ban: REQUEST.ban }),
       responses: {
-        200: jsonAnswer("The device was banned already.", newServerWideBanAnswer, {
+        200: jsonAnswer("The device was banned already.", newServerWideBanResponse, {
           ban: { ...BAN, domains: { banned: [], failed: [], more: false } },
         }),
-        201: jsonAnswer("The device is banned.", newServerWideBanAnswer, {
+        201: jsonAnswer("The device is banned.", newServerWideBanResponse, {
           ban: { ...BAN, domains: { banned: [DOMAIN], failed: [], more: false } },
         }),
         ...problemsOfBan,
@@ -171,7 +171,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:evict"),
       requestParams: { path: onDevice },
       responses: {
-        200: jsonAnswer("The device is banned server-wide no more.", liftedServerWideBanAnswer, {
+        200: jsonAnswer("The device is banned server-wide no more.", liftedServerWideBanResponse, {
           lifted: { ...DEVICE, banned: false, domains: { lifted: [DOMAIN], failed: [], more: false } },
         }),
         ...problemsOfLift,
@@ -186,7 +186,7 @@ export const serverWideOperations: ZodOpenApiPathsObject = {
       security: needs("domains:read"),
       requestParams: { query: pageParameters },
       responses: {
-        200: jsonAnswer("A page of them.", serverWideBansAnswer, {
+        200: jsonAnswer("A page of them.", serverWideBansResponse, {
           bans: { bans: [{ ...DEVICE, ...TERMS }], nextCursor: null },
         }),
         ...problems,

@@ -1,8 +1,8 @@
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { jsonAnswer } from "./contents.ts";
 import { OWNER_ANSWER } from "./examples.ts";
-import { ownDomainAnswer, signInAnswer } from "./owner-answers.ts";
-import { problemAnswers } from "./problem-answers.ts";
+import { ownDomainResponse, signInResponse } from "./owner-responses.ts";
+import { problemResponses } from "./problem-responses.ts";
 
 const refusals = ["METHOD_NOT_ALLOWED", "RATE_LIMITED", "INTERNAL_ERROR"] as const;
 
@@ -17,8 +17,8 @@ export const signInOperations: ZodOpenApiPathsObject = {
         "What the page at `/devices` signs people in with: the OAuth authorization code flow with PKCE, as a public client. Empty if the server offers no sign-in.",
       security: [],
       responses: {
-        200: jsonAnswer("The issuers.", signInAnswer, { signIn: OWNER_ANSWER.signIn }),
-        ...problemAnswers(...refusals),
+        200: jsonAnswer("The issuers.", signInResponse, { signIn: OWNER_ANSWER.signIn }),
+        ...problemResponses(...refusals),
       },
     },
   },
@@ -31,8 +31,8 @@ export const signInOperations: ZodOpenApiPathsObject = {
         "For tokens of an issuer whose subjects have domains; 404 `NOT_FOUND` for others. The domain may not exist yet: the first registration makes it.",
       security: [{ ownerToken: [] }],
       responses: {
-        200: jsonAnswer("Its name.", ownDomainAnswer, { domain: OWNER_ANSWER.ownDomain }),
-        ...problemAnswers(...refusals, "DOM_AUTHENTICATION_REQUIRED", "NOT_FOUND", "TEMPORARILY_UNAVAILABLE"),
+        200: jsonAnswer("Its name.", ownDomainResponse, { domain: OWNER_ANSWER.ownDomain }),
+        ...problemResponses(...refusals, "DOM_AUTHENTICATION_REQUIRED", "NOT_FOUND", "TEMPORARILY_UNAVAILABLE"),
       },
     },
   },

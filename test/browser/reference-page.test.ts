@@ -23,8 +23,8 @@ describe("the page of the API's description", () => {
     await registration.getByText("/domains/{domain}/register").first().waitFor();
     await registration.getByText("afterKeyVersion").first().waitFor();
     await registration.getByText("The device was a member already").click();
-    await registration.getByRole("link", { name: "SealedRegistrationAnswer" }).first().click();
-    await page.getByRole("heading", { name: "SealedRegistrationAnswer" }).waitFor();
+    await registration.getByRole("link", { name: "SealedRegistrationResponse" }).first().click();
+    await page.getByRole("heading", { name: "SealedRegistrationResponse" }).waitFor();
     await page.goto(`${server.url}/docs#banDevice`);
     await page.getByRole("heading", { name: "Keep a device out of a domain" }).waitFor();
     await page.getByText("Why, for operators to read.").first().waitFor();

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { audit } from "../support/node/audit.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../support/node/embedded-server.ts";
 
@@ -11,6 +11,7 @@ let server: EmbeddedServer;
 beforeAll(async () => {
   server = await startEmbeddedServer({ vars: { LOG_RETENTION_DAYS: "10" } });
 });
+afterEach(() => vi.unstubAllGlobals());
 afterAll(() => server?.stop());
 
 const asOperator = () => ({ authorization: `Bearer ${server.adminToken}`, "content-type": "application/json" });
@@ -181,6 +182,33 @@ describe("an audit", () => {
     const later = await audit(server, domain, "--head", file);
     expect(later.code).toBe(6);
     expect(later.found.message).toContain("Entry 9 is not the one that was signed for.");
+  });
+});
+
+describe("an audit of a domain that changes meanwhile", () => {
+  /** Has a device join each time that an audit has read the domain's rows, so many times. */
+  function joinsDuringAudit(domain: string, times: number): void {
+    const request = fetch;
+    let left = times;
+    vi.stubGlobal("fetch", async (...asked: Parameters<typeof fetch>) => {
+      const response = await request(...asked);
+      if (String(asked[0]).endsWith("/audit") && left-- > 0) await joins(domain, randomUUID());
+      return response;
+    });
+  }
+
+  it("reads it again, and finds its log whole", async () => {
+    const domain = await eventfulDomain();
+    joinsDuringAudit(domain, 4);
+    expect(await audit(server, domain)).toMatchObject({ code: 0, found: { entries: 13, members: 5, problems: [] } });
+  });
+
+  it("gives up where it changes too fast, and calls nothing tampered with", async () => {
+    const domain = await eventfulDomain();
+    joinsDuringAudit(domain, Number.POSITIVE_INFINITY);
+    const { code, found } = await audit(server, domain);
+    expect(code).toBe(4);
+    expect(found).toEqual({ error: "AUDIT_UNFINISHED", message: "The domain changes too fast: audit again." });
   });
 });
 

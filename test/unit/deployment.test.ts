@@ -13,6 +13,7 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
   const files = new Map([[CONFIG_FILE, readFileSync(CONFIG_FILE, "utf8")]]);
   const calls: string[] = [];
   const created: string[] = [];
+  const said: string[] = [];
   let interruptedAt: string | null = null;
   const commands: Record<string, (args: readonly string[]) => Run> = {
     "d1 list": () => ok(JSON.stringify(cloud.databases.map((name) => ({ name, uuid: ID })))),
@@ -44,7 +45,7 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
     read: (file) => files.get(file) ?? null,
     write: (file, text) => void files.set(file, text),
     newSecrets: async () => Object.fromEntries(REQUIRED_SECRETS.map((name) => [name, "x".repeat(40)])),
-    say: () => {},
+    say: (line) => void said.push(line),
     attended: true,
     ask: async () => {
       calls.push("ask");
@@ -55,7 +56,7 @@ function account(state: { databases?: string[]; worker?: boolean; secrets?: stri
   const interrupt = (at: string | null) => {
     interruptedAt = at;
   };
-  return { cloud, files, calls, created, tools, interrupt };
+  return { cloud, files, calls, created, said, tools, interrupt };
 }
 
 function ok(output: string): Run {
@@ -96,6 +97,26 @@ describe("a deployment", () => {
       if (made !== undefined) expect(files.get(NEW_SECRETS_FILE)).toBe(made);
     },
   );
+
+  it("asks for the secrets to be put away for as long as their file is there, also after a failure past their upload", async () => {
+    const { cloud, files, said, tools } = account();
+    const failing: Tools["wrangler"] = async (args) => {
+      const run = await tools.wrangler(args);
+      return args[0] === "deploy" ? { code: 1, output: "the connection broke" } : run;
+    };
+    await expect(deploy({ ...tools, wrangler: failing })).rejects.toThrow("the connection broke");
+    expect(cloud.secrets).toEqual(REQUIRED_SECRETS);
+    for (const _ of ["the second run", "the third run"]) {
+      said.length = 0;
+      await deploy(tools);
+      expect(said.join()).toContain(`Put ${NEW_SECRETS_FILE} into your vault now`);
+    }
+
+    files.delete(NEW_SECRETS_FILE);
+    said.length = 0;
+    await deploy(tools);
+    expect(said).toEqual([]);
+  });
 
   it("never makes new secrets beside keys that old ones wrapped", async () => {
     const { cloud, files, tools } = account({ databases: ["device-domains"], domains: true });
@@ -153,6 +174,36 @@ describe("a deployment with one more database", () => {
     await deploy(tools, more);
     expect(cloud.databases).toEqual(["device-domains", "device-domains-2"]);
     expect(databaseEntries(files.get(CONFIG_FILE) as string)).toHaveLength(2);
+  });
+
+  it("refuses a name that is taken: two deployments would write one database", async () => {
+    const { cloud, files, tools } = account({
+      ...{ worker: true, secrets: [...REQUIRED_SECRETS], databases: ["device-domains", "device-domains-2"] },
+    });
+    await deploy(tools);
+    const before = files.get(CONFIG_FILE) as string;
+    await expect(deploy(tools, more)).rejects.toThrow("has a D1 database device-domains-2 already");
+    expect(files.get(CONFIG_FILE)).toBe(before);
+
+    // As the message says.
+    const [entry = ""] = /^\[\[d1_databases\]\]\n(.+\n)+/m.exec(before) ?? [];
+    const added = entry.replace('"DB"', '"DB_2"').replace('"device-domains"', '"more"').replace(ID, NO_DATABASE);
+    files.set(CONFIG_FILE, `${before}\n${added}`);
+    await deploy(tools);
+    expect(cloud.databases).toEqual(["device-domains", "device-domains-2", "more"]);
+  });
+
+  it("finds the database again that an interrupted run created", async () => {
+    const { cloud, files, tools } = account({ worker: true, secrets: [...REQUIRED_SECRETS] });
+    await deploy(tools);
+    const failing: Tools["wrangler"] = async (args) => {
+      const run = await tools.wrangler(args);
+      return args[1] === "create" ? { code: 1, output: "the connection broke" } : run;
+    };
+    await expect(deploy({ ...tools, wrangler: failing }, more)).rejects.toThrow("the connection broke");
+    await deploy(tools, more);
+    expect(cloud.databases).toEqual(["device-domains", "device-domains-2"]);
+    expect(databaseEntries(files.get(CONFIG_FILE) as string).map(({ id }) => id)).toEqual([ID, ID]);
   });
 
   it("says what an entry lacks", async () => {

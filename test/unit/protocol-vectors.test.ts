@@ -9,7 +9,7 @@ import { newVectors } from "../../scripts/vectors/vectors.ts";
 import { PinnedKeys, publishedKeys } from "../../src/client/authority.ts";
 import { checkDomainToken } from "../../src/client/domain-tokens.ts";
 import { checkHistory } from "../../src/client/key-history.ts";
-import { checkRegistration } from "../../src/client/registration-answer.ts";
+import { checkRegistration } from "../../src/client/registration-response.ts";
 import { readServerTime } from "../../src/client/server-time.ts";
 import { checkKeyStatement } from "../../src/licence/key-statement.ts";
 import { verifyDeviceRequest } from "../../src/server/auth/device-requests.ts";
@@ -69,8 +69,8 @@ describe("the protocol's files", () => {
     addFormats.default(ajv);
     ajv.addSchema(protocolSchema(), "protocol");
     const fits = (name: string, value: unknown) => ajv.validate(`protocol#/$defs/${name}`, value);
-    expect(fits("RegistrationAnswer", toP256.response)).toBe(true);
-    expect(fits("RegistrationAnswer", toX25519.response)).toBe(true);
+    expect(fits("RegistrationResponse", toP256.response)).toBe(true);
+    expect(fits("RegistrationResponse", toX25519.response)).toBe(true);
     expect(fits("KeyHistory", history.response)).toBe(true);
     expect(fits("DomainKeySet", statements.keySet)).toBe(true);
     expect(fits("AuthorityKeySet", statements.authority)).toBe(true);
@@ -78,7 +78,7 @@ describe("the protocol's files", () => {
     expect(fits("SignedDeregistration", leave?.payload)).toBe(true);
     expect(fits("SignedRegistration", { ...join?.payload, machineguid: MACHINE_GUID })).toBe(false);
     const { sealedKeys, ...neither } = toP256.response;
-    expect(fits("RegistrationAnswer", neither)).toBe(false);
+    expect(fits("RegistrationResponse", neither)).toBe(false);
   });
 });
 

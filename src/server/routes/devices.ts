@@ -5,7 +5,7 @@ import type { DomainError } from "../../domain/refusals.ts";
 import type { Registration } from "../../domain/registration.ts";
 import { overlay } from "../../domain/settings.ts";
 import { type AuthEvidence, DEFAULT_SETTINGS, type DeviceProof } from "../../domain/types.ts";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { MAX_CREDENTIALS } from "../../protocol/limits.ts";
 import { isIdempotencyKey } from "../auth/device-requests.ts";
 import { configOf, type DomainCreation } from "../config.ts";
@@ -82,7 +82,7 @@ async function deregister(c: Context<AppEnv>, isOverLimit: boolean): Promise<Res
   };
   const { deregistered } = await execute(c, domain, command, { isOverLimit });
   const answer = { domain, machineGuid, preview, allowed: true, deregistered } as const;
-  return c.json(answer satisfies Answer<"deregistrationAnswer">);
+  return c.json(answer satisfies ResponseBody<"deregistrationResponse">);
 }
 
 /** Seals the name that a device gives itself, for storage. */

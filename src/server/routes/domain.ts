@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { authorizationServers } from "../auth/authorization-servers.ts";
 import { configOf } from "../config.ts";
 import { read } from "../http/domain-objects.ts";
@@ -17,5 +17,5 @@ export const domain = new Hono<AppEnv>().get("/domains/:domain", limitedReads, a
     authorizationServers: authorizationServers(configOf(c.env).trustedIssuers, overview),
     deviceKeyRequired,
     keyVersion,
-  } satisfies Answer<"domainAnswer">);
+  } satisfies ResponseBody<"domainResponse">);
 });

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { type Config, configOf } from "../config.ts";
 import { signLogHead } from "../crypto/log-statements.ts";
 import { openText, sealText } from "../crypto/sealed-texts.ts";
@@ -13,7 +13,7 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import { isInJurisdiction, objectNamed } from "../placement.ts";
 import { errorFields, log } from "../worker-log.ts";
 
-type Health = Answer<"healthAnswer">;
+type Health = ResponseBody<"healthResponse">;
 
 /** For how long an answer is given again: nothing limits who asks, and each check costs the database a query. */
 const FRESH_MILLISECONDS = 1_000;

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import type { JWK } from "jose";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { AUTHORITY_ROTATION_TYPE } from "../../protocol/token-types.ts";
 import { type Config, configOf, type Keys } from "../config.ts";
 import { signStatement } from "../crypto/signed-statements.ts";
@@ -18,10 +18,10 @@ export const jwks = new Hono<AppEnv>().get("/.well-known/jwks.json", entityTags,
   const keys = config.domainAuthorityKeys.map(publicKey);
   const rotations = await rotationsOf(config, serverUrl(c));
   const answer = rotations.length === 0 ? { keys } : { keys, rotations };
-  return c.json(answer satisfies Answer<"authorityKeySetAnswer">);
+  return c.json(answer satisfies ResponseBody<"authorityKeySetResponse">);
 });
 
-type AuthorityKey = Answer<"authorityKeySetAnswer">["keys"][number];
+type AuthorityKey = ResponseBody<"authorityKeySetResponse">["keys"][number];
 
 /** The public half; the configuration takes P-256 keys with a `kid` and no others. */
 function publicKey({ x, y, kid }: JWK): AuthorityKey {

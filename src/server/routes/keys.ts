@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { execute, history, keySet } from "../http/domain-objects.ts";
 import { queryOf } from "../http/pages.ts";
 import { invalidRequest, Problem } from "../http/problems.ts";
@@ -23,7 +23,7 @@ export const keys = new Hono<AppEnv>()
       currentKeyVersion,
       statement,
       ...(!one && older.from <= older.to ? { olderKeyVersions: older } : {}),
-    } satisfies Answer<"keySetAnswer">);
+    } satisfies ResponseBody<"keySetResponse">);
   })
   .get("/domains/:domain/keys/:keyVersion/history", limitedReads, async (c) => {
     const domain = domainName(c);
@@ -42,5 +42,5 @@ export const keys = new Hono<AppEnv>()
     const command = { type: "due-rollover", requestId: c.get("requestId") } as const;
     const { keyVersion, statement } = await execute(c, domain, command);
     const answer = { domain, keyVersion, ...(query.statement === "true" ? { statement } : {}) };
-    return c.json(answer satisfies Answer<"rolloverAnswer">);
+    return c.json(answer satisfies ResponseBody<"rolloverResponse">);
   });

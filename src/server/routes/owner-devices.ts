@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { NO_MEMBER } from "../../domain/owner-commands.ts";
 import type { AuthEvidence } from "../../domain/types.ts";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { configOf } from "../config.ts";
 import { sealDeviceName } from "../crypto/device-names.ts";
 import { checked, jsonBody } from "../http/bodies.ts";
@@ -47,7 +47,13 @@ export const ownerDevices = new Hono<AppEnv>()
     const { memberCount, maxMembership } = found as OwnedDeviceList;
     const { keyEncryptionKeys } = configOf(c.env);
     const devices = await Promise.all(rows.map((row) => ownedDeviceShown(domain, row, asking, keyEncryptionKeys)));
-    return c.json({ domain, memberCount, maxMembership, devices, nextCursor } satisfies Answer<"ownedDevicesAnswer">);
+    return c.json({
+      domain,
+      memberCount,
+      maxMembership,
+      devices,
+      nextCursor,
+    } satisfies ResponseBody<"ownedDevicesResponse">);
   })
   .delete("/domains/:domain/devices", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -58,7 +64,7 @@ export const ownerDevices = new Hono<AppEnv>()
       throw invalidRequest({ field: "except", detail: "must be a handle from the list of this domain's devices" });
     }
     const removed = await removeAll(c, domain, auth, stays);
-    return c.json({ domain, removed } satisfies Answer<"removalAnswer">);
+    return c.json({ domain, removed } satisfies ResponseBody<"removalResponse">);
   })
   .patch("/domains/:domain/devices/:handle", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -73,7 +79,7 @@ export const ownerDevices = new Hono<AppEnv>()
     const sealedName = name === null ? null : await sealDeviceName(name, { domain, machineGuid }, keyEncryptionKeys);
     await execute(c, domain, { type: "rename", requestId: c.get("requestId"), machineGuid, auth, sealedName });
     const renamed = await ownedDeviceShown(domain, { ...device, sealedName }, asking, keyEncryptionKeys);
-    return c.json(renamed satisfies Answer<"ownedDevice">);
+    return c.json(renamed satisfies ResponseBody<"ownedDevice">);
   })
   .delete("/domains/:domain/devices/:handle", limitedByAddress, async (c) => {
     const domain = domainName(c);
@@ -82,7 +88,7 @@ export const ownerDevices = new Hono<AppEnv>()
     const requestId = c.get("requestId");
     const { removed } = await execute(c, domain, { type: "remove", requestId, machineGuids, auth });
     if (removed === 0) throw new Problem("NOT_FOUND", { detail: NO_MEMBER });
-    return c.json({ domain, removed } satisfies Answer<"removalAnswer">);
+    return c.json({ domain, removed } satisfies ResponseBody<"removalResponse">);
   });
 
 /** The machine GUID of the device that asks; null if it does not say. @throws Problem `INVALID_REQUEST` */

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../openapi/response-types.ts";
 import { signInIssuers } from "../auth/owner-sign-in.ts";
 import { configOf } from "../config.ts";
 import { ownerPage, ownerPageHeaders } from "../http/owner-page.ts";
@@ -20,12 +20,12 @@ export const ownerSignIn = new Hono<AppEnv>()
   })
   .get("/sign-in", limitedByAddress, (c) => {
     const issuers = signInIssuers(configOf(c.env).trustedIssuers);
-    return c.json({ issuers } satisfies Answer<"signInAnswer">);
+    return c.json({ issuers } satisfies ResponseBody<"signInResponse">);
   })
   .get("/own-domain", limitedByAddress, async (c) => {
     const auth = await ownersToken(c);
     if (auth.kind !== "verified" || !auth.ownDomain) {
       throw new Problem("NOT_FOUND", { detail: "The token's subject has no domain of its own." });
     }
-    return c.json({ domain: auth.ownDomain.name } satisfies Answer<"ownDomainAnswer">);
+    return c.json({ domain: auth.ownDomain.name } satisfies ResponseBody<"ownDomainResponse">);
   });

@@ -19,5 +19,7 @@ export async function audit(
   output.end();
   errors.end();
   const [said, complained] = [await text(output), await text(errors)];
-  return { code, found: JSON.parse(code === 0 ? said : complained) };
+  // An audit that takes long says before that it waits.
+  const complaint = complained.trimEnd().split("\n").at(-1) as string;
+  return { code, found: JSON.parse(code === 0 ? said : complaint) };
 }

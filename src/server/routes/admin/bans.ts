@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { configOf } from "../../config.ts";
 import { jsonBody } from "../../http/bodies.ts";
 import { banShown, type Identified, namedDevice } from "../../http/devices-shown.ts";
@@ -25,7 +25,7 @@ export const adminBans = new Hono<AppEnv>()
     );
     const { keyEncryptionKeys } = configOf(c.env);
     const bans = await Promise.all(rows.map((row) => banShown(domain, row, keyEncryptionKeys)));
-    return c.json({ bans, nextCursor } satisfies Answer<"bansAnswer">);
+    return c.json({ bans, nextCursor } satisfies ResponseBody<"bansResponse">);
   })
   .put("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
@@ -37,11 +37,11 @@ export const adminBans = new Hono<AppEnv>()
     // Another operator may have lifted it already.
     if (!ban) throw new Problem("NOT_FOUND", { detail: "The ban was lifted in the meantime." });
     const shown = await banShown(domain, ban, keyEncryptionKeys);
-    return c.json({ ...shown, copied } satisfies Answer<"banAnswer">, created ? 201 : 200);
+    return c.json({ ...shown, copied } satisfies ResponseBody<"banResponse">, created ? 201 : 200);
   })
   .delete("/admin/domains/:domain/bans/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
     const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
     const { copied } = await executeAsOperator(c, domain, { type: "unban", machineGuid });
-    return c.json({ domain, banned: false, copied } satisfies Answer<"unbanAnswer">);
+    return c.json({ domain, banned: false, copied } satisfies ResponseBody<"unbanResponse">);
   });

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import type { Part } from "../../database/databases.ts";
 import { type DeletedDomain, listDeletions } from "../../database/deletions.ts";
 import { listIdleDomains } from "../../database/domain-lists.ts";
@@ -20,7 +20,7 @@ export const adminDeletions = new Hono<AppEnv>()
     const { confirm } = queryOf(c, deletionQuery);
     if (confirm !== domain) throw invalidRequest({ field: "confirm", detail: "must be the name of the domain" });
     const { copied } = await deleteDomain(c, domain);
-    return c.json({ domain, deleted: true, copied } satisfies Answer<"deletionAnswer">);
+    return c.json({ domain, deleted: true, copied } satisfies ResponseBody<"deletionResponse">);
   })
   .post("/admin/domains/delete-idle", may("domains:write"), async (c) => {
     const { idleSince, maxMembers, dryRun, ...query } = await jsonBody(c, idleDomainsBody);
@@ -35,7 +35,7 @@ export const adminDeletions = new Hono<AppEnv>()
     );
     const candidates = rows.flatMap(({ domain, isIdle }) => (isIdle === 1 ? [domain] : []));
     const domains = await deleteIdle(c, candidates, idle, dryRun);
-    return c.json({ dryRun, domains, nextCursor } satisfies Answer<"idleDomainsAnswer">);
+    return c.json({ dryRun, domains, nextCursor } satisfies ResponseBody<"idleDomainsResponse">);
   })
   .get("/admin/deletions", may("domains:write"), async (c) => {
     const query = queryOf(c, pageQuery);
@@ -46,7 +46,7 @@ export const adminDeletions = new Hono<AppEnv>()
       (database, part: Part<string>) => listDeletions(database, part),
       ({ domain }) => domain,
     );
-    return c.json({ deletions: rows.map(shown), nextCursor } satisfies Answer<"deletionsAnswer">);
+    return c.json({ deletions: rows.map(shown), nextCursor } satisfies ResponseBody<"deletionsResponse">);
   });
 
 /** The domains that are idle by the word of their own objects; deleted, unless it is a dry run. */

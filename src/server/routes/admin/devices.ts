@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import type { BanGrant } from "../../../domain/ban.ts";
 import type { AnyGrant } from "../../../domain/commands.ts";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import type { ErrorName } from "../../../protocol/error-names.ts";
 import { configOf } from "../../config.ts";
 import { listOfAll } from "../../database/databases.ts";
@@ -46,14 +46,14 @@ export const adminDevices = new Hono<AppEnv>()
         return { domain, joinedAt: isoTime(joinedAt), hasDeviceKey: deviceKeyThumbprint !== null };
       }),
       nextCursor,
-    } satisfies Answer<"deviceAnswer">);
+    } satisfies ResponseBody<"deviceResponse">);
   })
   .delete("/admin/devices/:device/domains", may("domains:evict"), async (c) => {
     const machineGuid = await deviceOf(c);
     const { domains, more } = cut(await domainsOf(c, machineGuid));
     const names = domains.map(({ domain }) => domain);
     const { done, failed } = await inEach(c, names, { type: "evict", machineGuid });
-    return c.json({ evicted: done, failed, more } satisfies Answer<"evictionsAnswer">);
+    return c.json({ evicted: done, failed, more } satisfies ResponseBody<"evictionsResponse">);
   })
   .put("/admin/devices/:device/ban", may("domains:evict"), async (c) => {
     const machineGuid = await deviceOf(c);
@@ -69,7 +69,7 @@ export const adminDevices = new Hono<AppEnv>()
     if (bannedBefore.length > 0) await callBans(c.env, (bans) => bans.leaveOut(machineGuid, bannedBefore));
     const shown = await serverWideBanShown(ban, configOf(c.env).keyEncryptionKeys);
     return c.json(
-      { ...shown, domains: { banned: done, failed, more } } satisfies Answer<"newServerWideBanAnswer">,
+      { ...shown, domains: { banned: done, failed, more } } satisfies ResponseBody<"newServerWideBanResponse">,
       created ? 201 : 200,
     );
   })
@@ -89,7 +89,7 @@ export const adminDevices = new Hono<AppEnv>()
       ...shown,
       banned: false,
       domains: { lifted: done, failed, more },
-    } satisfies Answer<"liftedServerWideBanAnswer">);
+    } satisfies ResponseBody<"liftedServerWideBanResponse">);
   })
   .get("/admin/device-bans", may("domains:read"), async (c) => {
     const query = queryOf(c, pageQuery);
@@ -104,7 +104,7 @@ export const adminDevices = new Hono<AppEnv>()
     return c.json({
       bans: await Promise.all(rows.map((ban) => serverWideBanShown(ban, keyEncryptionKeys))),
       nextCursor,
-    } satisfies Answer<"serverWideBansAnswer">);
+    } satisfies ResponseBody<"serverWideBansResponse">);
   });
 
 /** The machine GUID that the path names. @throws Problem `INVALID_REQUEST` */

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { SettingsChange } from "../../../domain/settings.ts";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { MERGE_PATCH_MEDIA_TYPE } from "../../../protocol/media-types.ts";
 import { configOf } from "../../config.ts";
 import type { Part } from "../../database/databases.ts";
@@ -32,7 +32,7 @@ export const adminDomains = new Hono<AppEnv>()
       (database, part: Part<string>) => listDomains(database, prefix, part),
       ({ domain }) => domain,
     );
-    return c.json({ domains: rows.map((row) => shown(c, row)), nextCursor } satisfies Answer<"domainsAnswer">);
+    return c.json({ domains: rows.map((row) => shown(c, row)), nextCursor } satisfies ResponseBody<"domainsResponse">);
   })
   .get("/admin/domains/:domain", may("domains:read"), async (c) => c.json(await overview(c, domainName(c))))
   .put("/admin/domains/:domain", may("domains:write"), async (c) => {
@@ -55,7 +55,7 @@ export const adminDomains = new Hono<AppEnv>()
   })
   .post("/admin/domains/:domain/copy", may("domains:write"), async (c) => {
     const domain = domainName(c);
-    return c.json(shown(c, await copy(c, domain)) satisfies Answer<"overviewAnswer">);
+    return c.json(shown(c, await copy(c, domain)) satisfies ResponseBody<"overviewResponse">);
   })
   .put("/admin/domains/:domain/retired-keys", may("domains:write"), async (c) => {
     const domain = domainName(c);
@@ -78,7 +78,7 @@ export const adminDomains = new Hono<AppEnv>()
       ({ keyVersion }) => keyVersion,
     );
     const keys = rows.map(({ createdAt, ...key }) => ({ ...key, createdAt: isoTime(createdAt) }));
-    return c.json({ keys, nextCursor } satisfies Answer<"keyVersionsAnswer">);
+    return c.json({ keys, nextCursor } satisfies ResponseBody<"keyVersionsResponse">);
   });
 
 function changeSettings(
@@ -95,7 +95,7 @@ function supersededBefore(c: Context<AppEnv>, domain: string, days: number): Pro
   return read(c, domain, "supersededBy", Date.now() - days * 24 * 60 * 60 * 1000);
 }
 
-async function overview(c: Context<AppEnv>, domain: string): Promise<Answer<"overviewAnswer">> {
+async function overview(c: Context<AppEnv>, domain: string): Promise<ResponseBody<"overviewResponse">> {
   return shown(c, await read(c, domain, "overview"));
 }
 

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { configOf } from "../../config.ts";
 import { databasesOf } from "../../database/databases.ts";
 import { readKeyEncryptionUses } from "../../database/key-encryption.ts";
@@ -15,10 +15,10 @@ export const adminKeyEncryption = new Hono<AppEnv>()
   .get("/admin/key-encryption", may("domains:read"), async (c) => c.json(await progress(c)))
   .post("/admin/key-encryption/rewrap", may("domains:write"), async (c) => {
     const run = await rewrapDomains(c.env, MAX_DOMAINS);
-    return c.json({ ...run, ...(await progress(c)) } satisfies Answer<"rewrapAnswer">);
+    return c.json({ ...run, ...(await progress(c)) } satisfies ResponseBody<"rewrapResponse">);
   });
 
-async function progress(c: Context<AppEnv>): Promise<Answer<"keyEncryptionAnswer">> {
+async function progress(c: Context<AppEnv>): Promise<ResponseBody<"keyEncryptionResponse">> {
   const currentKid = configOf(c.env).keyEncryptionKeys[0].kid as string;
   const uses = await Promise.all([...databasesOf(c.env).values()].map(readKeyEncryptionUses));
   const sums = new Map<string, number>();

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import { dayOf } from "../../../domain/evolve.ts";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { MAX_PAGE_ROWS } from "../../../protocol/limits.ts";
 import { configOf } from "../../config.ts";
 import { signLogHead } from "../../crypto/log-statements.ts";
@@ -27,7 +27,7 @@ export const adminLog = new Hono<AppEnv>()
       (part) => read(c, domain, "log", { order, ...part }, { type, deviceId }),
       ({ revision }) => revision,
     );
-    return c.json({ entries: rows, nextCursor } satisfies Answer<"logAnswer">);
+    return c.json({ entries: rows, nextCursor } satisfies ResponseBody<"logResponse">);
   })
   .get("/admin/domains/:domain/log/head", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -42,7 +42,7 @@ export const adminLog = new Hono<AppEnv>()
     const { forged } = await read(c, domain, "forgedEntries", newest.revision - 1, 1);
     const statement = forged.length === 0 ? await signLogHead(head, serverUrl(c), Date.now(), key) : null;
     const { committedAt } = newest;
-    return c.json({ ...head, committedAt, checkpoint, statement } satisfies Answer<"logHeadAnswer">);
+    return c.json({ ...head, committedAt, checkpoint, statement } satisfies ResponseBody<"logHeadResponse">);
   })
   .get("/admin/domains/:domain/log/export", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -73,7 +73,7 @@ export const adminLog = new Hono<AppEnv>()
         error,
         count,
       })),
-    } satisfies Answer<"activityAnswer">);
+    } satisfies ResponseBody<"activityResponse">);
   });
 
 /** A log as JSON Lines, oldest first, read as fast as it is taken; a line for where it was cut comes before. */

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { configOf } from "../../config.ts";
 import { type Identified, memberShown, namedDevice } from "../../http/devices-shown.ts";
 import { executeAsOperator, read } from "../../http/domain-objects.ts";
@@ -25,7 +25,7 @@ export const adminMembers = new Hono<AppEnv>()
     );
     const { keyEncryptionKeys } = configOf(c.env);
     const members = await Promise.all(rows.map((row) => memberShown(domain, row, keyEncryptionKeys)));
-    return c.json({ members, nextCursor } satisfies Answer<"membersAnswer">);
+    return c.json({ members, nextCursor } satisfies ResponseBody<"membersResponse">);
   })
   .get("/admin/domains/:domain/members/:device", may("domains:read"), async (c) => {
     const domain = domainName(c);
@@ -39,14 +39,16 @@ export const adminMembers = new Hono<AppEnv>()
     const shown = await memberShown(domain, member, keyEncryptionKeys);
     // A caller that sends the whole GUID knows it already.
     return c.json(
-      (asked.toLowerCase() === machineGuid ? { ...shown, machineGuid } : shown) satisfies Answer<"memberAnswer">,
+      (asked.toLowerCase() === machineGuid
+        ? { ...shown, machineGuid }
+        : shown) satisfies ResponseBody<"memberResponse">,
     );
   })
   .delete("/admin/domains/:domain/members/:device", may("domains:evict"), async (c) => {
     const domain = domainName(c);
     const machineGuid = await namedDevice(domain, c.req.param("device"), configOf(c.env).keyEncryptionKeys);
     const { copied } = await executeAsOperator(c, domain, { type: "evict", machineGuid });
-    return c.json({ domain, evicted: true, copied } satisfies Answer<"evictionAnswer">);
+    return c.json({ domain, evicted: true, copied } satisfies ResponseBody<"evictionResponse">);
   });
 
 /** The members that one call compares, for meanwhile the object does nothing else. */

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Answer } from "../../../openapi/answer-types.ts";
+import type { ResponseBody } from "../../../openapi/response-types.ts";
 import { namespacesOf } from "../../auth/trusted-issuers.ts";
 import { configOf } from "../../config.ts";
 import type { AppEnv } from "../../http/request-context.ts";
@@ -8,5 +8,5 @@ import type { AppEnv } from "../../http/request-context.ts";
 export const adminOperatorIdentity = new Hono<AppEnv>().get("/admin/operator", (c) => {
   const authNamespaces = configOf(c.env).trustedIssuers.flatMap(namespacesOf);
   const answer = { ...c.get("operator"), authNamespaces: [...new Set(authNamespaces)] };
-  return c.json(answer satisfies Answer<"operatorAnswer">);
+  return c.json(answer satisfies ResponseBody<"operatorResponse">);
 });

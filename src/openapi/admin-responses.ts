@@ -65,7 +65,7 @@ const domainRow = {
 };
 
 /** A domain as its operator sees it. */
-export const overviewAnswer = z
+export const overviewResponse = z
   .object({
     ...domainRow,
     database: z.string().meta({ description: "The database that has the copy of the domain, by its binding." }),
@@ -78,12 +78,12 @@ export const overviewAnswer = z
   .meta({ id: "DomainOverview", description: "A domain as its operator sees it." });
 
 /** Domains, as the database has them. */
-export const domainsAnswer = z
+export const domainsResponse = z
   .object({ domains: z.array(z.object(domainRow).meta({ id: "DomainRow" })).max(MAX_PAGE_ROWS), nextCursor })
   .meta({ id: "DomainPage" });
 
 /** Key versions. */
-export const keyVersionsAnswer = z
+export const keyVersionsResponse = z
   .object({
     keys: z
       .array(z.object({ keyVersion, kid: domainKeyId, createdAt: time }).meta({ id: "KeyVersionRow" }))
@@ -101,7 +101,7 @@ const keyEncryption = {
 };
 
 /** The caller of an operator's request. */
-export const operatorAnswer = z
+export const operatorResponse = z
   .object({
     identity: z.string().meta({
       description: "`admin-token`; or the issuer and the `sub` of a token; or whom Cloudflare Access let through.",
@@ -115,10 +115,10 @@ export const operatorAnswer = z
   .meta({ id: "Operator" });
 
 /** How far it is that the first key-encryption key wraps all domain keys. */
-export const keyEncryptionAnswer = z.object(keyEncryption).meta({ id: "KeyEncryption" });
+export const keyEncryptionResponse = z.object(keyEncryption).meta({ id: "KeyEncryption" });
 
 /** The result of wrapping keys anew. */
-export const rewrapAnswer = z
+export const rewrapResponse = z
   .object({
     rewrapped: z.int().min(0).meta({ description: "How many keys were wrapped anew." }),
     locked: z.int().min(0).meta({ description: "How many keys were found that do not open; the log says which." }),
@@ -156,12 +156,12 @@ const member = z
   .meta({ id: "Member" });
 
 /** Members. */
-export const membersAnswer = z
+export const membersResponse = z
   .object({ members: z.array(member).max(MAX_PAGE_ROWS), nextCursor })
   .meta({ id: "MemberPage" });
 
 /** One member. */
-export const memberAnswer = member
+export const memberResponse = member
   .extend({
     machineGuid: z.union([machineGuid, shortGuid]).meta({
       description: "The whole GUID if the request named the device by it, otherwise its beginning.",
@@ -187,7 +187,7 @@ const copied = z
   .meta({ description: "Whether the database has the change, and lists across domains show it; else it follows." });
 
 /** A member is evicted. */
-export const evictionAnswer = z
+export const evictionResponse = z
   .object({ domain: domainName, evicted: z.literal(true), copied })
   .meta({ id: "Eviction" });
 
@@ -204,21 +204,23 @@ const ban = z
   .meta({ id: "Ban" });
 
 /** A ban that an operator put. */
-export const banAnswer = ban.extend({ copied }).meta({ id: "NewBan" });
+export const banResponse = ban.extend({ copied }).meta({ id: "NewBan" });
 
 /** Bans. */
-export const bansAnswer = z.object({ bans: z.array(ban).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "BanPage" });
+export const bansResponse = z.object({ bans: z.array(ban).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "BanPage" });
 
 /** A ban is lifted. */
-export const unbanAnswer = z.object({ domain: domainName, banned: z.literal(false), copied }).meta({ id: "LiftedBan" });
+export const unbanResponse = z
+  .object({ domain: domainName, banned: z.literal(false), copied })
+  .meta({ id: "LiftedBan" });
 
 /** A domain is deleted. */
-export const deletionAnswer = z
+export const deletionResponse = z
   .object({ domain: domainName, deleted: z.literal(true), copied })
   .meta({ id: "Deletion" });
 
 /** Deletions. */
-export const deletionsAnswer = z
+export const deletionsResponse = z
   .object({
     deletions: z
       .array(
@@ -240,7 +242,7 @@ export const deletionsAnswer = z
   .meta({ id: "DeletionPage" });
 
 /** Idle domains were deleted, or would be. */
-export const idleDomainsAnswer = z
+export const idleDomainsResponse = z
   .object({
     dryRun: z.boolean().meta({ description: "Whether nothing was changed." }),
     domains: z.array(domainName).meta({ description: "The domains that were deleted, or would be." }),
@@ -328,7 +330,7 @@ const checkpoint = z
   .meta({ id: "LogCheckpoint", description: "Where the log was cut." });
 
 /** Log entries. */
-export const logAnswer = z.object({ entries: z.array(entry).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "LogPage" });
+export const logResponse = z.object({ entries: z.array(entry).max(MAX_PAGE_ROWS), nextCursor }).meta({ id: "LogPage" });
 
 /** A line of an exported log. */
 export const logLine = z
@@ -359,7 +361,7 @@ export const auditLine = z
   .meta({ id: "AuditLine" });
 
 /** The head of a log. */
-export const logHeadAnswer = z
+export const logHeadResponse = z
   .object({
     domain: domainName,
     revision,
@@ -373,7 +375,7 @@ export const logHeadAnswer = z
   .meta({ id: "LogHead" });
 
 /** The activity in a domain. */
-export const activityAnswer = z
+export const activityResponse = z
   .object({
     domain: domainName,
     complete: z.boolean().meta({

@@ -46,7 +46,7 @@ const readableRegistration = z
       .max(MAX_CREDENTIALS)
       .meta({ description: LISTED }),
   })
-  .meta({ id: "ReadableRegistrationAnswer", description: "The response to a request without `encryptionKey`." });
+  .meta({ id: "ReadableRegistrationResponse", description: "The response to a request without `encryptionKey`." });
 
 /** A registration was carried out, and its keys are sealed to the device. */
 const sealedRegistration = z
@@ -58,15 +58,16 @@ const sealedRegistration = z
         "Encrypted to the device's `encryptionKey` (`ECDH-ES+A256KW`, `A256GCM`, `cty: jwk-set+json`): a JWK Set with the private key of every listed version.",
     }),
   })
-  .meta({ id: "SealedRegistrationAnswer", description: "The response to a request with `encryptionKey`." });
+  .meta({ id: "SealedRegistrationResponse", description: "The response to a request with `encryptionKey`." });
 
 /** The response to a registration. */
-export const registrationAnswer = z
-  .union([sealedRegistration, readableRegistration])
-  .meta({ id: "RegistrationAnswer", description: "Sealed if the request had an `encryptionKey`, otherwise readable." });
+export const registrationResponse = z.union([sealedRegistration, readableRegistration]).meta({
+  id: "RegistrationResponse",
+  description: "Sealed if the request had an `encryptionKey`, otherwise readable.",
+});
 
 /** The response to a de-registration, or to its preview. */
-export const deregistrationAnswer = z
+export const deregistrationResponse = z
   .object({
     domain: domainName,
     machineGuid,
@@ -74,10 +75,10 @@ export const deregistrationAnswer = z
     allowed: z.literal(true).meta({ description: "The device may leave: one that may not is refused." }),
     deregistered: z.boolean().meta({ description: "Whether the device was removed: false for a preview." }),
   })
-  .meta({ id: "DeregistrationAnswer" });
+  .meta({ id: "DeregistrationResponse" });
 
 /** The description of a domain for devices that want to join. */
-export const domainAnswer = z
+export const domainResponse = z
   .object({
     domain: domainName,
     ...rules,
@@ -89,7 +90,7 @@ export const domainAnswer = z
   .meta({ id: "Domain", description: "What a device must know before it joins." });
 
 /** A domain's public keys. */
-export const keySetAnswer = z
+export const keySetResponse = z
   .object({
     keys: z
       .array(publicDomainKey)
@@ -110,7 +111,7 @@ export const keySetAnswer = z
   .meta({ id: "DomainKeySet", description: "A JWK Set (RFC 7517, section 5), and which of its keys to encrypt to." });
 
 /** Older keys of a domain, sealed to one of its keys. */
-export const keyHistoryAnswer = z
+export const keyHistoryResponse = z
   .object({
     domain: domainName,
     keyVersion: keyVersion.meta({ description: "The version of the key that `sealedKeys` is encrypted to." }),
@@ -128,7 +129,7 @@ export const keyHistoryAnswer = z
   .meta({ id: "KeyHistory", description: "Older credentials of a domain, for holders of a newer key." });
 
 /** A rollover that was due is carried out. */
-export const rolloverAnswer = z
+export const rolloverResponse = z
   .object({
     domain: domainName,
     keyVersion: keyVersion.meta({ description: "The domain's highest key version." }),
@@ -136,10 +137,10 @@ export const rolloverAnswer = z
       .optional()
       .meta({ description: "The statement of this key, as in the key set. Only with `statement=true`." }),
   })
-  .meta({ id: "RolloverAnswer" });
+  .meta({ id: "RolloverResponse" });
 
 /** The keys that domain tokens are signed with. */
-export const authorityKeySetAnswer = z
+export const authorityKeySetResponse = z
   .object({
     keys: z.array(authorityKey).min(1).meta({ description: "The first key signs. All of them verify." }),
     rotations: z.array(compactJws).min(1).optional().meta({
@@ -153,7 +154,7 @@ export const authorityKeySetAnswer = z
   });
 
 /** How the server is. */
-export const healthAnswer = z
+export const healthResponse = z
   .object({
     status: z.enum(["ok", "failing"]).meta({ description: "Failing if anything else here is not ok." }),
     database: z.enum(["ok", "unmigrated", "failing"]).meta({ description: "Whether it answers and has its tables." }),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type {} from "zod-openapi";
 import { MAX_PAGE_ROWS } from "../protocol/limits.ts";
-import { day, deviceId, handle, nameOfDevice, nextCursor } from "./admin-answers.ts";
+import { day, deviceId, handle, nameOfDevice, nextCursor } from "./admin-responses.ts";
 import { domainName, maxMembership, time } from "./values.ts";
 
 /** A device as the owner of its domain sees it. */
@@ -17,7 +17,7 @@ export const ownedDevice = z
   .meta({ id: "OwnedDevice" });
 
 /** The devices of a domain. */
-export const ownedDevicesAnswer = z
+export const ownedDevicesResponse = z
   .object({
     domain: domainName,
     memberCount: z.int().min(0).meta({ description: "How many devices are members." }),
@@ -28,7 +28,7 @@ export const ownedDevicesAnswer = z
   .meta({ id: "OwnedDevicePage" });
 
 /** Devices are removed. */
-export const removalAnswer = z
+export const removalResponse = z
   .object({
     domain: domainName,
     removed: z.int().min(0).meta({ description: "How many devices are members no more." }),
@@ -36,7 +36,7 @@ export const removalAnswer = z
   .meta({ id: "Removal" });
 
 /** The issuers at which owners sign in. */
-export const signInAnswer = z
+export const signInResponse = z
   .object({
     issuers: z.array(
       z.object({
@@ -52,4 +52,4 @@ export const signInAnswer = z
   .meta({ id: "SignIn" });
 
 /** The domain of a token's subject. */
-export const ownDomainAnswer = z.object({ domain: domainName }).meta({ id: "OwnDomain" });
+export const ownDomainResponse = z.object({ domain: domainName }).meta({ id: "OwnDomain" });

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { ZodOpenApiResponseObject } from "zod-openapi";
 import { ERROR_NUMBERS, type ErrorName } from "../protocol/error-names.ts";
 import { PROBLEMS, Problem, type ProblemDetails, problemPath } from "../server/http/problems.ts";
-import { fullDomain } from "./admin-answers.ts";
+import { fullDomain } from "./admin-responses.ts";
 import { EXAMPLE, SERVER_TIME } from "./example-values.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 import { HEADERS, type HeaderName, headers } from "./headers.ts";
@@ -122,7 +122,7 @@ export const PROBLEM_EXAMPLES = Object.fromEntries(
 const made = new Map<string, ZodOpenApiResponseObject>();
 
 /** The answers of an operation that are problems, by status. */
-export function problemAnswers(...names: readonly FaultName[]): Record<string, ZodOpenApiResponseObject> {
+export function problemResponses(...names: readonly FaultName[]): Record<string, ZodOpenApiResponseObject> {
   const byStatus = Map.groupBy(names, (name) => String(ANSWERS.get(name)?.status));
   return Object.fromEntries(
     [...byStatus].map(([status, faults]) => {
