@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
-import { Field, VIEW_TITLE } from "./parts.tsx";
+import { Field, ReasonField, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks why a device is banned, and for its GUID if it is not known yet which one it is. */
 export function BanDialog(props: {
@@ -48,20 +48,11 @@ export function BanDialog(props: {
               )}
             />
           )}
-          <Field
-            label="Reason"
+          <ReasonField
             hint="For readers of the log. The device does not learn it."
             fault={failure?.fields.reason}
-            control={(attributes) => (
-              <textarea
-                {...attributes}
-                required
-                maxLength={500}
-                rows={3}
-                value={reason}
-                onInput={(event) => setReason(event.currentTarget.value)}
-              />
-            )}
+            value={reason}
+            onInput={setReason}
           />
         </>
       )}

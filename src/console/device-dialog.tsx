@@ -3,7 +3,7 @@ import type { FailedDomain, OperatedDevice } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { RefusedHere } from "./failures.ts";
-import { Field } from "./parts.tsx";
+import { ReasonField } from "./parts.tsx";
 
 /** Actions on a device in all its domains. */
 export type Question = "evict" | "ban" | "unban";
@@ -82,20 +82,11 @@ export function DeviceDialog(props: {
             <code>{device.machineGuid}</code> {text}
           </p>
           {to === "ban" && (
-            <Field
-              label="Reason"
+            <ReasonField
               hint="For other operators to read. The device does not learn it."
               fault={failure?.fields.reason}
-              control={(attributes) => (
-                <textarea
-                  {...attributes}
-                  required
-                  maxLength={500}
-                  rows={3}
-                  value={reason}
-                  onInput={(event) => setReason(event.currentTarget.value)}
-                />
-              )}
+              value={reason}
+              onInput={setReason}
             />
           )}
         </>

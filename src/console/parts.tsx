@@ -133,6 +133,33 @@ export function Field(props: {
   );
 }
 
+/** A field for why something is done. */
+export function ReasonField(props: {
+  hint: string;
+  fault: string | undefined;
+  value: string;
+  onInput: (value: string) => void;
+}) {
+  const { hint, fault, value, onInput } = props;
+  return (
+    <Field
+      label="Reason"
+      hint={hint}
+      fault={fault}
+      control={(attributes) => (
+        <textarea
+          {...attributes}
+          required
+          maxLength={500}
+          rows={3}
+          value={value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      )}
+    />
+  );
+}
+
 /** A checkbox with its label beside it. */
 export function Checkbox(props: {
   label: string;

@@ -3,7 +3,7 @@ import { type Member, OperatorError } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { failureOf, RefusedHere } from "./failures.ts";
-import { Field, VIEW_TITLE } from "./parts.tsx";
+import { ReasonField, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks whether the selected members are to be evicted or banned, and does that one by one. */
 export function SelectionDialog(props: {
@@ -62,20 +62,11 @@ export function SelectionDialog(props: {
             ))}
           </ul>
           {to === "ban" && (
-            <Field
-              label="Reason"
+            <ReasonField
               hint="For readers of the log. The devices do not learn it."
               fault={failure?.fields.reason}
-              control={(attributes) => (
-                <textarea
-                  {...attributes}
-                  required
-                  maxLength={500}
-                  rows={3}
-                  value={reason}
-                  onInput={(event) => setReason(event.currentTarget.value)}
-                />
-              )}
+              value={reason}
+              onInput={setReason}
             />
           )}
         </>

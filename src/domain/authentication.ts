@@ -1,4 +1,4 @@
-import { isBoundTo } from "./owner.ts";
+import { isBoundTo, tokenFailure } from "./owner.ts";
 import type { Refusal } from "./refusals.ts";
 import type { AuthEvidence, DomainState } from "./types.ts";
 
@@ -12,17 +12,7 @@ export function asksForToken({ isReserved, settings }: Omit<Guarded, "name">): b
 /** Why a domain turns this evidence away; null if it does not (steps 3 and 4 of the reference). */
 export function authenticationRefusal(domain: Guarded, auth: AuthEvidence): Refusal | null {
   if (auth.kind === "verified") return tokenRefusal(domain, auth);
-  if (!asksForToken(domain)) return null;
-  switch (auth.kind) {
-    case "none":
-      return { error: "DOM_AUTHENTICATION_REQUIRED", reason: "no auth token" };
-    case "invalid": {
-      const { reason, detail } = auth;
-      return { error: "DOM_AUTHENTICATION_REQUIRED", reason, ...(detail === undefined ? {} : { detail }) };
-    }
-    case "unavailable":
-      return { error: "TEMPORARILY_UNAVAILABLE", reason: auth.reason };
-  }
+  return asksForToken(domain) ? tokenFailure(auth) : null;
 }
 
 type Verified = Extract<AuthEvidence, { kind: "verified" }>;

@@ -49,16 +49,9 @@ export function evolve(state: DomainState, event: DomainEvent, draft: Draft, now
     }
     case "device-key-bound": {
       const { machineGuid, deviceKeyThumbprint, signedAt } = event;
-      const { joinedAt = now, subjectHash = null, sealedName = null } = draft.members.get(machineGuid) ?? {};
+      const member = draft.members.get(machineGuid);
       const lastRenewedOn = dayOf(now);
-      draft.members.set(machineGuid, {
-        deviceKeyThumbprint,
-        joinedAt,
-        signedAt,
-        lastRenewedOn,
-        subjectHash,
-        sealedName,
-      });
+      if (member) draft.members.set(machineGuid, { ...member, deviceKeyThumbprint, signedAt, lastRenewedOn });
       return state;
     }
     case "device-named": {

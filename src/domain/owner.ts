@@ -34,6 +34,14 @@ export function isBoundTo({ authNamespace, ownerSubject }: DomainSettings, { nam
 
 /** Why evidence is that of no owner, whichever the domain; null if it may be. */
 export function ownerTokenRefusal(auth: AuthEvidence): Refusal | null {
+  if (auth.kind !== "verified") return tokenFailure(auth);
+  if (auth.subject === undefined) return unauthenticated("the token names no subject");
+  // Nothing here proves that who shows it holds the key.
+  return auth.keyThumbprint === null ? null : unauthenticated("the token is bound to a key");
+}
+
+/** The refusal of evidence that is of no valid token. */
+export function tokenFailure(auth: Exclude<AuthEvidence, Token>): Refusal {
   switch (auth.kind) {
     case "none":
       return unauthenticated("no auth token");
@@ -43,10 +51,6 @@ export function ownerTokenRefusal(auth: AuthEvidence): Refusal | null {
     }
     case "unavailable":
       return { error: "TEMPORARILY_UNAVAILABLE", reason: auth.reason };
-    case "verified":
-      if (auth.subject === undefined) return unauthenticated("the token names no subject");
-      // These requests carry no proof of possession of the key.
-      return auth.keyThumbprint === null ? null : unauthenticated("the token is bound to a key");
   }
 }
 

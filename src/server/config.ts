@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import * as z from "zod";
-import { DEFAULT_SETTINGS } from "../domain/events.ts";
 import { overlay, type SettingsPatch, settingsProblems } from "../domain/settings.ts";
+import { DEFAULT_SETTINGS } from "../domain/types.ts";
 import { MAX_ROLLOVER_INTERVAL_SECONDS } from "../protocol/limits.ts";
 import { isSafeUrl } from "../protocol/loopback.ts";
 import { shareNames } from "./auth/identity-domains.ts";

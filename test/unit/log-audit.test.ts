@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { banText, type DownloadedEntry, LogAudit } from "../../src/cli/log-audit.ts";
-import { DEFAULT_SETTINGS } from "../../src/domain/events.ts";
 import { canonicalEntry, type LogChange } from "../../src/domain/log-entry.ts";
 import { stateAfterCut } from "../../src/domain/log-replay.ts";
+import { DEFAULT_SETTINGS } from "../../src/domain/types.ts";
 
 const TAKEN_OVER: LogChange = {
   type: "domain-taken-over",

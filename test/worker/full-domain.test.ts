@@ -58,6 +58,16 @@ describe("of a full domain", () => {
     expect(await everything(domain)).toEqual(before);
   });
 
+  it("those who renewed on one day are told in the order in which they would leave: by join time, then by GUID", async () => {
+    const { domain, guids } = await full(4);
+    const [first, second, ...last] = guids.toSorted().reverse() as [string, string, string, string];
+    await stored(domain, "update domain_membership set last_renewed_on = 20000, joined_at = 3");
+    for (const [index, guid] of [first, second].entries()) {
+      await stored(domain, "update domain_membership set joined_at = ? where machine_guid = ?", index + 1, guid);
+    }
+    expectTold(await register(domain, newGuid(), {}, asAdmin), [first, second, ...last.reverse()], 4);
+  });
+
   it("what is told of a member is what the list of members tells", async () => {
     const { domain } = await full(2);
     const { leastRecentlyRenewed } = (await register(domain, newGuid(), {}, asAdmin)).body;

@@ -12,7 +12,8 @@ const SHOWN_CHARACTERS = 8;
 /** A member as operators see it: its machine GUID is a secret, so that they get the beginning of it, and a handle. */
 export async function memberShown(domain: string, row: Identified<MemberRow>, keys: readonly JWK[]) {
   return {
-    ...(await identity(domain, row, keys)),
+    ...(await deviceShown(domain, row.machineGuid, keys)),
+    deviceId: row.deviceId,
     joinedAt: isoTime(row.joinedAt),
     hasDeviceKey: row.deviceKeyThumbprint !== null,
     lastRenewedOn: dayShown(row.lastRenewedOn),
@@ -49,7 +50,8 @@ function dayShown(day: number): string {
 /** A ban as operators see it. */
 export async function banShown(domain: string, row: Identified<BanRow>, keys: readonly JWK[]) {
   return {
-    ...(await identity(domain, row, keys)),
+    ...(await deviceShown(domain, row.machineGuid, keys)),
+    deviceId: row.deviceId,
     hasDeviceKey: row.deviceKeyThumbprint !== null,
     reason: row.reason,
     bannedAt: isoTime(row.bannedAt),
@@ -59,14 +61,6 @@ export async function banShown(domain: string, row: Identified<BanRow>, keys: re
 
 /** A row with the id that the log calls its device by. */
 export type Identified<Row> = Row & Readonly<{ deviceId: string }>;
-
-async function identity(
-  domain: string,
-  { machineGuid, deviceId }: Identified<{ machineGuid: string }>,
-  keys: readonly JWK[],
-) {
-  return { ...(await deviceShown(domain, machineGuid, keys)), deviceId };
-}
 
 /**
  * A device as operators see it.
@@ -89,16 +83,21 @@ export async function deviceShown(domain: string | null, machineGuid: string, ke
 export async function namedDevice(domain: string | null, name: string, keys: readonly JWK[]): Promise<string> {
   const guid = machineGuidSchema.safeParse(name);
   if (guid.success) return guid.data;
-  const opened = await openText(name, PURPOSE, keys);
-  const [home, found] = opened === null ? [] : (JSON.parse(opened) as (string | null)[]);
-  if (typeof found === "string" && (domain === null || home === null || home === domain)) return found;
+  const { home, machineGuid } = await openHandle(name, keys);
+  if (machineGuid !== null && (domain === null || home === null || home === domain)) return machineGuid;
   const lists = domain === null ? "a list" : "a list of this domain";
   throw invalidRequest({ field: "machineGuid", detail: `must be a UUID, or a handle from ${lists}` });
 }
 
 /** The machine GUID that a handle from a list of a domain stands for; null if it is none. */
 export async function deviceOfHandle(domain: string, handle: string, keys: readonly JWK[]): Promise<string | null> {
+  const { home, machineGuid } = await openHandle(handle, keys);
+  return home === domain ? machineGuid : null;
+}
+
+/** The domain that a handle is good for, null for all, and its machine GUID, null if it is no handle. */
+async function openHandle(handle: string, keys: readonly JWK[]) {
   const opened = await openText(handle, PURPOSE, keys);
-  const [home, machineGuid] = opened === null ? [] : (JSON.parse(opened) as (string | null)[]);
-  return home === domain && typeof machineGuid === "string" ? machineGuid : null;
+  const [home, machineGuid] = opened === null ? [null, null] : (JSON.parse(opened) as [string | null, string]);
+  return { home, machineGuid };
 }

@@ -54,14 +54,13 @@ export function executeAsOperator<C extends Bare<OperatorCommand>>(
 }
 
 /** Reads something of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
-export async function read<Name extends ReadName>(
+export function read<Name extends ReadName>(
   c: Context<AppEnv>,
   domain: string,
   name: Name,
   ...args: ReadArguments<Name>
 ): Promise<ReadResult<Name>> {
-  const requestId = c.get("requestId");
-  return existing(granted(await callObject(c.env, domain, (object) => object.read(requestId, name, ...args))));
+  return onExisting(c, domain, (object, requestId) => object.read(requestId, name, ...args));
 }
 
 /** Devices of a domain that exists, for its owner. @throws Problem if there is no such domain, or another one asks */
@@ -71,15 +70,13 @@ export async function ownedDevices(
   auth: AuthEvidence,
   selection: DeviceSelection,
 ): Promise<OwnedDeviceList> {
-  const ask = (object: Stub) => object.ownedDevices(c.get("requestId"), auth, selection);
-  return granted(existing(granted(await callObject(c.env, domain, ask))));
+  return granted(await onExisting(c, domain, (object, requestId) => object.ownedDevices(requestId, auth, selection)));
 }
 
 /** Public keys of a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
 export async function keySet(c: Context<AppEnv>, domain: string, selection: KeySelection): Promise<KeySet> {
   const issuer = serverUrl(c);
-  const ask = (object: Stub) => object.keySet(c.get("requestId"), selection, issuer);
-  return existing(granted(await callObject(c.env, domain, ask)));
+  return onExisting(c, domain, (object, requestId) => object.keySet(requestId, selection, issuer));
 }
 
 /**
@@ -95,24 +92,22 @@ export async function history(
   known: string | null,
 ): Promise<HistoryPage | null> {
   const issuer = serverUrl(c);
-  const ask = (object: Stub) => object.history(c.get("requestId"), place, issuer, known);
-  return existing(granted(await callObject(c.env, domain, ask)));
+  return onExisting(c, domain, (object, requestId) => object.history(requestId, place, issuer, known));
 }
 
 /** Has a domain that exists compared with the database, and copied. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
-export async function copy(c: Context<AppEnv>, domain: string): Promise<ReadResult<"overview">> {
-  return existing(granted(await callObject(c.env, domain, (object) => object.copy(c.get("requestId")))));
+export function copy(c: Context<AppEnv>, domain: string): Promise<ReadResult<"overview">> {
+  return onExisting(c, domain, (object, requestId) => object.copy(requestId));
 }
 
 /** The tables in which the database differs from a domain that exists. @throws Problem `DOMAIN_NOT_FOUND` */
-export async function differingTables(c: Context<AppEnv>, domain: string): Promise<readonly string[]> {
-  const ask = (object: Stub) => object.differingTables(c.get("requestId"));
-  return existing(granted(await callObject(c.env, domain, ask)));
+export function differingTables(c: Context<AppEnv>, domain: string): Promise<readonly string[]> {
+  return onExisting(c, domain, (object, requestId) => object.differingTables(requestId));
 }
 
 /** Deletes a domain that exists, for the operator who asks. @throws Problem `DOMAIN_NOT_FOUND` if it does not */
-export async function deleteDomain(c: Context<AppEnv>, domain: string): Promise<DeletionGrant> {
-  return existing(granted(await callObject(c.env, domain, (object) => object.delete(deletionRequest(c)))));
+export function deleteDomain(c: Context<AppEnv>, domain: string): Promise<DeletionGrant> {
+  return onExisting(c, domain, (object) => object.delete(deletionRequest(c)));
 }
 
 /** Deletes a domain if it is idle. @returns whether it does so, or would; not if there is no such domain any more */
@@ -130,7 +125,13 @@ function deletionRequest(c: Context<AppEnv>): DeletionRequest {
   return { requestId: c.get("requestId"), by: c.get("operator").identity };
 }
 
-function existing<T>(found: Readonly<{ value: T }> | null): T {
+/** The response of the object of a domain that exists. @throws Problem if it refuses, or there is no such domain */
+async function onExisting<T>(
+  c: Context<AppEnv>,
+  domain: string,
+  ask: (object: Stub, requestId: string) => Promise<Outcome<Readonly<{ value: T }> | null>>,
+): Promise<T> {
+  const found = granted(await callObject(c.env, domain, (object) => ask(object, c.get("requestId"))));
   if (found === null) throw new Problem("DOMAIN_NOT_FOUND");
   return found.value;
 }

@@ -115,27 +115,24 @@ export class Copy {
     }
     const { info } = await findDomain(database, domain);
     if (!this.#storage.row) return [];
-    const own = this.#info(this.#storage.row?.revision ?? 0);
+    const own = this.#info(this.#storage.row.revision);
     if (info?.revision === own.revision && canonicalJson(info) !== canonicalJson(own))
       differing.push("domain_server_info");
     return differing;
   }
 
   async #isEqual(table: CopiedTable, database: D1Database): Promise<boolean> {
-    const { name, columns, pageRows } = COPIED_TABLES[table];
-    const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
     for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
       const from: RowKey = after;
-      let own: readonly Row[] = [];
       let isEqual = false;
       for (let attempt = 0; attempt < COMPARISONS && !isEqual; attempt++) {
         await this.run();
-        own = this.#rows(query, from, pageRows);
-        const copied = await rowsAfter(database, this.#storage.name, table, from, pageRows);
-        isEqual = JSON.stringify(own) === JSON.stringify(copied);
+        const { rows, upTo } = this.#page(table, from);
+        const copied = await rowsAfter(database, this.#storage.name, table, from, COPIED_TABLES[table].pageRows);
+        isEqual = JSON.stringify(rows) === JSON.stringify(copied);
+        after = upTo;
       }
       if (!isEqual) return false;
-      after = own.length < pageRows ? null : (own.at(-1)?.[0] as RowKey);
     }
     return true;
   }
@@ -230,7 +227,7 @@ export class Copy {
 
   /** The rows that D1 lacks, of the oldest commits it lacks, up to a revision. */
   #pending(): Readonly<{ upTo: number; keys: Keys }> {
-    const keys = { members: new Set<RowKey>(), keys: new Set<RowKey>(), bans: new Set<RowKey>() };
+    const keys = noKeys();
     const commits = this.#storage.sql.exec<{ revision: number; keys: string }>(
       "select revision, keys from copy_outbox order by revision limit ?",
       MAX_ROWS,
@@ -258,6 +255,14 @@ export class Copy {
     });
     const base = this.#storage.progress.copiedRevision;
     return { info: this.#info(revision), base, rows, removed, counts: READS.counts(this.#storage, base, revision) };
+  }
+
+  /** A page of a table: its rows after a key, and up to which key they are, null if they are the last. */
+  #page(table: CopiedTable, after: RowKey): Readonly<{ rows: readonly Row[]; upTo: RowKey | null }> {
+    const { name, columns, pageRows } = COPIED_TABLES[table];
+    const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
+    const rows = this.#rows(query, after, pageRows);
+    return { rows, upTo: rows.length < pageRows ? null : (rows.at(-1)?.[0] as RowKey) };
   }
 
   #rows(query: string, ...values: (string | number)[]): readonly Row[] {
@@ -326,11 +331,8 @@ export class Copy {
     const id = crypto.randomUUID();
     written(await this.#writer().beginRewrite(info, id));
     for (const table of TABLE_ORDER) {
-      const { name, columns, pageRows } = COPIED_TABLES[table];
-      const query = `select ${columns} from ${name} where ${columns[0]} > ? order by ${columns[0]} limit ?`;
       for (let after: RowKey | null = BEFORE_ALL_KEYS; after !== null; ) {
-        const rows: readonly Row[] = this.#rows(query, after, pageRows);
-        const upTo: RowKey | null = rows.length < pageRows ? null : (rows.at(-1)?.[0] as RowKey);
+        const { rows, upTo } = this.#page(table, after);
         written(await this.#writer().rewritePage({ domain, id, table, after, upTo, rows }));
         if (!this.#isPresent(info)) return;
         after = upTo;
@@ -354,6 +356,6 @@ function perTable<T>(make: (table: CopiedTable) => T): PerTable<T> {
   return { members: make("members"), keys: make("keys"), bans: make("bans") };
 }
 
-function noKeys(): Keys {
+function noKeys(): PerTable<Set<RowKey>> {
   return perTable(() => new Set<RowKey>());
 }

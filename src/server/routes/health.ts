@@ -54,13 +54,13 @@ class LatestHealth {
 }
 
 async function check(config: Config, env: Env): Promise<Health> {
-  const databases = [...databasesOf(env)];
+  const databases = databasesOf(env);
   const [found, copy] = await Promise.all([
-    Promise.all(databases.map((each) => databaseHealth(each, config))),
-    copyLag(env),
+    Promise.all([...databases].map((each) => databaseHealth(each, config))),
+    copyLag(env, [...databases.keys()]),
   ]);
   const database = found.find((each) => each !== "ok") ?? "ok";
-  const secrets = await secretsHealth(config, database === "ok" ? [...databasesOf(env).values()] : []);
+  const secrets = await secretsHealth(config, database === "ok" ? [...databases.values()] : []);
   return { status: database === "ok" && secrets === "ok" ? "ok" : "failing", database, secrets, copy };
 }
 
@@ -80,9 +80,8 @@ async function databaseHealth(
 }
 
 /** How far the databases are behind the domains' objects, all together; null if a writer cannot be asked. */
-async function copyLag(env: Env): Promise<CopyLag | null> {
+async function copyLag(env: Env, names: readonly string[]): Promise<CopyLag | null> {
   try {
-    const names = [...databasesOf(env).keys()];
     const lags = await Promise.all(names.map((name) => objectNamed(env, env.DATABASE_WRITER, name).lag()));
     return {
       domains: lags.reduce((sum, { domains }) => sum + domains, 0),

@@ -4,6 +4,7 @@ import type { Samples } from "../../database/metrics.ts";
 import { type DomainStorage, settingsOf } from "./domain-storage.ts";
 import { type LogFilter, type LogPage, readCheckpoint, readLog } from "./log.ts";
 import { domainBans, domainKeys, domainMembership, domainRefusals } from "./schema.ts";
+import { type MemberRow, READ_LEAST_RECENT } from "./statements.ts";
 
 /** Keys to read: one by its version or its `kid`, or those before a version (null for all). */
 export type KeySelection = Readonly<{ version: number } | { kid: string } | { before: number | null }>;
@@ -81,10 +82,9 @@ export const READS = {
     };
   },
 
-  /** The members that have not renewed for longest. */
+  /** The members that have not renewed for longest, in the order in which they leave for newcomers. */
   leastRecentlyRenewed(storage: DomainStorage, limit: number) {
-    const members = open(storage).select().from(domainMembership);
-    return members.orderBy(asc(domainMembership.lastRenewedOn)).limit(limit).all().map(identified(storage));
+    return storage.sql.exec<MemberRow>(READ_LEAST_RECENT, limit).toArray().map(identified(storage));
   },
 
   /** The day of the newest renewal of a member, in days since the Unix epoch; null without members. */
