@@ -36,7 +36,7 @@ export function isBoundTo({ authNamespace, ownerSubject }: DomainSettings, { nam
 export function ownerTokenRefusal(auth: AuthEvidence): Refusal | null {
   if (auth.kind !== "verified") return tokenFailure(auth);
   if (auth.subject === undefined) return unauthenticated("the token names no subject");
-  // Nothing here proves that who shows it holds the key.
+  // These requests carry no proof of possession of the key.
   return auth.keyThumbprint === null ? null : unauthenticated("the token is bound to a key");
 }
 

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CopiedChange } from "../../src/server/database/copied-tables.ts";
 import { DatabaseWriter } from "../../src/server/database/database-writer.ts";
+import { DomainObject } from "../../src/server/object/domain-object.ts";
 import { Keyring } from "../../src/server/object/keyring.ts";
 import { DomainStorage } from "../../src/server/object/storage/domain-storage.ts";
 import { newRequestId } from "../../src/server/request-ids.ts";
@@ -460,6 +461,8 @@ describe("work that a deletion overtakes", () => {
     const kek = { kty: "oct", kid: "another", k: "A".repeat(43) };
     const keys = [kek, ...JSON.parse(env.KEY_ENCRYPTION_KEYS).keys];
     await setEnvironment(domain, { KEY_ENCRYPTION_KEYS: JSON.stringify({ keys }) });
+    // It would wrap them, too.
+    vi.spyOn(DomainObject.prototype, "alarm").mockResolvedValue();
     deletedBeforeNextTransaction();
     expect(gist(await objectOf(domain).rewrapKeys(newRequestId()))).toEqual({ value: { rewrapped: 0, locked: 0 } });
     expect(await leftIn(domain)).toEqual({ domain_deletion: 1 });

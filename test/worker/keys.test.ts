@@ -345,7 +345,10 @@ describe("a private key that does not open", () => {
   it("fails none of hundreds of renewals at the same time that do not need it", async () => {
     const { domain, member } = await newDomainWithMember();
     const others = Array.from({ length: 200 }, newGuid);
-    await Promise.all(others.map((guid) => register(domain, guid, { afterKeyVersion: 2 })));
+    // In groups that no queue refuses, however slow the machine.
+    for (let from = 0; from < others.length; from += 25) {
+      await Promise.all(others.slice(from, from + 25).map((guid) => register(domain, guid, { afterKeyVersion: 2 })));
+    }
     await restart(domain);
     await putKey(domain, 1, "wrapped_private_jwk", "garbage");
     errors = vi.spyOn(console, "error").mockImplementation(() => {});
