@@ -144,14 +144,18 @@ function json(text: string): unknown {
  */
 export async function makePrivateFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { mode: 0o700 });
+    await makeFolder(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // The path may exist and be no folder: its first use reports that.
-    if (code === "EEXIST") return;
     const above = dirname(path);
-    if (code !== "ENOENT" || above === path) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === path) throw error;
     await makePrivateFolder(above);
-    await mkdir(path, { mode: 0o700 });
+    await makeFolder(path);
   }
+}
+
+/** Makes one folder, unless the path exists. If that is no folder, its first use reports it. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeviceState } from "../../../src/client/device-state.ts";
-import { FileStore } from "../../../src/client/file-store.ts";
+import { FileStore, makePrivateFolder } from "../../../src/client/file-store.ts";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
 import { FAKE_DOMAIN_URL, FakeServer, lost, refuse } from "../../support/node/fake-server.ts";
@@ -119,6 +119,12 @@ describe("a device in files", () => {
     const names = await readdir(directory);
     expect(names).toHaveLength(2);
     for (const name of names) expect(name).toMatch(/^[0-9a-f]{64}\.json$/);
+  });
+
+  it("gets a folder that several make at once, with the one above it", async () => {
+    const path = join(parent, "homes", "devices");
+    await Promise.all(Array.from({ length: 5 }, () => makePrivateFolder(path)));
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
   });
 
   it("is for the eyes of its owner alone", async () => {
