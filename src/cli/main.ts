@@ -6,6 +6,11 @@ import { run } from "./program.ts";
 const interruption = new AbortController();
 process.once("SIGINT", () => interruption.abort());
 
+// A reader that has enough, such as head, closes the pipe.
+whenClosed(process.stdout, () => process.exit(EXIT.done));
+// What is under way goes on, and the exit code tells how it ended.
+whenClosed(process.stderr, () => {});
+
 const code = await run({
   arguments: process.argv.slice(2),
   environment: process.env,
@@ -15,3 +20,11 @@ const code = await run({
   signal: interruption.signal,
 });
 process.exitCode = interruption.signal.aborted ? EXIT.interrupted : code;
+
+/** Does something when nobody reads a stream any more. */
+function whenClosed(stream: NodeJS.WritableStream, act: () => void): void {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    act();
+  });
+}
