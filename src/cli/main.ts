@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { addAbortSignal } from "node:stream";
 import { EXIT } from "./failures.ts";
 import { run } from "./program.ts";
 
@@ -14,7 +15,8 @@ whenClosed(process.stderr, () => {});
 const code = await run({
   arguments: process.argv.slice(2),
   environment: process.env,
-  input: process.stdin,
+  // Closed by the signal, too: a process does not end while it reads an open input.
+  input: addAbortSignal(interruption.signal, process.stdin),
   output: process.stdout,
   errors: process.stderr,
   signal: interruption.signal,

@@ -129,6 +129,20 @@ describe("the command line itself", () => {
     },
   );
 
+  it.each(["encrypt -", "decrypt -"])(
+    "ends at the first Ctrl-C while its input is open: %s",
+    { timeout: 60_000 },
+    async (args) => {
+      const home = join(directory, "interrupted");
+      await commandLine("interrupted", `join ${domainUrl("interrupted")}`);
+      const child = spawn(process.execPath, ["src/cli/main.ts", "--home", home, ...args.split(" ")]);
+      // It says that it waits.
+      await once(child.stderr, "data");
+      child.kill("SIGINT");
+      expect(await once(child, "exit")).toEqual([130, null]);
+    },
+  );
+
   it("tells how it ended where nobody reads what went wrong", { timeout: 60_000 }, async () => {
     const child = spawn(process.execPath, ["src/cli/main.ts", "frobnicate"]);
     child.stderr.destroy();
