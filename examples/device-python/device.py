@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwcrypto import jwe, jwk, jws
 from jwcrypto.common import JWException, base64url_decode
 
+import storage
 from authority import Authority, Untrusted, public_key
 from exchange import NoResponse, Refusal, answer_of
 
@@ -50,17 +51,9 @@ class Device:
         self.clock_offset = 0
 
     def save(self, **members):
-        """Writes the state so that it survives a power cut."""
+        """Keeps the state, with changes."""
         self.state.update(members)
-        draft = self.file + ".new"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as text:
-            json.dump(self.state, text)
-            text.flush()
-            os.fsync(text.fileno())
-        os.replace(draft, self.file)
-        folder = os.open(os.path.dirname(os.path.abspath(self.file)), os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        storage.replace(self.file, self.state)
 
     def now(self):
         return time.time() + self.clock_offset

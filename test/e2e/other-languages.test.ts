@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -162,6 +162,23 @@ describe.skipIf(!isThere(python))("the licence server in Python", () => {
     expect(code).toBe(0);
     await tv.renew();
     expect(new TextDecoder().decode(await tv.decrypt(stdout.trim()))).toBe("the second episode");
+  });
+
+  it("has what it saw in a whole file before it prints the JWE", async () => {
+    const url = newDomain();
+    const device = await DeviceDomain.open(url);
+    await device.join();
+    const seen = `seen-${names}`;
+    expect(await encrypt(url, "one", `nowhere/${seen}`)).toMatchObject({ code: 1, stdout: "" });
+    expect(await encrypt(url, "one", seen)).toMatchObject({ code: 0 });
+    linkSync(join(folder, seen), join(folder, `${seen}-before`));
+    await device.leave();
+    await device.join();
+    expect(await encrypt(url, "two", seen)).toMatchObject({ code: 0 });
+    // Its file was replaced, and never half written.
+    const [before, after] = [`${seen}-before`, seen].map((name) => readFileSync(join(folder, name), "utf8"));
+    expect(JSON.parse(before as string)[url]).not.toEqual(JSON.parse(after as string)[url]);
+    expect(readdirSync(folder).filter((name) => name.startsWith(seen))).toHaveLength(2);
   });
 
   it("refuses a key set that is older than one it saw", async () => {
