@@ -125,9 +125,9 @@ static json_t *domain_token(const char *token) {
 /* Checks the credentials of a response, whose versions are below a bound, and adds them to the state. */
 static void keep(const json_t *answer, const json_t *opener, json_int_t below) {
   json_t *listed = json_object_get(answer, "credentials"), *kept = json_object(), *each, *key;
-  json_t *opened = json_loads(decrypted(text(answer, "sealedKeys"), opener, "jwk-set+json"), 0, NULL);
-  json_t *private_keys = json_object_get(opened, "keys");
-  size_t i, j;
+  size_t i, j, length;
+  char *opened = decrypted(text(answer, "sealedKeys"), opener, "jwk-set+json", &length);
+  json_t *private_keys = json_object_get(json_loadb(opened, length, 0, NULL), "keys");
   if (json_array_size(private_keys) != json_array_size(listed)) fail("there is not one private key for each token");
   json_array_foreach(listed, i, each) {
     json_t *claims = domain_token(text(each, "token"));
@@ -221,7 +221,9 @@ static void open_secret(const char *secret) {
   }
   json_t *held = json_object_get(credentials, text(header, "kid"));
   if (!held) fail("the device does not hold the key: it is retired, newer, or another domain's");
-  printf("%s", decrypted(secret, json_object_get(held, "privateKey"), ""));
+  size_t length;
+  char *plaintext = decrypted(secret, json_object_get(held, "privateKey"), "", &length);
+  if (fwrite(plaintext, 1, length, stdout) != length || fflush(stdout)) fail("the secret cannot be written");
 }
 
 int main(int count, char **arguments) {

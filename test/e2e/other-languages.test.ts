@@ -104,6 +104,13 @@ describe.each(DEVICES)("a device in $language", ({ language, needs, build, devic
       expect([late.code, late.stdout]).toEqual([1, ""]);
     });
 
+    it("prints the whole of a secret, whatever bytes it has", async () => {
+      const url = newDomain();
+      const tv = await joined(url, "tv");
+      const secret = "before\0after\n";
+      expect(await tv.ask("open", await encryptToDomain(url, secret))).toMatchObject({ code: 0, stdout: secret });
+    });
+
     it("signs: nobody else is served under its machine GUID", async () => {
       const url = newDomain();
       const { file } = await joined(url, "tv");
