@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { cpSync, existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -41,6 +43,34 @@ async function run(program: string, args: readonly string[], input = ""): Promis
 /** Encrypts a secret to a domain, by the licence server in Python. */
 function encrypt(url: string, secret: string, seen = "seen"): Promise<Ended> {
   return run(PYTHON, [join(folder, "device-python/licence_server.py"), join(folder, seen), url], secret);
+}
+
+type TestResponse = readonly [status: number, body: object];
+
+/** A device's file. */
+function keptOf(file: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+/** Has a device leave at a server that gives these responses. */
+async function leaveElsewhere(
+  { ask, file }: { ask: (command: string) => Promise<Ended>; file: string },
+  ...responses: TestResponse[]
+) {
+  const server = createServer((_, response) => {
+    const [status, body] = responses.shift() as TestResponse;
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const { url } = keptOf(file);
+  const goTo = (to: unknown) => writeFileSync(file, JSON.stringify({ ...keptOf(file), url: to }));
+  goTo(`http://127.0.0.1:${port}/domains/den`);
+  const { code, stdout } = await ask("leave");
+  goTo(url);
+  server.close();
+  const { status, credentials } = keptOf(file);
+  return { code, stdout, status, credentials: Object.keys(credentials as object).length };
 }
 
 const newDomain = (script = "") => `${mock.url}/domains/other-${++names}${script}`;
@@ -139,6 +169,25 @@ describe.each(DEVICES)("a device in $language", ({ language, needs, build, devic
       expect((await tv.ask("leave")).code).toBe(1);
       expect(await memberCount(url)).toBe(1);
       expect((await tv.ask("renew")).code).toBe(1);
+      expect(await tv.ask("leave")).toMatchObject({ code: 0, stdout: "left\n" });
+      expect(await memberCount(url)).toBe(0);
+    });
+
+    const refused = [401, { error: "DOM_AUTHENTICATION_REQUIRED" }] as const;
+    it.each<[string, string, ...TestResponse[]]>([
+      ["a member", "is refused", refused],
+      ["in its leave", "is refused after a try without a response", [503, {}], refused],
+      ["in its leave", "fails", [500, { error: "INTERNAL_ERROR" }]],
+      ["in its leave", "is not said to be done", [200, { allowed: true, deregistered: false }]],
+    ])("is still %s, with its keys, if a leave %s, and may leave later", async (still, _, ...responses) => {
+      const status = still === "a member" ? "member" : "leaving";
+      const url = newDomain();
+      const tv = await joined(url, "tv");
+      expect(await leaveElsewhere(tv, ...responses)).toEqual({ code: 1, stdout: "", status, credentials: 1 });
+      // A leave that may have happened stays what it is, under its key, if it is refused the next time.
+      const before = keptOf(tv.file);
+      expect(await leaveElsewhere(tv, refused)).toMatchObject({ code: 1, status });
+      if (status === "leaving") expect(keptOf(tv.file).leave).toBe(before.leave);
       expect(await tv.ask("leave")).toMatchObject({ code: 0, stdout: "left\n" });
       expect(await memberCount(url)).toBe(0);
     });
