@@ -24,6 +24,8 @@
 static const char *file;
 static json_t *state;
 static double clock_offset;
+/* How many tries of the latest request got no response. */
+static int lost_tries;
 
 static void set(const char *name, json_t *value) { json_object_set_new(state, name, value); }
 
@@ -125,9 +127,9 @@ static json_t *domain_token(const char *token) {
 /* Checks the credentials of a response, whose versions are below a bound, and adds them to the state. */
 static void keep(const json_t *answer, const json_t *opener, json_int_t below) {
   json_t *listed = json_object_get(answer, "credentials"), *kept = json_object(), *each, *key;
-  json_t *opened = json_loads(decrypted(text(answer, "sealedKeys"), opener, "jwk-set+json"), 0, NULL);
-  json_t *private_keys = json_object_get(opened, "keys");
-  size_t i, j;
+  size_t i, j, length;
+  char *opened = decrypted(text(answer, "sealedKeys"), opener, "jwk-set+json", &length);
+  json_t *private_keys = json_object_get(json_loadb(opened, length, 0, NULL), "keys");
   if (json_array_size(private_keys) != json_array_size(listed)) fail("there is not one private key for each token");
   json_array_foreach(listed, i, each) {
     json_t *claims = domain_token(text(each, "token"));
@@ -148,7 +150,7 @@ static void keep(const json_t *answer, const json_t *opener, json_int_t below) {
 static long ask(const char *action, json_t *members, const char *jti, json_t **answer) {
   char *url = format("%s/%s", text(state, "url"), action);
   json_t *key = json_object_get(json_object_get(state, "keys"), "signing");
-  int corrected = 0;
+  int corrected = lost_tries = 0;
   for (int try = 1; try <= TRIES; try++) {
     double signed_at = fmax(now(), json_real_value(json_object_get(state, "signedAt")) + 0.001);
     const char *id = jti ? jti : uuid();
@@ -160,6 +162,7 @@ static long ask(const char *action, json_t *members, const char *jti, json_t **a
     long status = exchange(url, signed_request(payload, key), answer);
     const char *server_time = text(*answer, "serverTime");
     if (status == 0) {
+      lost_tries++;
       pause_after(try);
     } else if (corrected || !*server_time) {
       return status;
@@ -189,11 +192,21 @@ static void join(void) {
 }
 
 static void leave(void) {
-  json_t *answer;
+  json_t *answer, *before = json_incref(json_object_get(state, "status"));
   if (!is(state, "status", "leaving")) set("leave", json_string(uuid()));
   set("status", json_string("leaving"));
   long status = ask("deregister", json_object(), text(state, "leave"), &answer);
-  if (status != 200 && !is(answer, "error", "DEREG_DENIED")) fail(text(answer, "error"));
+  if (status >= 400 && !is(answer, "error", "DEREG_DENIED")) {
+    /* It did not happen, unless the server failed or an earlier try had no response. */
+    if (status < 500 && !lost_tries) {
+      set("status", before);
+      save();
+    }
+    fail(text(answer, "error"));
+  }
+  if (status < 400 && !json_is_true(json_object_get(answer, "deregistered"))) {
+    fail("the response does not say that the device left");
+  }
   set("status", json_string("left"));
   set("credentials", json_object());
   save();
@@ -221,7 +234,9 @@ static void open_secret(const char *secret) {
   }
   json_t *held = json_object_get(credentials, text(header, "kid"));
   if (!held) fail("the device does not hold the key: it is retired, newer, or another domain's");
-  printf("%s", decrypted(secret, json_object_get(held, "privateKey"), ""));
+  size_t length;
+  char *plaintext = decrypted(secret, json_object_get(held, "privateKey"), "", &length);
+  if (fwrite(plaintext, 1, length, stdout) != length || fflush(stdout)) fail("the secret cannot be written");
 }
 
 int main(int count, char **arguments) {

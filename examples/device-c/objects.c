@@ -97,13 +97,13 @@ json_t *verified_by(const json_t *key, const char *compact, const char *typ) {
   return jose_b64_dec_load(json_object_get(jws, "payload"));
 }
 
-char *decrypted(const char *compact, const json_t *key, const char *cty) {
+char *decrypted(const char *compact, const json_t *key, const char *cty, size_t *length) {
   json_t *jwe = parted(compact, JWE), *header = header_of(compact);
-  size_t length = 0;
   if (!is(header, "alg", "ECDH-ES+A256KW") || !is(header, "enc", "A256GCM") || !is(header, "cty", cty)) {
     fail("a JWE is of another kind");
   }
-  char *plaintext = jose_jwe_dec(NULL, jwe, NULL, key, &length);
+  *length = 0;
+  char *plaintext = jose_jwe_dec(NULL, jwe, NULL, key, length);
   if (!plaintext) fail("a JWE does not open");
-  return format("%.*s", (int)length, plaintext);
+  return plaintext;
 }

@@ -36,7 +36,7 @@ json_t *header_of(const char *compact);
 /* The payload of a compact JWS of this type; NULL if the key did not sign it. */
 json_t *verified_by(const json_t *key, const char *jws, const char *typ);
 
-/* The plaintext of a compact JWE of this content type, by the one way that the protocol has. */
-char *decrypted(const char *jwe, const json_t *key, const char *cty);
+/* The plaintext of a compact JWE of this content type, by the one way that the protocol has. It may hold any bytes. */
+char *decrypted(const char *jwe, const json_t *key, const char *cty, size_t *length);
 
 #endif

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwcrypto import jwe, jwk, jws
 from jwcrypto.common import JWException, base64url_decode
 
+import storage
 from authority import Authority, Untrusted, public_key
 from exchange import NoResponse, Refusal, answer_of
 
@@ -48,19 +49,13 @@ class Device:
         self.domain = urllib.parse.unquote(address.path.rsplit("/", 1)[-1])
         self.authority = Authority("%s://%s" % (address.scheme, address.netloc), self.state["pins"])
         self.clock_offset = 0
+        # How many tries of the latest request got no response.
+        self.lost_tries = 0
 
     def save(self, **members):
-        """Writes the state so that it survives a power cut."""
+        """Keeps the state, with changes."""
         self.state.update(members)
-        draft = self.file + ".new"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as text:
-            json.dump(self.state, text)
-            text.flush()
-            os.fsync(text.fileno())
-        os.replace(draft, self.file)
-        folder = os.open(os.path.dirname(os.path.abspath(self.file)), os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        storage.replace(self.file, self.state)
 
     def now(self):
         return time.time() + self.clock_offset
@@ -79,8 +74,8 @@ class Device:
 
     def leave(self):
         """Leaves. Interrupted at any point, it is called again."""
-        before = self.state["status"]
-        if before == "left":
+        before = {name: self.state[name] for name in ("status", "leave")}
+        if before["status"] == "left":
             return
         jti = self.state["leave"] or str(uuid.uuid4())
         self.save(status="leaving", leave=jti)
@@ -90,7 +85,9 @@ class Device:
                 raise Untrusted("it does not say that the device left")
         except Refusal as refusal:
             if refusal.error != "DEREG_DENIED":
-                self.save(status=before, leave=None)
+                # It did not happen, unless the server failed or an earlier try had no response.
+                if refusal.status < 500 and self.lost_tries == 0:
+                    self.save(**before)
                 raise
             if self.now() < self.state["unansweredAt"] + 600:
                 # A registration may yet arrive. What is signed before a leave that took effect does so no more.
@@ -168,6 +165,7 @@ class Device:
         """Sends a signed request, again as long as it gets no response. Without `jti`, each try has a new one."""
         url = "%s/%s" % (self.state["url"], action)
         corrected = False
+        self.lost_tries = 0
         for attempt in range(1, TRIES + 1):
             try:
                 return self._try(url, action, members, jti or str(uuid.uuid4()))
@@ -179,6 +177,7 @@ class Device:
                 self.save(signedAt=0)
                 corrected = True
             except NoResponse:
+                self.lost_tries += 1
                 if attempt == TRIES:
                     raise
                 time.sleep(random.random() * 2 ** (attempt - 1))

@@ -9,6 +9,7 @@ class Refusal(Exception):
     def __init__(self, problem, status):
         super().__init__("%s: %s" % (problem.get("error", status), problem.get("detail") or problem.get("title")))
         self.error = problem.get("error")
+        self.status = status
         self.server_time = problem.get("serverTime")
 
 

@@ -15,6 +15,7 @@ import urllib.parse
 import requests
 from jwcrypto import jwe
 
+import storage
 from authority import Authority, Untrusted, public_key
 from exchange import NoResponse, Refusal, answer_of
 
@@ -68,9 +69,10 @@ def main(file, url, *thumbprints):
             seen = json.load(text)
     address = urllib.parse.urlsplit(url)
     authority = Authority("%s://%s" % (address.scheme, address.netloc), thumbprints)
-    print(encrypt(url, sys.stdin.buffer.read(), authority, seen))
-    with open(file, "w", encoding="utf-8") as text:
-        json.dump(seen, text)
+    encrypted = encrypt(url, sys.stdin.buffer.read(), authority, seen)
+    # Saved first: once a JWE is out, no statement that is older than its own may be believed.
+    storage.replace(file, seen)
+    print(encrypted)
 
 
 if __name__ == "__main__":

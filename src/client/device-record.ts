@@ -2,15 +2,15 @@ import { ChangeListeners } from "./change-listeners.ts";
 import { DeviceDomainError } from "./client-errors.ts";
 import { newKeyPair } from "./device-keys.ts";
 import type { DeviceState, DeviceStore } from "./device-state.ts";
-import { orAborted } from "./retries.ts";
+import { Turns } from "./turns.ts";
 
 /** A device as its store holds it. Changes of it are made in turn. */
 export class DeviceRecord {
   readonly listeners = new ChangeListeners();
   readonly #store: DeviceStore;
   readonly #url: string;
+  readonly #turns = new Turns();
   #state: DeviceState;
-  #lastTurn: Promise<unknown> = Promise.resolve();
 
   private constructor(store: DeviceStore, url: string, state: DeviceState) {
     this.#store = store;
@@ -53,17 +53,11 @@ export class DeviceRecord {
 
   /** Runs work once all before it is done, on what the store holds by then: another program may share it. */
   inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn;
     const onLatestState = async () => {
       this.#become(await this.latest());
       return work();
     };
-    const call = (async () => {
-      await orAborted(turn, signal);
-      return exclusively(this.#store, this.#url, signal, onLatestState);
-    })();
-    this.#lastTurn = Promise.allSettled([turn, call]);
-    return call;
+    return this.#turns.take(signal, () => exclusively(this.#store, this.#url, signal, onLatestState));
   }
 
   #become(state: DeviceState, readmitted = false): void {

@@ -1,15 +1,17 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { DeviceDomainError } from "./client-errors.ts";
 import { type DeviceState, type DeviceStore, isDeviceState } from "./device-state.ts";
+import { withLock } from "./file-lock.ts";
+import { Turns } from "./turns.ts";
 
-/** The drafts that this program is writing at the moment, by path. Any other was left by a program that was killed. */
-const ownDrafts = new Set<string>();
-const DRAFT_NAME = /^[0-9a-f]{64}\.json\.[0-9a-f-]{36}\.tmp$/;
+/** The work that waits in this program for one file, by path. */
+const queues = new Map<string, Turns>();
 
 /**
- * Keeps devices in a folder, one file for each domain URL. Needs Node, and is for one program at a time.
+ * Keeps devices in a folder, one file for each domain URL. Needs Node. Programs of one machine that share it take turns to
+ * change a device. A read waits for none of them.
  *
  * The folder must be private: it belongs to the user, and nobody else may enter it. It is created so. On Windows, which
  * has no such modes, nothing is checked.
@@ -25,7 +27,7 @@ export class FileStore implements DeviceStore {
   /** @throws DeviceDomainError `STORE_MALFORMED` that names the file, `STORE_NOT_PRIVATE` that names the folder */
   async load(domainUrl: string): Promise<DeviceState | null> {
     const path = this.#path(domainUrl);
-    const text = await this.#prepare()
+    const text = await this.#names()
       .then(() => readFile(path, "utf8"))
       .catch((error: NodeJS.ErrnoException) => {
         if (error.code === "ENOENT") return null;
@@ -37,11 +39,10 @@ export class FileStore implements DeviceStore {
   /** @throws DeviceDomainError `STORE_NOT_PRIVATE` that names the folder */
   async save(domainUrl: string, state: DeviceState): Promise<void> {
     await makePrivateFolder(this.#directory);
-    await this.#prepare();
+    await this.#names();
     const path = this.#path(domainUrl);
     // A program that ends in mid-writing leaves the old file as it was.
     const draft = `${path}.${randomUUID()}.tmp`;
-    ownDrafts.add(draft);
     try {
       const file = await open(draft, "wx", 0o600);
       try {
@@ -54,28 +55,27 @@ export class FileStore implements DeviceStore {
     } catch (error) {
       await rm(draft, { force: true });
       throw error;
-    } finally {
-      ownDrafts.delete(draft);
     }
     await syncDirectory(this.#directory);
   }
 
-  /**
-   * Refuses a folder that is not private, and erases the drafts of killed programs: they may hold domain keys.
-   *
-   * @returns the names in the folder
-   */
-  async #prepare(): Promise<readonly string[]> {
-    const names = await readdir(this.#directory);
-    await checkPrivate(this.#directory);
-    const drafts = names.filter((name) => DRAFT_NAME.test(name)).map((name) => join(this.#directory, name));
-    await Promise.all(drafts.filter((draft) => !ownDrafts.has(draft)).map((draft) => rm(draft, { force: true })));
-    return names;
+  /** @throws DeviceDomainError `STORE_NOT_PRIVATE` that names the folder */
+  async exclusively<T>(domainUrl: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    await makePrivateFolder(this.#directory);
+    await this.#names();
+    const path = await realpath(this.#directory).then((directory) => join(directory, fileName(domainUrl)));
+    const queue = queues.get(path) ?? new Turns();
+    queues.set(path, queue);
+    const withoutDrafts = async () => {
+      await eraseDrafts(path);
+      return work();
+    };
+    return queue.take(signal, () => withLock(path, signal, withoutDrafts));
   }
 
   /** The domains it has devices of, with what is known of each. @throws DeviceDomainError `STORE_NOT_PRIVATE` */
   async list(): Promise<readonly Readonly<{ domainUrl: string; state: DeviceState }>[]> {
-    const names = await this.#prepare().catch((error: NodeJS.ErrnoException) => {
+    const names = await this.#names().catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return [];
       throw error;
     });
@@ -87,9 +87,29 @@ export class FileStore implements DeviceStore {
     });
   }
 
-  #path(domainUrl: string): string {
-    return join(this.#directory, `${createHash("sha256").update(domainUrl).digest("hex")}.json`);
+  /** The names in the folder, which has to be private. */
+  async #names(): Promise<readonly string[]> {
+    const names = await readdir(this.#directory);
+    await checkPrivate(this.#directory);
+    return names;
   }
+
+  #path(domainUrl: string): string {
+    return join(this.#directory, fileName(domainUrl));
+  }
+}
+
+function fileName(domainUrl: string): string {
+  return `${createHash("sha256").update(domainUrl).digest("hex")}.json`;
+}
+
+/** Erases what killed programs left beside a file: drafts may hold domain keys. For the holder of the file's lock. */
+async function eraseDrafts(path: string): Promise<void> {
+  const names = await readdir(dirname(path));
+  const drafts = names.filter((name) => name.startsWith(`${basename(path)}.`) && name.endsWith(".tmp"));
+  // A program that waits for the lock may be writing into its draft of one: the second try finds it written.
+  const options = { recursive: true, force: true, maxRetries: 2 };
+  await Promise.all(drafts.map((name) => rm(join(dirname(path), name), options)));
 }
 
 async function checkPrivate(directory: string): Promise<void> {
@@ -144,14 +164,18 @@ function json(text: string): unknown {
  */
 export async function makePrivateFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { mode: 0o700 });
+    await makeFolder(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // The path may exist and be no folder: its first use reports that.
-    if (code === "EEXIST") return;
     const above = dirname(path);
-    if (code !== "ENOENT" || above === path) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === path) throw error;
     await makePrivateFolder(above);
-    await mkdir(path, { mode: 0o700 });
+    await makeFolder(path);
   }
+}
+
+/** Makes one folder, unless the path exists. If that is no folder, its first use reports it. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }

@@ -1,10 +1,11 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.ts";
 import { encryptToDomain } from "../../src/licence/index.ts";
@@ -116,6 +117,37 @@ describe("the command line itself", () => {
       expect(err).toMatch(/cannot be used \(E[A-Z]+\)\. Name a folder of your own with --home\.\n$/);
     },
   );
+
+  it.each(["--help", "join --help", "completion bash"])(
+    "ends quietly where its reader has enough: %s",
+    { timeout: 60_000 },
+    async (args) => {
+      const child = spawn(process.execPath, ["src/cli/main.ts", ...args.split(" ")]);
+      child.stdout.destroy();
+      const [errors, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+      expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    },
+  );
+
+  it.each(["encrypt -", "decrypt -"])(
+    "ends at the first Ctrl-C while its input is open: %s",
+    { timeout: 60_000 },
+    async (args) => {
+      const home = join(directory, "interrupted");
+      await commandLine("interrupted", `join ${domainUrl("interrupted")}`);
+      const child = spawn(process.execPath, ["src/cli/main.ts", "--home", home, ...args.split(" ")]);
+      // It says that it waits.
+      await once(child.stderr, "data");
+      child.kill("SIGINT");
+      expect(await once(child, "exit")).toEqual([130, null]);
+    },
+  );
+
+  it("tells how it ended where nobody reads what went wrong", { timeout: 60_000 }, async () => {
+    const child = spawn(process.execPath, ["src/cli/main.ts", "frobnicate"]);
+    child.stderr.destroy();
+    expect(await once(child, "exit")).toEqual([2, null]);
+  });
 
   it("says that it waits, where nobody answers", async () => {
     const silent = createServer(() => {}).listen(0, "127.0.0.1");

@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { cpSync, existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -41,6 +43,34 @@ async function run(program: string, args: readonly string[], input = ""): Promis
 /** Encrypts a secret to a domain, by the licence server in Python. */
 function encrypt(url: string, secret: string, seen = "seen"): Promise<Ended> {
   return run(PYTHON, [join(folder, "device-python/licence_server.py"), join(folder, seen), url], secret);
+}
+
+type TestResponse = readonly [status: number, body: object];
+
+/** A device's file. */
+function keptOf(file: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+/** Has a device leave at a server that gives these responses. */
+async function leaveElsewhere(
+  { ask, file }: { ask: (command: string) => Promise<Ended>; file: string },
+  ...responses: TestResponse[]
+) {
+  const server = createServer((_, response) => {
+    const [status, body] = responses.shift() as TestResponse;
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const { url } = keptOf(file);
+  const goTo = (to: unknown) => writeFileSync(file, JSON.stringify({ ...keptOf(file), url: to }));
+  goTo(`http://127.0.0.1:${port}/domains/den`);
+  const { code, stdout } = await ask("leave");
+  goTo(url);
+  server.close();
+  const { status, credentials } = keptOf(file);
+  return { code, stdout, status, credentials: Object.keys(credentials as object).length };
 }
 
 const newDomain = (script = "") => `${mock.url}/domains/other-${++names}${script}`;
@@ -104,6 +134,13 @@ describe.each(DEVICES)("a device in $language", ({ language, needs, build, devic
       expect([late.code, late.stdout]).toEqual([1, ""]);
     });
 
+    it("prints the whole of a secret, whatever bytes it has", async () => {
+      const url = newDomain();
+      const tv = await joined(url, "tv");
+      const secret = "before\0after\n";
+      expect(await tv.ask("open", await encryptToDomain(url, secret))).toMatchObject({ code: 0, stdout: secret });
+    });
+
     it("signs: nobody else is served under its machine GUID", async () => {
       const url = newDomain();
       const { file } = await joined(url, "tv");
@@ -136,6 +173,25 @@ describe.each(DEVICES)("a device in $language", ({ language, needs, build, devic
       expect(await memberCount(url)).toBe(0);
     });
 
+    const refused = [401, { error: "DOM_AUTHENTICATION_REQUIRED" }] as const;
+    it.each<[string, string, ...TestResponse[]]>([
+      ["a member", "is refused", refused],
+      ["in its leave", "is refused after a try without a response", [503, {}], refused],
+      ["in its leave", "fails", [500, { error: "INTERNAL_ERROR" }]],
+      ["in its leave", "is not said to be done", [200, { allowed: true, deregistered: false }]],
+    ])("is still %s, with its keys, if a leave %s, and may leave later", async (still, _, ...responses) => {
+      const status = still === "a member" ? "member" : "leaving";
+      const url = newDomain();
+      const tv = await joined(url, "tv");
+      expect(await leaveElsewhere(tv, ...responses)).toEqual({ code: 1, stdout: "", status, credentials: 1 });
+      // A leave that may have happened stays what it is, under its key, if it is refused the next time.
+      const before = keptOf(tv.file);
+      expect(await leaveElsewhere(tv, refused)).toMatchObject({ code: 1, status });
+      if (status === "leaving") expect(keptOf(tv.file).leave).toBe(before.leave);
+      expect(await tv.ask("leave")).toMatchObject({ code: 0, stdout: "left\n" });
+      expect(await memberCount(url)).toBe(0);
+    });
+
     it.each(["lost", "cut", "twice"])("joins, if the response is %s", async (effect) => {
       const url = newDomain(`~${effect}:register`);
       const tv = await joined(url, "tv");
@@ -162,6 +218,23 @@ describe.skipIf(!isThere(python))("the licence server in Python", () => {
     expect(code).toBe(0);
     await tv.renew();
     expect(new TextDecoder().decode(await tv.decrypt(stdout.trim()))).toBe("the second episode");
+  });
+
+  it("has what it saw in a whole file before it prints the JWE", async () => {
+    const url = newDomain();
+    const device = await DeviceDomain.open(url);
+    await device.join();
+    const seen = `seen-${names}`;
+    expect(await encrypt(url, "one", `nowhere/${seen}`)).toMatchObject({ code: 1, stdout: "" });
+    expect(await encrypt(url, "one", seen)).toMatchObject({ code: 0 });
+    linkSync(join(folder, seen), join(folder, `${seen}-before`));
+    await device.leave();
+    await device.join();
+    expect(await encrypt(url, "two", seen)).toMatchObject({ code: 0 });
+    // Its file was replaced, and never half written.
+    const [before, after] = [`${seen}-before`, seen].map((name) => readFileSync(join(folder, name), "utf8"));
+    expect(JSON.parse(before as string)[url]).not.toEqual(JSON.parse(after as string)[url]);
+    expect(readdirSync(folder).filter((name) => name.startsWith(seen))).toHaveLength(2);
   });
 
   it("refuses a key set that is older than one it saw", async () => {

@@ -87,7 +87,7 @@ describe("the package", () => {
     for (const name of modules) {
       const text = readFileSync(join(folder, "node_modules", "device-domain-server", name), "utf8");
       const imported = [...text.matchAll(/ from "([^"]+)"/g)].map(([, specifier]) => specifier as string);
-      const allowed = name.endsWith("file-store.js") ? /^(\.|node:)/ : /^(\.|jose$)/;
+      const allowed = /file-(store|lock)\.js$/.test(name) ? /^(\.|node:)/ : /^(\.|jose$)/;
       expect(
         imported.filter((specifier) => !allowed.test(specifier)),
         name,

@@ -8,16 +8,18 @@ import {
   readFile,
   rm,
   stat,
+  symlink,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeviceState } from "../../../src/client/device-state.ts";
-import { FileStore } from "../../../src/client/file-store.ts";
+import { FileStore, makePrivateFolder } from "../../../src/client/file-store.ts";
 import { DeviceDomain } from "../../../src/client/index.ts";
 import { encryptToDomain } from "../../../src/licence/index.ts";
 import { FAKE_DOMAIN_URL, FakeServer, lost, refuse } from "../../support/node/fake-server.ts";
+import { startProgram } from "../../support/node/programs.ts";
 
 let server: FakeServer;
 let parent: string;
@@ -97,7 +99,15 @@ describe("a device in files", () => {
   });
 
   it("owes what is done before a leave to the next program", async () => {
-    const device = await open();
+    const store = new FileStore(directory);
+    const { keepsCryptoKeys } = store;
+    // A program that will be killed: the lock that it holds counts for nothing then.
+    const killed = {
+      keepsCryptoKeys,
+      load: (url: string) => store.load(url),
+      save: (url: string, state: DeviceState) => store.save(url, state),
+    };
+    const device = await DeviceDomain.open(FAKE_DOMAIN_URL, { store: killed, fetch: server.fetch });
     await device.join();
     await new Promise<void>((resolve) => {
       const beforeLeaving = () => {
@@ -119,6 +129,18 @@ describe("a device in files", () => {
     const names = await readdir(directory);
     expect(names).toHaveLength(2);
     for (const name of names) expect(name).toMatch(/^[0-9a-f]{64}\.json$/);
+  });
+
+  it("gets a folder that several make at once, with the one above it", async () => {
+    const path = join(parent, "homes", "devices");
+    await Promise.all(Array.from({ length: 5 }, () => makePrivateFolder(path)));
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+
+  it("is one device for all that open it at once, in a folder that is not there yet", async () => {
+    directory = join(parent, "homes", "devices");
+    const devices = await Promise.all([open(), open(), open()]);
+    expect(new Set(devices.map(({ machineGuid }) => machineGuid)).size).toBe(1);
   });
 
   it("is for the eyes of its owner alone", async () => {
@@ -178,8 +200,6 @@ describe("a device in files", () => {
   }
 
   describe("after a program that was killed in mid-writing", () => {
-    const attic = `${new URL(FAKE_DOMAIN_URL).origin}/domains/attic`;
-
     /** The drafts of a killed program: one of this domain, one of another. */
     async function leaveDrafts(): Promise<void> {
       const path = await file();
@@ -188,42 +208,40 @@ describe("a device in files", () => {
       for (const each of [path, other]) await writeFile(`${each}.6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77.tmp`, draft);
     }
 
-    it("erases its drafts, of any domain, at the next opening", async () => {
+    it("erases its drafts of a domain once the device there changes", async () => {
       const device = await open();
       await device.join();
       await leaveDrafts();
-      expect((await open()).machineGuid).toBe(device.machineGuid);
-      expect(await readdir(directory)).toHaveLength(1);
+      await device.renew();
+      const names = await readdir(directory);
+      expect(names).toHaveLength(2);
+      expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([expect.stringMatching(/^0{64}/)]);
     });
 
-    it("has no domain key in any file once it has left", async () => {
-      const store = new FileStore(directory);
-      await (await open()).join();
-      const state = await store.load(FAKE_DOMAIN_URL);
+    it("has no domain key in any file of a domain once it has left", async () => {
+      const device = await open();
+      await device.join();
       await leaveDrafts();
-      await store.save(FAKE_DOMAIN_URL, { ...state, status: "left", credentials: [] } as DeviceState);
-      expect(await readdir(directory)).toHaveLength(1);
-      expect(JSON.parse(await readFile(await file(), "utf8")).credentials).toEqual([]);
+      await device.leave();
+      const names = (await readdir(directory)).filter((name) => !name.startsWith("0000"));
+      expect(names).toHaveLength(1);
+      expect(JSON.parse(await readFile(join(directory, names[0] as string), "utf8")).credentials).toEqual([]);
     });
 
-    it("touches no file of others, and no draft that it is writing itself", async () => {
-      const state = await stateOfNewDevice();
+    it("touches no file of others, and no draft where it only reads: another program may be writing it", async () => {
+      await (await open()).join();
       const foreign = join(directory, "notes.tmp");
       await writeFile(foreign, "of somebody else");
+      await leaveDrafts();
+      const before = await readdir(directory);
       const store = new FileStore(directory);
-      await onSync(async (handle) => {
-        if (!(await handle.stat()).isDirectory()) await new FileStore(directory).load(FAKE_DOMAIN_URL);
-      });
-      await store.save(attic, state);
-      expect(await store.load(attic)).toEqual(state);
-      expect(await readdir(directory)).toHaveLength(3);
+      expect(await store.load(FAKE_DOMAIN_URL)).toMatchObject({ status: "member" });
+      expect(await store.list()).toHaveLength(1);
+      await open();
+      expect(await readdir(directory)).toEqual(before);
+      await (await open()).renew();
       expect(await readFile(foreign, "utf8")).toBe("of somebody else");
     });
-
-    async function stateOfNewDevice(): Promise<DeviceState> {
-      await open();
-      return (await new FileStore(directory).load(FAKE_DOMAIN_URL)) as DeviceState;
-    }
   });
 
   it.each(["777", "750", "701"])(
@@ -249,6 +267,65 @@ describe("a device in files", () => {
     const refused = { error: "STORE_NOT_PRIVATE", message: expect.stringContaining(directory) };
     await expect(open()).rejects.toMatchObject(refused);
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  describe("that two have", () => {
+    it("leaves after a renewal that is tried again, and is not brought back by it", async () => {
+      const [one, other] = [await open(), await open()];
+      await one.join();
+      server.fates.push(lost);
+      let leave: Promise<void> | undefined;
+      const pause = async () => {
+        // A leave that did not wait would have ended by then.
+        await expect(other.leave({ signal: AbortSignal.timeout(200) })).rejects.toThrow("timeout");
+        expect(await new FileStore(directory).load(FAKE_DOMAIN_URL)).toMatchObject({ status: "member" });
+        leave = other.leave();
+      };
+      const renewing = { store: new FileStore(directory), fetch: server.fetch, pause };
+      const device = await DeviceDomain.open(FAKE_DOMAIN_URL, renewing);
+      expect(await device.renew()).toEqual({ newMember: false, keyVersion: 1 });
+      await leave;
+      expect(await open()).toMatchObject({ status: "left", currentKeyVersion: null });
+      expect(server.seen.map(({ action }) => action)).toEqual(["register", "register", "register", "deregister"]);
+    });
+
+    it("is changed by both in turn, whatever the folder is called", async () => {
+      const link = join(parent, "link");
+      await (await open()).join();
+      await symlink(directory, link);
+      const stores = [new FileStore(directory), new FileStore(link), new FileStore(join(directory, "..", "devices"))];
+      let working = 0;
+      const work = async () => {
+        expect(++working).toBe(1);
+        await readdir(directory);
+        working--;
+      };
+      await Promise.all(stores.map((store) => store.exclusively(FAKE_DOMAIN_URL, undefined, work)));
+      expect(await readdir(directory)).toHaveLength(1);
+    });
+
+    it.each(["ends", "is killed"])(
+      "is read while another program changes it, and changed once that %s",
+      { timeout: 60_000 },
+      async (how) => {
+        await (await open()).join();
+        const store = new FileStore(directory);
+        const args = ["test/support/node/holding-device.ts", FAKE_DOMAIN_URL, directory];
+        const { process: holder } = await startProgram(process.execPath, args);
+        const change = async () => "changed";
+        const waiting = store.exclusively(FAKE_DOMAIN_URL, AbortSignal.timeout(200), change);
+        await expect(waiting).rejects.toThrow("timeout");
+        expect(await store.load(FAKE_DOMAIN_URL)).toMatchObject({ status: "member" });
+        expect(await store.list()).toHaveLength(1);
+        // Another device's turns are its own.
+        expect(await store.exclusively(`${FAKE_DOMAIN_URL}-2`, undefined, change)).toBe("changed");
+        const changed = store.exclusively(FAKE_DOMAIN_URL, undefined, change);
+        if (how === "ends") holder.stdin?.end();
+        else holder.kill("SIGKILL");
+        expect(await changed).toBe("changed");
+        expect(await readdir(directory)).toHaveLength(1);
+      },
+    );
   });
 
   it("is in its place for good once it is saved: the folder is synced after the file was renamed", async () => {
