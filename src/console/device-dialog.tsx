@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import type { FailedDomain, OperatedDevice } from "../operator/index.ts";
+import { Field } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { RefusedHere } from "./failures.ts";
-import { Field } from "./parts.tsx";
 
 /** Actions on a device in all its domains. */
 export type Question = "evict" | "ban" | "unban";

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import type { Device, ServerWideBan } from "../operator/index.ts";
+import { Button, FailureNotice, Field, Heading, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { DeviceDialog, type Question } from "./device-dialog.tsx";
-import { useAction, usePages } from "./loading.ts";
-import { Button, FailureNotice, Field, Heading, PagedList } from "./parts.tsx";
+import { useAction, usePages } from "./hooks.ts";
 import { hashOf } from "./routes.ts";
 import { Time } from "./times.tsx";
 

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { type Action, useAction } from "./loading.ts";
-import { Button, FailureNotice } from "./parts.tsx";
+import { Button, FailureNotice } from "./components.tsx";
+import { type Action, useAction } from "./hooks.ts";
 
 /** A question that is asked before something happens. It stays open, with the server's words, if that fails. */
 export function Dialog(props: {

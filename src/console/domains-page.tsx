@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { type DomainOperator, type DomainOverview, OperatorError } from "../operator/index.ts";
+import { Button, Field, Heading, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { ListLag } from "./database-lag.tsx";
 import { Dialog } from "./dialog.tsx";
 import { type DomainOrder, DomainsTable, DomainsTableRow, inOrder } from "./domains-table.tsx";
 import { RefusedHere } from "./failures.ts";
-import { usePages } from "./loading.ts";
-import { Button, Field, Heading, PagedList } from "./parts.tsx";
+import { usePages } from "./hooks.ts";
 import { goTo } from "./routes.ts";
 
 /** The domains, by name. */

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { type Member, OperatorError } from "../operator/index.ts";
+import { Field, VIEW_TITLE } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { failureOf, RefusedHere } from "./failures.ts";
-import { Field, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks whether the selected members are to be evicted or banned, and does that one by one. */
 export function SelectionDialog(props: {

@@ -1,10 +1,10 @@
 import { useId, useLayoutEffect, useState } from "preact/hooks";
+import { Button, Checkbox, FailureNotice, Field } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import type { Failure } from "./failures.ts";
-import { useAction } from "./loading.ts";
-import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
+import { useAction } from "./hooks.ts";
 import {
   choicesOf,
   draftOf,
