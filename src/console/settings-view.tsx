@@ -7,6 +7,7 @@ import type { Failure } from "./failures.ts";
 import { useAction } from "./hooks.ts";
 import {
   choicesOf,
+  draftAfterSave,
   draftOf,
   inFormWords,
   patchOf,
@@ -33,7 +34,7 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
       if (!isChanged) return say("Nothing was changed.");
       const changed = await operator.domain(overview.domain).changeSettings(patchOf(draft, saved));
       setSaved(changed);
-      setDraft(draftOf(changed));
+      setDraft((now) => draftAfterSave(changed, draft, now));
       say("The settings are saved. They hold from the next request on.");
       refresh();
     });

@@ -145,4 +145,26 @@ describe("settings that are not saved", () => {
     await tab.view("Members");
     expect(await domain.overview()).toMatchObject({ maxMembership: 8 });
   });
+
+  test("stay while others are being saved", async ({ site, domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/settings`);
+    const maximum = tab.page.getByLabel("Maximum of members");
+    const idleDays = tab.page.getByLabel("Days until an idle device is removed");
+    await maximum.fill("7");
+    const patch = site.hold(`/admin/domains/${domain.name}`, "request");
+    await tab.press("Save");
+    await patch.reached;
+    await idleDays.fill("90");
+    patch.release();
+    await tab.hears("The settings are saved.");
+    expect(await maximum.inputValue()).toBe("7");
+    expect(await idleDays.inputValue()).toBe("90");
+    await tab.shows("Not saved yet.");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7, memberIdleDays: null });
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    await tab.page.getByText("Not saved yet.").waitFor({ state: "detached" });
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7, memberIdleDays: 90 });
+  });
 });
