@@ -1,3 +1,4 @@
+import type { Route } from "playwright-core";
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { joinedDevice, joinUnsigned } from "../support/browser/console-devices.ts";
@@ -191,5 +192,40 @@ describe("a device in all its domains, in the console", () => {
     await tab.answer("Lift the ban");
     await tab.hears("The ban is lifted.");
     await tab.hasItems("Devices that are banned from all domains", 0);
+  });
+
+  test("is not shown in place of one that was looked for since", async ({ domain, openConsole }) => {
+    const [tv, phone] = [await joinedDevice(domain), await joinedDevice(domain)];
+    const tab = await openConsole("#/devices");
+    const found = tab.page.getByRole("region", { name: "Found" }).getByRole("heading");
+    const shown = ({ machineGuid }: DeviceDomain) => `${machineGuid.slice(0, 8)}…`;
+    const guid = tab.page.getByLabel("Find by machine GUID");
+    await guid.fill(tv.machineGuid);
+    await expect
+      .poll(
+        async () => {
+          await tab.press("Find");
+          await tab.settled();
+          return tab.items("Domains of the device").count();
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(1);
+    await tab.press("Evict from all domains…");
+    const refresh = Promise.withResolvers<Route>();
+    await tab.page.route("**/admin/devices/*", refresh.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const held = await refresh.promise;
+    await guid.fill(phone.machineGuid);
+    await tab.press("Find");
+    await expect.poll(() => found.allTextContents()).toEqual([shown(phone)]);
+    await held.continue();
+    // None, if the page has hung up.
+    await (await held.request().response())?.finished();
+    await tab.settled();
+    expect(await found.allTextContents()).toEqual([shown(phone)]);
+    await tab.press("Ban from all domains…");
+    await tab.dialog.getByText(shown(phone)).waitFor();
+    await tab.answer("Cancel");
   });
 });
