@@ -44,6 +44,9 @@ import {
 import { deviceName, domainName, memberName } from "./values.ts";
 
 const inDomain = z.object({ domain: domainName });
+const creation = z.object({
+  "if-none-match": z.string().optional().meta({ description: "`*` to create the domain only.", example: "*" }),
+});
 const onDevice = inDomain.extend({ device: deviceName });
 const onMember = inDomain.extend({ device: memberName });
 
@@ -65,7 +68,8 @@ const problemsOfAll = problemAnswers(...guarded);
 const problemsOfService = problemAnswers(...guarded.filter((name) => name !== "INVALID_REQUEST"));
 const problemsOfDomain = problemAnswers(...guarded, "DOMAIN_NOT_FOUND");
 const problemsOfDevice = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
-const problemsOfReplacement = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfBody = problemAnswers(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfReplacement = problemAnswers(...guarded, "DOMAIN_EXISTS", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 const problemsOfChange = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 const problemsOfBan = problemAnswers(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 
@@ -99,9 +103,10 @@ export const adminOperations: ZodOpenApiPathsObject = {
       operationId: "replaceSettings",
       tags: ["Domains"],
       summary: "Create a domain, or replace its settings",
-      description: "What is left out takes its default. A maximum below the present count evicts nobody.",
+      description:
+        "What is left out takes its default. A maximum below the present count evicts nobody. With `If-None-Match: *` a domain that exists is left as it is.",
       security: needs("domains:write"),
-      requestParams: { path: inDomain },
+      requestParams: { path: inDomain, header: creation },
       requestBody: jsonRequest(settings, { settings: REQUEST.settings }),
       responses: {
         200: overview("The settings are replaced."),
@@ -149,7 +154,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
         200: jsonAnswer("The domains that were deleted, or would be.", idleDomainsAnswer, {
           idle: ADMIN_ANSWER.idleDomains,
         }),
-        ...problemsOfReplacement,
+        ...problemsOfBody,
       },
     },
   },
