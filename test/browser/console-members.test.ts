@@ -57,6 +57,60 @@ describe("the members of a domain, in the console", () => {
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });
   });
 
+  test("are no longer evicted one after the other once that is cancelled", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 3);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 3);
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    await tab.answer("Cancel");
+    await eviction.continue();
+    await tab.hears("1 device is evicted.");
+    await tab.dialog.waitFor({ state: "detached" });
+    await tab.hasItems("Members", 2);
+    await tab.page.waitForLoadState("networkidle");
+    expect(await domain.overview()).toMatchObject({ memberCount: 2 });
+  });
+
+  test("are named if a cancelled eviction failed", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 3);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 3);
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    await tab.answer("Cancel");
+    const failure = { status: 500, error: "INTERNAL_ERROR", title: "Internal error" };
+    await eviction.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify(failure) });
+    await tab.isRefused("1 of 3 failed: Internal error");
+    expect(await tab.dialog.getByRole("listitem").count()).toBe(3);
+    await tab.answer("Cancel");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await domain.overview()).toMatchObject({ memberCount: 3 });
+  });
+
+  test("keep their question while one of them is evicted", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 1);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.page.getByRole("button", { name: /^Evict / }).click();
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    const cancel = tab.dialog.getByRole("button", { name: "Cancel" });
+    await expect.poll(() => cancel.getAttribute("aria-disabled")).toBe("true");
+    await tab.page.keyboard.press("Escape");
+    await eviction.continue();
+    await tab.hears("The device is evicted.");
+  });
+
   test("of which one left meanwhile are gone", async ({ domain, openConsole }) => {
     const [tv, phone] = [await named(domain, "TV"), await named(domain, "Phone")];
     const tab = await openConsole(`#/domains/${domain.name}/members`);
