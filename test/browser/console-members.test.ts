@@ -248,6 +248,39 @@ describe("a device in all its domains, in the console", () => {
     await tab.hasItems("Devices that are banned from all domains", 0);
   });
 
+  test("is not called banned from all while domains may be left", async ({ openConsole }) => {
+    const tab = await openConsole("#/devices");
+    await tab.page.getByLabel("Find by machine GUID").fill(crypto.randomUUID());
+    await tab.press("Find");
+    await tab.press("Ban from all domains…");
+    await tab.dialog.getByLabel("Reason").fill("Reported stolen.");
+    let requests = 0;
+    let held = Promise.withResolvers<Route>();
+    await tab.page.route("**/admin/devices/*/ban", (route) => held.resolve(route));
+    /** Responds as if the device were in 300 domains, and the database late. */
+    const respond = async (banned: readonly string[]) => {
+      const route = await held.promise;
+      held = Promise.withResolvers();
+      requests++;
+      await route.fulfill({ json: { domains: { banned, failed: [], more: true } } });
+    };
+    await tab.answer("Ban");
+    await respond(["a"]);
+    await respond(["a"]);
+    await tab.isRefused("Some domains may be left");
+    await tab.dialog.getByText("Reached so far: 1. Try again in a moment.").waitFor();
+
+    await tab.answer("Ban");
+    await held.promise;
+    await tab.answer("Cancel");
+    await respond(["b", "c"]);
+    await tab.dialog.getByText("Reached so far: 2. Try again in a moment.").waitFor();
+    expect(requests).toBe(3);
+    await tab.answer("Cancel");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await tab.page.getByText("The device is banned from all domains.").count()).toBe(0);
+  });
+
   test("is not shown in place of one that was looked for since", async ({ domain, openConsole }) => {
     const [tv, phone] = [await joinedDevice(domain), await joinedDevice(domain)];
     const tab = await openConsole("#/devices");
