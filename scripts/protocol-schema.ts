@@ -16,7 +16,7 @@ const MESSAGES = [
 ] as const;
 
 /** Problems that only operators get. */
-const OPERATORS_PROBLEMS = /^Admin/;
+const OPERATORS_PROBLEMS = /^(Admin|DomainExists)/;
 
 /**
  * The JSON Schema of the protocol's messages, in `$defs`: those that the API's description has, which come from the

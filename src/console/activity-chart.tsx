@@ -1,8 +1,8 @@
 import { useId, useState } from "preact/hooks";
 import type { Activity, DayOfActivity } from "../operator/index.ts";
+import { Button, FailureNotice, Progress } from "./components.tsx";
 import { useConsole } from "./context.ts";
-import { useLoaded } from "./loading.ts";
-import { Button, FailureNotice, Progress } from "./parts.tsx";
+import { useLoaded } from "./hooks.ts";
 import { Day, dayText, Time } from "./times.tsx";
 
 const SPANS = [7, 30, 90];

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
+import { Field, ReasonField, VIEW_TITLE } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
-import { Field, ReasonField, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks why a device is banned, and for its GUID if it is not known yet which one it is. */
 export function BanDialog(props: {

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import type { Ban } from "../operator/index.ts";
 import { BanDialog } from "./ban-dialog.tsx";
+import { Button, PagedList, VIEW_TITLE } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { CopyButton } from "./copy-button.tsx";
 import { Dialog } from "./dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { usePages } from "./loading.ts";
-import { Button, PagedList, VIEW_TITLE } from "./parts.tsx";
+import { usePages } from "./hooks.ts";
 import { Time } from "./times.tsx";
 
 /** The devices that may not come back. */

@@ -1,6 +1,6 @@
 import type { DomainOverview } from "../operator/index.ts";
 import { useConsole } from "./context.ts";
-import { useLoaded } from "./loading.ts";
+import { useLoaded } from "./hooks.ts";
 
 /** Warn if the list is older than this, in seconds: what is just being written needs no warning. */
 const NOTICEABLE_SECONDS = 1;

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import type { DomainOverview } from "../operator/index.ts";
+import { Button, Field } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
-import { Button, Field } from "./parts.tsx";
 import { goTo } from "./routes.ts";
 
 /** A button that asks whether the domain is to be deleted. */

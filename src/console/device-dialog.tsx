@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import type { FailedDomain, OperatedDevice } from "../operator/index.ts";
+import { ReasonField } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { RefusedHere } from "./failures.ts";
-import { ReasonField } from "./parts.tsx";
 
 /** Actions on a device in all its domains. */
 export type Question = "evict" | "ban" | "unban";
@@ -54,16 +54,19 @@ export function DeviceDialog(props: {
     const { lifted, ...run } = (await operated.unban()).domains;
     return { ...run, done: lifted };
   };
-  const act = async () => {
+  const act = async (stop: AbortSignal) => {
     const operated = operator.device(device.handle);
     // One request reaches so many domains. The database, which knows them, may be behind and name them again.
     const reached = new Set<string>();
-    for (let rest = true; rest; ) {
+    for (;;) {
       const before = reached.size;
       const { failed, more, done } = await reach(operated);
       if (failed.length > 0) throw new RefusedHere("Some domains were not reached", `Try again: ${namesOf(failed)}.`);
       for (const domain of done) reached.add(domain);
-      rest = more && reached.size > before;
+      if (!more) return;
+      if (stop.aborted || reached.size === before) {
+        throw new RefusedHere("Some domains may be left", `Reached so far: ${reached.size}. Try again in a moment.`);
+      }
     }
   };
   return (
@@ -74,6 +77,7 @@ export function DeviceDialog(props: {
       fields={["reason"]}
       thenFocus={thenFocus}
       work={act}
+      stoppable
       onClose={(isDone) => onClose(isDone ? outcome : null)}
     >
       {({ failure }) => (

@@ -1,9 +1,9 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Device, ServerWideBan } from "../operator/index.ts";
+import { Button, FailureNotice, Field, Heading, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { DeviceDialog, type Question } from "./device-dialog.tsx";
-import { useAction, usePages } from "./loading.ts";
-import { Button, FailureNotice, Field, Heading, PagedList } from "./parts.tsx";
+import { useAction, usePages } from "./hooks.ts";
 import { hashOf } from "./routes.ts";
 import { Time } from "./times.tsx";
 
@@ -14,28 +14,31 @@ const TITLE = "devices-title";
 export function DevicesPage() {
   const { operator, arrived, say } = useConsole();
   const [found, setFound] = useState<Device | null>(null);
+  /** The latest search. */
+  const search = useRef<Readonly<{ guid: string }> | null>(null);
   const [asked, setAsked] = useState<Readonly<{ to: Question; device: Device | ServerWideBan }> | null>(null);
   const bans = usePages(() => operator.deviceBans(), [operator]);
+  const find = async (guid: string) => {
+    const own = { guid };
+    search.current = own;
+    setFound(null);
+    const device = await operator.device(guid).overview();
+    // Unless another search has begun.
+    if (search.current === own) setFound(device);
+  };
   const close = (sentence: string | null) => {
     setAsked(null);
     if (sentence === null) return;
     say(sentence);
     bans.reload();
-    // Another handle names the same device.
-    const { handle } = found ?? {};
-    setFound(null);
-    if (handle !== undefined)
-      operator
-        .device(handle)
-        .overview()
-        .then(setFound, () => {});
+    if (search.current) find(search.current.guid).catch(() => {});
   };
   return (
     <>
       <Heading level={1} id={TITLE} arrived={arrived}>
         Devices
       </Heading>
-      <Finder onFound={setFound} />
+      <Finder onSearch={find} />
       {found && <FoundDevice key={found.handle} device={found} onAsk={(to) => setAsked({ to, device: found })} />}
       <h2>Banned from all domains</h2>
       <PagedList
@@ -50,14 +53,12 @@ export function DevicesPage() {
 }
 
 /** Finds a device by its whole GUID, which is a secret: so it is not in the URL. */
-function Finder({ onFound }: { onFound: (device: Device | null) => void }) {
-  const { operator } = useConsole();
+function Finder({ onSearch }: { onSearch: (guid: string) => Promise<void> }) {
   const [guid, setGuid] = useState("");
   const find = useAction();
   const submit = (event: Event) => {
     event.preventDefault();
-    onFound(null);
-    find.run(async () => onFound(await operator.device(guid.trim()).overview()));
+    find.run(() => onSearch(guid.trim()));
   };
   return (
     <search>

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { type Action, useAction } from "./loading.ts";
-import { Button, FailureNotice } from "./parts.tsx";
+import { Button, FailureNotice } from "./components.tsx";
+import { type Action, useAction } from "./hooks.ts";
 
 /** A question that is asked before something happens. It stays open, with the server's words, if that fails. */
 export function Dialog(props: {
@@ -12,16 +12,21 @@ export function Dialog(props: {
   danger?: boolean;
   /** The members of the request that have a field in it. */
   fields?: readonly string[];
-  work: () => Promise<unknown>;
+  /** Does it. The signal is aborted if the operator presses Cancel meanwhile. */
+  work: (stop: AbortSignal) => Promise<unknown>;
+  /** Whether the work has several steps, and ends before the next one once the signal is aborted. */
+  stoppable?: boolean;
   /** The id of what gets the focus once it is done, for when what it was opened from goes away by that. */
   thenFocus?: string;
   /** Told once it is closed: whether it was done. */
   onClose: (done: boolean) => void;
 }) {
-  const { title, children, action: verb, danger = false, fields = [], work, thenFocus = "", onClose } = props;
+  const { title, children, action: verb, danger = false, fields = [], work, stoppable = false } = props;
+  const { thenFocus = "", onClose } = props;
   const action = useAction();
   const dialog = useRef<HTMLDialogElement>(null);
   const done = useRef(false);
+  const stop = useRef(new AbortController());
   const id = useId();
   useLayoutEffect(() => {
     const element = dialog.current as HTMLDialogElement;
@@ -34,16 +39,20 @@ export function Dialog(props: {
   }, []);
   const submit = async (event: Event) => {
     event.preventDefault();
-    done.current = await action.run(work);
+    done.current = await action.run(() => {
+      stop.current = new AbortController();
+      return work(stop.current.signal);
+    });
     if (done.current) onClose(true);
   };
+  const cancel = () => (action.busy ? stop.current.abort() : onClose(false));
   return (
     <dialog
       ref={dialog}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();
-        if (!action.busy) onClose(false);
+        cancel();
       }}
     >
       <form onSubmit={submit}>
@@ -51,7 +60,9 @@ export function Dialog(props: {
         {typeof children === "function" ? children(action) : children}
         <FailureNotice failure={action.failure} fields={fields} />
         <div class="buttons">
-          <Button onClick={() => onClose(false)}>Cancel</Button>
+          <Button waits={action.busy && !stoppable} onClick={cancel}>
+            Cancel
+          </Button>
           <Button type="submit" kind={danger ? "danger" : "primary"} busy={action.busy}>
             {verb}
           </Button>

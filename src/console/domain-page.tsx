@@ -2,30 +2,32 @@ import type { FunctionComponent } from "preact";
 import { useRef } from "preact/hooks";
 import type { DomainOverview } from "../operator/index.ts";
 import { BansView } from "./bans-view.tsx";
+import { Button, FailureNotice, Heading, Progress, VIEW_TITLE } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { CopyButton } from "./copy-button.tsx";
+import { useLoaded } from "./hooks.ts";
 import { KeysView } from "./keys-view.tsx";
-import { useLoaded } from "./loading.ts";
 import { LogView } from "./log-view.tsx";
 import { MembersView } from "./members-view.tsx";
 import { OverviewView } from "./overview-view.tsx";
-import { Button, FailureNotice, Heading, Progress, VIEW_TITLE } from "./parts.tsx";
 import { hashOf, type Selection, VIEWS, type View } from "./routes.ts";
 import { SettingsView } from "./settings-view.tsx";
-import { Standing } from "./standing.tsx";
+import { Status } from "./status.tsx";
 import { TryView } from "./try-view.tsx";
 
 /** Properties of every view of a domain: `selection` is what it is narrowed to, and `refresh` is called after a view changed the domain. */
 export type DomainViewProps = Readonly<{ overview: DomainOverview; selection: Selection; refresh: () => void }>;
 
-const VIEW_PARTS: Readonly<Record<View, Readonly<{ title: string; Part: FunctionComponent<DomainViewProps> }>>> = {
-  overview: { title: "Overview", Part: OverviewView },
-  settings: { title: "Settings", Part: SettingsView },
-  members: { title: "Members", Part: MembersView },
-  bans: { title: "Bans", Part: BansView },
-  keys: { title: "Keys", Part: KeysView },
-  log: { title: "Log", Part: LogView },
-  try: { title: "Try it", Part: TryView },
+const VIEW_COMPONENTS: Readonly<
+  Record<View, Readonly<{ title: string; Component: FunctionComponent<DomainViewProps> }>>
+> = {
+  overview: { title: "Overview", Component: OverviewView },
+  settings: { title: "Settings", Component: SettingsView },
+  members: { title: "Members", Component: MembersView },
+  bans: { title: "Bans", Component: BansView },
+  keys: { title: "Keys", Component: KeysView },
+  log: { title: "Log", Component: LogView },
+  try: { title: "Try it", Component: TryView },
 };
 
 /** One domain: what it is, and the view of it that was chosen. */
@@ -37,7 +39,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
     failure,
     reload,
   } = useLoaded((signal) => operator.domain(domain).overview({ signal }), [operator, domain]);
-  const { title, Part } = VIEW_PARTS[view];
+  const { title, Component } = VIEW_COMPONENTS[view];
   // On arrival at the domain the focus goes to its name; within the domain, to the view.
   const firstView = useRef(view);
   const moved = useRef(false);
@@ -52,7 +54,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
           <span class="name">{domain}</span>
         </Heading>
         <CopyButton text={domain} what="the name" />
-        {overview && <Standing {...overview} />}
+        {overview && <Status {...overview} />}
       </div>
       <nav class="views" aria-label="Views of the domain">
         <ul>
@@ -62,7 +64,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
                 href={hashOf({ page: "domain", domain, view: each })}
                 aria-current={each === view ? "page" : undefined}
               >
-                {VIEW_PARTS[each].title}
+                {VIEW_COMPONENTS[each].title}
               </a>
             </li>
           ))}
@@ -76,7 +78,7 @@ export function DomainPage(props: { domain: string; view: View; selection?: Sele
           <Heading level={2} arrived={moved.current} id={VIEW_TITLE} hidden>
             {title}
           </Heading>
-          <Part overview={overview} selection={selection} refresh={reload} />
+          <Component overview={overview} selection={selection} refresh={reload} />
         </section>
       )}
     </>

@@ -1,12 +1,10 @@
 import { useState } from "preact/hooks";
-import { type DomainOperator, type DomainOverview, OperatorError } from "../operator/index.ts";
+import { Button, Field, Heading, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { ListLag } from "./database-lag.tsx";
 import { Dialog } from "./dialog.tsx";
 import { type DomainOrder, DomainsTable, DomainsTableRow, inOrder } from "./domains-table.tsx";
-import { RefusedHere } from "./failures.ts";
-import { usePages } from "./loading.ts";
-import { Button, Field, Heading, PagedList } from "./parts.tsx";
+import { usePages } from "./hooks.ts";
 import { goTo } from "./routes.ts";
 
 /** The domains, by name. */
@@ -71,7 +69,7 @@ function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () =>
   const { operator, say } = useConsole();
   const [name, setName] = useState(suggestion);
   const create = async () => {
-    const { domain } = await createDomain(operator, name.trim());
+    const { domain } = await operator.domain(name.trim()).create();
     goTo({ page: "domain", domain, view: "settings" });
     say(`${domain} was created. Anyone may join it, until you set rules here.`);
   };
@@ -97,16 +95,4 @@ function NewDomain({ suggestion, onClose }: { suggestion: string; onClose: () =>
       )}
     </Dialog>
   );
-}
-
-/** Creates a domain. One that exists is left as it is, and refused. */
-async function createDomain(operator: DomainOperator, name: string): Promise<DomainOverview> {
-  const domain = operator.domain(name);
-  // PUT replaces what is there: ask first.
-  const there = await domain.overview().catch((thrown) => {
-    if (thrown instanceof OperatorError && thrown.status === 404) return null;
-    throw thrown;
-  });
-  if (there) throw new RefusedHere("Domain already exists", `${name} was not changed.`);
-  return domain.replaceSettings({});
 }

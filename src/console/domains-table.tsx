@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { DomainRow } from "../operator/index.ts";
 import { hashOf } from "./routes.ts";
-import { Standing } from "./standing.tsx";
+import { Status } from "./status.tsx";
 import { Time } from "./times.tsx";
 
 /** The columns that domains can be put in order by, and which way at first. */
@@ -73,7 +73,7 @@ export function DomainsTableRow(row: DomainRow) {
         </a>
       </th>
       <td>
-        <Standing {...row} />
+        <Status {...row} />
       </td>
       <td class="members">
         {memberCount.toLocaleString()}

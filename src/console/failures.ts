@@ -30,9 +30,10 @@ export class RefusedHere extends Error {
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof RefusedHere) return thrown.failure;
   if (thrown instanceof OperatorError) {
-    const { title, detail, error, requestId, fields, retryable } = thrown;
+    const { title, detail, error, status, requestId, fields, retryable } = thrown;
     const faults = Object.fromEntries(fields.map((fault) => [fault.field, fault.detail]));
-    return { title, detail, error, requestId, fields: faults, passes: retryable };
+    const passes = retryable || (status ?? 0) >= 500;
+    return { title, detail, error, requestId, fields: faults, passes };
   }
   if (thrown instanceof DomainServerError || thrown instanceof DeviceDomainError) {
     const requestId = thrown instanceof DomainServerError ? thrown.requestId : null;

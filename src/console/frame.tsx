@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { Button } from "./parts.tsx";
+import { Button } from "./components.tsx";
 import { Time } from "./times.tsx";
 
 /** How long it is shown what was done last, in milliseconds. */

@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
 import type { DomainOverview, KeyVersionRow } from "../operator/index.ts";
+import { Button, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { CopyButton } from "./copy-button.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { useLoaded, usePages } from "./loading.ts";
-import { Button, PagedList } from "./parts.tsx";
+import { useLoaded, usePages } from "./hooks.ts";
 import { keysAre, RetirementDialog } from "./retirement-dialog.tsx";
 import { RolloverDialog } from "./rollover-dialog.tsx";
 import { Time } from "./times.tsx";

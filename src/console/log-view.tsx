@@ -1,10 +1,10 @@
 import type { LogEntry } from "../operator/index.ts";
 import { CHANGE_TYPES, ChangeSentence, DomainOfLog, toneOf } from "./changes.tsx";
+import { Button, FailureNotice, Field, PagedList } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import type { DomainViewProps } from "./domain-page.tsx";
 import { saveAsFile } from "./downloads.ts";
-import { useAction, usePages } from "./loading.ts";
-import { Button, FailureNotice, Field, PagedList } from "./parts.tsx";
+import { useAction, usePages } from "./hooks.ts";
 import { goTo, hashOf, type Selection } from "./routes.ts";
 import { dayOf, Time } from "./times.tsx";
 

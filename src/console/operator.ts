@@ -18,10 +18,11 @@ export function operatorWith(token: string, listener?: Listener): DomainOperator
   const onError = (error: OperatorError) => {
     if (error.status === 401) listener?.onSignedOut(error);
     if (isLost(error)) listener?.onReached(false);
+    else if (error.status !== null) listener?.onReached(true);
   };
   const asked: typeof fetch = async (input, init) => {
     const response = await fetch(input, init);
-    if (response.status < 500) listener?.onReached(true);
+    if (response.ok) listener?.onReached(true);
     return response;
   };
   return new DomainOperator(location.origin, { token, retries: 0, onError, fetch: asked });

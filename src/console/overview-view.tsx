@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { ActivityChart } from "./activity-chart.tsx";
 import { DomainLag } from "./database-lag.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { rolloverText } from "./standing.tsx";
+import { rolloverText } from "./status.tsx";
 import { Time } from "./times.tsx";
 
 /** A domain at a glance: its figures, who came and went, and what was refused. */

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import type { DomainOverview, RetiredKeys } from "../operator/index.ts";
+import { Field } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
-import { Field } from "./parts.tsx";
 import { typedNumber } from "./typed-number.ts";
 
 /** Which keys are retired: those up to a version, or those replaced so many days ago. */

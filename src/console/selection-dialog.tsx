@@ -1,40 +1,48 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { type Member, OperatorError } from "../operator/index.ts";
+import { ReasonField, VIEW_TITLE } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { Dialog } from "./dialog.tsx";
 import { failureOf, RefusedHere } from "./failures.ts";
-import { ReasonField, VIEW_TITLE } from "./parts.tsx";
 
 /** Asks whether the selected members are to be evicted or banned, and does that one by one. */
 export function SelectionDialog(props: {
   domain: string;
   to: "evict" | "ban";
   members: readonly Member[];
-  /** Told how many it was done to: some, too, if others failed and the operator gave up. */
+  /** Told how many it was done to: some, if the operator cancelled it, or gave up when others failed. */
   onClose: (done: number) => void;
 }) {
   const { domain, to, members, onClose } = props;
   const { operator } = useConsole();
   const [reason, setReason] = useState("");
   const [left, setLeft] = useState(members);
-  const act = async () => {
-    const failed: Member[] = [];
-    let why = "";
+  const done = useRef(0);
+  const act = async (stop: AbortSignal) => {
+    const remaining = new Set(left);
+    const failures: string[] = [];
     for (const member of left) {
+      if (stop.aborted) break;
       try {
         if (to === "evict") await operator.domain(domain).evict(member.handle);
         else await operator.domain(domain).ban(member.handle, reason);
       } catch (thrown) {
         // It left meanwhile.
-        if (thrown instanceof OperatorError && thrown.error === "NOT_FOUND") continue;
-        failed.push(member);
-        why = failureOf(thrown).title;
+        if (!(thrown instanceof OperatorError) || thrown.error !== "NOT_FOUND") {
+          failures.push(failureOf(thrown).title);
+          continue;
+        }
       }
+      remaining.delete(member);
+      done.current += 1;
     }
-    setLeft(failed);
-    if (failed.length === 0) return;
-    const names = failed.map(({ name, machineGuid }) => name ?? machineGuid).join(", ");
-    throw new RefusedHere(`${failed.length} of ${left.length} failed: ${why}`, `Still members: ${names}.`);
+    if (failures.length === 0) return;
+    setLeft([...remaining]);
+    const names = [...remaining].map(({ name, machineGuid }) => name ?? machineGuid).join(", ");
+    throw new RefusedHere(
+      `${failures.length} of ${left.length} failed: ${failures.at(-1)}`,
+      `Still members: ${names}.`,
+    );
   };
   const count = countText(left.length);
   return (
@@ -45,7 +53,8 @@ export function SelectionDialog(props: {
       fields={["reason"]}
       thenFocus={VIEW_TITLE}
       work={act}
-      onClose={(done) => onClose(done ? members.length : members.length - left.length)}
+      stoppable
+      onClose={() => onClose(done.current)}
     >
       {({ failure }) => (
         <>

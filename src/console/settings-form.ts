@@ -130,6 +130,12 @@ export function draftOf(settings: DomainOverview): SettingsDraft {
   );
 }
 
+/** The draft once `sent` is saved: a field that was changed meanwhile, up to `now`, keeps what the operator typed. */
+export function draftAfterSave(saved: DomainOverview, sent: SettingsDraft, now: SettingsDraft): SettingsDraft {
+  const typed = FIELDS.filter(({ name }) => now[name] !== sent[name]).map(({ name }) => [name, now[name]]);
+  return { ...draftOf(saved), ...Object.fromEntries(typed) };
+}
+
 /** The texts that the operator may choose from; the beginnings of namespaces that begin so, for a prefix. */
 export function choicesOf(name: keyof SettingsPatch, authNamespaces: readonly string[]): readonly string[] {
   return name === "authNamespace" ? authNamespaces.map(stem).filter((choice) => choice !== "") : [];

@@ -1,12 +1,13 @@
 import { useId, useLayoutEffect, useState } from "preact/hooks";
+import { Button, Checkbox, FailureNotice, Field } from "./components.tsx";
 import { useConsole } from "./context.ts";
 import { DeleteDomain } from "./delete-dialog.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
 import type { Failure } from "./failures.ts";
-import { useAction } from "./loading.ts";
-import { Button, Checkbox, FailureNotice, Field } from "./parts.tsx";
+import { useAction } from "./hooks.ts";
 import {
   choicesOf,
+  draftAfterSave,
   draftOf,
   inFormWords,
   patchOf,
@@ -33,7 +34,7 @@ export function SettingsView({ overview, refresh }: DomainViewProps) {
       if (!isChanged) return say("Nothing was changed.");
       const changed = await operator.domain(overview.domain).changeSettings(patchOf(draft, saved));
       setSaved(changed);
-      setDraft(draftOf(changed));
+      setDraft((now) => draftAfterSave(changed, draft, now));
       say("The settings are saved. They hold from the next request on.");
       refresh();
     });

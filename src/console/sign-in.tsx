@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
+import { Button, FailureNotice, Field } from "./components.tsx";
 import type { Failure } from "./failures.ts";
-import { useAction } from "./loading.ts";
+import { useAction } from "./hooks.ts";
 import { operatorWith } from "./operator.ts";
-import { Button, FailureNotice, Field } from "./parts.tsx";
 
 /** Asks for the credential, and tries it. */
 export function SignIn({ failure, onSignIn }: { failure: Failure | null; onSignIn: (token: string) => void }) {

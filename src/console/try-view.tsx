@@ -1,9 +1,9 @@
 import { useRef } from "preact/hooks";
 import { DeviceDomain, IndexedDbStore } from "../client/index.ts";
+import { FailureNotice, Field, Progress } from "./components.tsx";
 import type { DomainViewProps } from "./domain-page.tsx";
-import { useLoaded } from "./loading.ts";
-import { FailureNotice, Field, Progress } from "./parts.tsx";
-import { Trial } from "./trial.tsx";
+import { useLoaded } from "./hooks.ts";
+import { Sandbox } from "./sandbox.tsx";
 
 /** This browser as a device of the domain: it joins, opens what is encrypted to the domain, and leaves. */
 export function TryView({ overview, refresh }: DomainViewProps) {
@@ -43,7 +43,7 @@ export function TryView({ overview, refresh }: DomainViewProps) {
       )}
       <FailureNotice failure={failure} />
       {busy && <Progress />}
-      {value && <Trial device={value} url={url} onChange={refresh} />}
+      {value && <Sandbox device={value} url={url} onChange={refresh} />}
     </>
   );
 }

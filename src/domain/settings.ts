@@ -10,16 +10,16 @@ import {
   refused,
 } from "./types.ts";
 
-/** Some settings; what is absent is left to its default (replace) or as it is (merge). */
+/** Some settings; what is absent is left to its default (replace, create) or as it is (merge). */
 export type SettingsPatch = { readonly [Name in keyof DomainSettings]?: DomainSettings[Name] | undefined };
 
-/** An operator sets the rules of a domain: all of them, creating it if need be, or some. */
+/** An operator sets the rules of a domain: all of them, creating it if need be; those of a new one; or some. */
 export type SettingsChange = Readonly<{
   type: "settings";
   requestId: string;
   /** The operator. */
   by: string;
-  mode: "replace" | "merge";
+  mode: "replace" | "create" | "merge";
   patch: SettingsPatch;
 }>;
 
@@ -43,10 +43,17 @@ export function decideSettings(
   { mode, patch, requestId, by }: SettingsChange,
 ): Decision<SettingsGrant> {
   const created = state.revision === 0;
+  if (!created && mode === "create") {
+    return refused({
+      error: "DOMAIN_EXISTS",
+      reason: "creation of a domain that exists",
+      detail: "It was not changed.",
+    });
+  }
   if (created && mode === "merge") return refused({ error: "DOMAIN_NOT_FOUND", reason: "merge into no domain" });
 
   const previous = state.settings;
-  const settings = overlay(mode === "replace" ? DEFAULT_SETTINGS : previous, patch);
+  const settings = overlay(mode === "merge" ? previous : DEFAULT_SETTINGS, patch);
   const fields = settingsProblems(settings);
   if (fields.length > 0) return refused({ error: "INVALID_REQUEST", reason: "contradictory settings", fields });
 

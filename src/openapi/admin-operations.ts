@@ -44,6 +44,9 @@ import {
 import { deviceName, domainName, memberName } from "./values.ts";
 
 const inDomain = z.object({ domain: domainName });
+const creation = z.object({
+  "if-none-match": z.string().optional().meta({ description: "`*` to create the domain only.", example: "*" }),
+});
 const onDevice = inDomain.extend({ device: deviceName });
 const onMember = inDomain.extend({ device: memberName });
 
@@ -65,7 +68,8 @@ const problemsOfAll = problemResponses(...guarded);
 const problemsOfService = problemResponses(...guarded.filter((name) => name !== "INVALID_REQUEST"));
 const problemsOfDomain = problemResponses(...guarded, "DOMAIN_NOT_FOUND");
 const problemsOfDevice = problemResponses(...guarded, "DOMAIN_NOT_FOUND", "NOT_FOUND");
-const problemsOfReplacement = problemResponses(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfBody = problemResponses(...guarded, "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
+const problemsOfReplacement = problemResponses(...guarded, "DOMAIN_EXISTS", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 const problemsOfChange = problemResponses(...guarded, "DOMAIN_NOT_FOUND", "BODY_TOO_LARGE", "WRONG_MEDIA_TYPE");
 const problemsOfBan = problemResponses(
   ...guarded,
@@ -106,9 +110,10 @@ export const adminOperations: ZodOpenApiPathsObject = {
       operationId: "replaceSettings",
       tags: ["Domains"],
       summary: "Create a domain, or replace its settings",
-      description: "What is left out takes its default. A maximum below the present count evicts nobody.",
+      description:
+        "What is left out takes its default. A maximum below the present count evicts nobody. With `If-None-Match: *` a domain that exists is left as it is.",
       security: needs("domains:write"),
-      requestParams: { path: inDomain },
+      requestParams: { path: inDomain, header: creation },
       requestBody: jsonRequest(settings, { settings: REQUEST.settings }),
       responses: {
         200: overview("The settings are replaced."),
@@ -156,7 +161,7 @@ export const adminOperations: ZodOpenApiPathsObject = {
         200: jsonAnswer("The domains that were deleted, or would be.", idleDomainsResponse, {
           idle: ADMIN_ANSWER.idleDomains,
         }),
-        ...problemsOfReplacement,
+        ...problemsOfBody,
       },
     },
   },

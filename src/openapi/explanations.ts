@@ -41,6 +41,10 @@ export const EXPLANATIONS: Readonly<Record<ErrorName, Explanation>> = {
     happened: "The request is not as the API describes it.",
     todo: "Correct each field that “errors” names. The same request would be refused again.",
   },
+  DOMAIN_EXISTS: {
+    happened: "A new domain was asked for, by “If-None-Match: *”, and one of this name exists. It was not changed.",
+    todo: "Choose another name. To change the domain that exists, send “PATCH”, or “PUT” without “If-None-Match”.",
+  },
   DOMAIN_NOT_FOUND: {
     happened:
       "No domain of this name exists. Asking never creates one: the first registration does, or an operator's settings.",

@@ -49,6 +49,17 @@ export class OperatedDomain {
     return this.#ask({ path: this.#path() }, call);
   }
 
+  /**
+   * Creates it: what is left out of its settings takes its default.
+   *
+   * @throws OperatorError `DOMAIN_EXISTS`: then it is left as it is
+   */
+  create(settings: Settings = {}, call: CallOptions = {}): Promise<DomainOverview> {
+    // Repeated, it would refuse the domain that the first try has made.
+    const request = { method: "PUT", path: this.#path(), body: settings, isNew: true, repeatable: false } as const;
+    return this.#ask(request, call);
+  }
+
   /** Creates it, or replaces its settings: what is left out takes its default. */
   replaceSettings(settings: Settings, call: CallOptions = {}): Promise<DomainOverview> {
     return this.#ask({ method: "PUT", path: this.#path(), body: settings }, call);

@@ -30,6 +30,8 @@ export type OperatorRequest = Readonly<{
   path: readonly string[];
   query?: Readonly<Record<string, string | number | undefined>>;
   body?: unknown;
+  /** Whether it is refused if there already is what it names. */
+  isNew?: boolean;
   /** Whether it may be carried out twice, and answers the second time as the first. */
   repeatable?: boolean;
   /** A status that is no refusal, although it is not below 300, unless a problem document comes with it. */
@@ -122,7 +124,10 @@ export class OperatorConnection {
     return `${this.origin}${pathOf(path)}${given.length === 0 ? "" : `?${new URLSearchParams(given)}`}`;
   }
 
-  #initOf({ method = "GET", body, isPublic = false }: OperatorRequest, signal: AbortSignal): RequestInit {
+  #initOf(
+    { method = "GET", body, isNew = false, isPublic = false }: OperatorRequest,
+    signal: AbortSignal,
+  ): RequestInit {
     const { token = "" } = this.#options;
     return {
       method,
@@ -130,6 +135,7 @@ export class OperatorConnection {
         accept: "application/json",
         ...(token === "" || isPublic ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(isNew ? { "if-none-match": "*" } : {}),
       },
       // A server that redirects must not get the credential.
       redirect: "manual",

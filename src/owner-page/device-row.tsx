@@ -1,4 +1,4 @@
-import { Button } from "../console/parts.tsx";
+import { Button } from "../console/components.tsx";
 import { Day, Time } from "../console/times.tsx";
 import type { OwnedDevice } from "./owner-server.ts";
 

@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { Progress } from "../console/components.tsx";
 import { RefusedHere } from "../console/failures.ts";
 import { Mark, OutcomeRegion } from "../console/frame.tsx";
-import { useAction } from "../console/loading.ts";
-import { Progress } from "../console/parts.tsx";
+import { useAction } from "../console/hooks.ts";
 import { DevicesPage } from "./owner-devices-page.tsx";
 import { OwnerServer } from "./owner-server.ts";
 import { type Session, savedSession, saveSession } from "./owner-session.ts";

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { useLoaded, usePages } from "../console/loading.ts";
-import { Button, FailureNotice, Heading, PagedList, Progress } from "../console/parts.tsx";
+import { Button, FailureNotice, Heading, PagedList, Progress } from "../console/components.tsx";
+import { useLoaded, usePages } from "../console/hooks.ts";
 import { DeviceRow } from "./device-row.tsx";
 import type { DeviceCount, OwnedDevice, OwnerServer } from "./owner-server.ts";
 import { RemovalDialog, RemoveAllDialog, RenamingDialog } from "./questions.tsx";

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
+import { Field } from "../console/components.tsx";
 import { Dialog } from "../console/dialog.tsx";
-import { Field } from "../console/parts.tsx";
 import { nameOf } from "./device-row.tsx";
 import type { OwnedDevice, OwnerServer } from "./owner-server.ts";
 

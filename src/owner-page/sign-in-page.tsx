@@ -1,6 +1,6 @@
+import { Button, FailureNotice, Progress } from "../console/components.tsx";
 import type { Failure } from "../console/failures.ts";
-import { useAction, useLoaded } from "../console/loading.ts";
-import { Button, FailureNotice, Progress } from "../console/parts.tsx";
+import { useAction, useLoaded } from "../console/hooks.ts";
 import { type SignInIssuer, signInIssuers } from "./owner-server.ts";
 import { beginSignIn, hostOf } from "./sign-in.ts";
 

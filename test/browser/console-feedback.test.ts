@@ -145,4 +145,49 @@ describe("settings that are not saved", () => {
     await tab.view("Members");
     expect(await domain.overview()).toMatchObject({ maxMembership: 8 });
   });
+
+  test("stay while others are being saved", async ({ site, domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/settings`);
+    const maximum = tab.page.getByLabel("Maximum of members");
+    const idleDays = tab.page.getByLabel("Days until an idle device is removed");
+    await maximum.fill("7");
+    const patch = site.hold(`/admin/domains/${domain.name}`, "request");
+    await tab.press("Save");
+    await patch.reached;
+    await idleDays.fill("90");
+    patch.release();
+    await tab.hears("The settings are saved.");
+    expect(await maximum.inputValue()).toBe("7");
+    expect(await idleDays.inputValue()).toBe("90");
+    await tab.shows("Not saved yet.");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7, memberIdleDays: null });
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    await tab.page.getByText("Not saved yet.").waitFor({ state: "detached" });
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7, memberIdleDays: 90 });
+  });
+
+  test("outlive a server that is lost, and then fails once", async ({ domain, openConsole }) => {
+    await domain.configure({});
+    const tab = await openConsole(`#/domains/${domain.name}/settings`);
+    const maximum = tab.page.getByLabel("Maximum of members");
+    await maximum.fill("7");
+    const restart = await stopServer(tab);
+    await tab.press("Save");
+    await tab.isRefused("The server cannot be reached");
+    await restart();
+    const failure = { status: 500, error: "INTERNAL_ERROR", title: "Internal error" };
+    const response = { status: 500, contentType: "application/problem+json", body: JSON.stringify(failure) };
+    const path = `**/admin/domains/${domain.name}`;
+    await tab.page.route(path, (route) => route.fulfill(response), { times: 1 });
+    const answered = tab.page.waitForResponse(path);
+    await tab.press("Try again");
+    await answered;
+    await tab.isRefused("Internal error");
+    expect(await maximum.inputValue()).toBe("7");
+    await tab.press("Save");
+    await tab.hears("The settings are saved.");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7 });
+  });
 });

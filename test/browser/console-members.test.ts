@@ -1,6 +1,8 @@
+import type { Route } from "playwright-core";
 import { describe, expect } from "vitest";
 import { DeviceDomain } from "../../src/client/index.ts";
 import { joinedDevice, joinUnsigned } from "../support/browser/console-devices.ts";
+import type { ConsoleTab } from "../support/browser/console-tab.ts";
 import { test } from "../support/browser/stage.ts";
 import type { TestDomain } from "../support/browser/test-domain.ts";
 
@@ -8,6 +10,18 @@ async function named(domain: TestDomain, deviceName: string): Promise<DeviceDoma
   const device = await DeviceDomain.open(domain.url, { deviceName });
   await device.join();
   return device;
+}
+
+/** Finds a device, again until the database knows its domain. */
+async function findInDomain(tab: ConsoleTab, machineGuid: string): Promise<void> {
+  await tab.page.getByLabel("Find by machine GUID").fill(machineGuid);
+  const domainsFound = async () => {
+    await tab.press("Find");
+    await tab.page.getByRole("region", { name: "Found" }).waitFor();
+    await tab.settled();
+    return tab.items("Domains of the device").count();
+  };
+  await expect.poll(domainsFound, { timeout: 30_000 }).toBe(1);
 }
 
 describe("the members of a domain, in the console", () => {
@@ -54,6 +68,59 @@ describe("the members of a domain, in the console", () => {
     await tab.answer("Cancel");
     await tab.hears("1 device is evicted.");
     expect(await domain.overview()).toMatchObject({ memberCount: 1 });
+  });
+
+  test("are no longer evicted one after the other once that is cancelled", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 3);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 3);
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    await tab.answer("Cancel");
+    await eviction.continue();
+    await tab.hears("1 device is evicted.");
+    await tab.dialog.waitFor({ state: "detached" });
+    await tab.hasItems("Members", 2);
+    expect(await domain.overview()).toMatchObject({ memberCount: 2 });
+  });
+
+  test("are named if a cancelled eviction failed", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 3);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.hasItems("Members", 3);
+    await tab.page.getByLabel("Select all shown").check();
+    await tab.press("Evict selected…");
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    await tab.answer("Cancel");
+    const failure = { status: 500, error: "INTERNAL_ERROR", title: "Internal error" };
+    await eviction.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify(failure) });
+    await tab.isRefused("1 of 3 failed: Internal error");
+    expect(await tab.dialog.getByRole("listitem").count()).toBe(3);
+    await tab.answer("Cancel");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await domain.overview()).toMatchObject({ memberCount: 3 });
+  });
+
+  test("keep their question while one of them is evicted", async ({ domain, openConsole }) => {
+    await joinUnsigned(domain, 1);
+    const tab = await openConsole(`#/domains/${domain.name}/members`);
+    await tab.page.getByRole("button", { name: /^Evict / }).click();
+    const first = Promise.withResolvers<Route>();
+    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const eviction = await first.promise;
+    const cancel = tab.dialog.getByRole("button", { name: "Cancel" });
+    await expect.poll(() => cancel.getAttribute("aria-disabled")).toBe("true");
+    await tab.page.keyboard.press("Escape");
+    await eviction.continue();
+    await tab.hears("The device is evicted.");
   });
 
   test("of which one left meanwhile are gone", async ({ domain, openConsole }) => {
@@ -159,17 +226,7 @@ describe("a device in all its domains, in the console", () => {
     await tab.page.getByLabel("Find by machine GUID").fill("not-a-guid");
     await tab.press("Find");
     await tab.isMarked("Find by machine GUID must be a UUID");
-    await tab.page.getByLabel("Find by machine GUID").fill(machineGuid);
-    await expect
-      .poll(
-        async () => {
-          await tab.press("Find");
-          await tab.settled();
-          return tab.items("Domains of the device").count();
-        },
-        { timeout: 30_000 },
-      )
-      .toBe(1);
+    await findInDomain(tab, machineGuid);
     await tab.page.getByRole("link", { name: domain.name }).waitFor();
     // The GUID is a secret.
     expect(tab.page.url()).not.toContain(machineGuid.slice(0, 8));
@@ -191,5 +248,63 @@ describe("a device in all its domains, in the console", () => {
     await tab.answer("Lift the ban");
     await tab.hears("The ban is lifted.");
     await tab.hasItems("Devices that are banned from all domains", 0);
+  });
+
+  test("is not called banned from all while domains may be left", async ({ openConsole }) => {
+    const tab = await openConsole("#/devices");
+    await tab.page.getByLabel("Find by machine GUID").fill(crypto.randomUUID());
+    await tab.press("Find");
+    await tab.press("Ban from all domains…");
+    await tab.dialog.getByLabel("Reason").fill("Reported stolen.");
+    let requests = 0;
+    let held = Promise.withResolvers<Route>();
+    await tab.page.route("**/admin/devices/*/ban", (route) => held.resolve(route));
+    /** Responds as if the device were in 300 domains, and the database late. */
+    const respond = async (banned: readonly string[]) => {
+      const route = await held.promise;
+      held = Promise.withResolvers();
+      requests++;
+      await route.fulfill({ json: { domains: { banned, failed: [], more: true } } });
+    };
+    await tab.answer("Ban");
+    await respond(["a"]);
+    await respond(["a"]);
+    await tab.isRefused("Some domains may be left");
+    await tab.dialog.getByText("Reached so far: 1. Try again in a moment.").waitFor();
+
+    await tab.answer("Ban");
+    await held.promise;
+    await tab.answer("Cancel");
+    await respond(["b", "c"]);
+    await tab.dialog.getByText("Reached so far: 2. Try again in a moment.").waitFor();
+    expect(requests).toBe(3);
+    await tab.answer("Cancel");
+    await tab.dialog.waitFor({ state: "detached" });
+    expect(await tab.page.getByText("The device is banned from all domains.").count()).toBe(0);
+  });
+
+  test("is not shown in place of one that was looked for since", async ({ domain, openConsole }) => {
+    const [tv, phone] = [await joinedDevice(domain), await joinedDevice(domain)];
+    const tab = await openConsole("#/devices");
+    const found = tab.page.getByRole("region", { name: "Found" }).getByRole("heading");
+    const shown = ({ machineGuid }: DeviceDomain) => `${machineGuid.slice(0, 8)}…`;
+    const guid = tab.page.getByLabel("Find by machine GUID");
+    await findInDomain(tab, tv.machineGuid);
+    await tab.press("Evict from all domains…");
+    const refresh = Promise.withResolvers<Route>();
+    await tab.page.route("**/admin/devices/*", refresh.resolve, { times: 1 });
+    await tab.answer("Evict");
+    const held = await refresh.promise;
+    await guid.fill(phone.machineGuid);
+    await tab.press("Find");
+    await expect.poll(() => found.allTextContents()).toEqual([shown(phone)]);
+    await held.continue();
+    // None, if the page has hung up.
+    await (await held.request().response())?.finished();
+    await tab.settled();
+    expect(await found.allTextContents()).toEqual([shown(phone)]);
+    await tab.press("Ban from all domains…");
+    await tab.dialog.getByText(shown(phone)).waitFor();
+    await tab.answer("Cancel");
   });
 });

@@ -207,6 +207,19 @@ describe("the console", () => {
     expect(await domain.overview()).toMatchObject({ maxMembership: 7 });
   });
 
+  test("does not replace a domain that another operator makes at the same time", async ({ domain, openConsole }) => {
+    const tab = await openConsole("#/domains");
+    await tab.page.route(`**/admin/domains/${domain.name}`, async (route) => {
+      if (route.request().method() === "PUT") await domain.configure({ maxMembership: 7 });
+      await route.continue();
+    });
+    await tab.press("New domain…");
+    await tab.dialog.getByLabel("Name").fill(domain.name);
+    await tab.answer("Create");
+    await tab.isRefused("Domain already exists");
+    expect(await domain.overview()).toMatchObject({ maxMembership: 7 });
+  });
+
   test("shows the server's words for a domain that does not exist", async ({ domain, openConsole }) => {
     const tab = await openConsole(`#/domains/${domain.name}`);
     await tab.isRefused("Domain not found");

@@ -189,6 +189,8 @@ describe("operators", () => {
     const keyRules = { rolloverIntervalSeconds: 60, retireAfterDays: 30 };
     const created = admin({ path, body: { maxMembership: 5, ...keyRules } });
     expect(await expectAnswer(201, null, "replaceSettings", created)).toMatchObject(keyRules);
+    const create = admin({ path, body: {}, headers: { "if-none-match": "*" } });
+    await expectAnswer(412, "DOMAIN_EXISTS", "replaceSettings", create);
     await expectAnswer(200, null, "replaceSettings", admin({ path, body: {} }));
     for (const type of ["application/json", "application/merge-patch+json"]) {
       await expectAnswer(200, null, "changeSettings", admin({ path, type, body: { deviceKeyRequired: null } }));

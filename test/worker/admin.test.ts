@@ -210,6 +210,24 @@ describe("PUT", () => {
     ]);
   });
 
+  it("with If-None-Match: * creates a domain, and leaves one that exists as it is", async () => {
+    const create = (name: string, settings: object) =>
+      reply("PUT", `/admin/domains/${name}`, settings, { ...asAdmin, "if-none-match": "*" });
+    const domain = newDomain();
+    const created = await create(domain, { maxMembership: 3 });
+    expect(created.status).toBe(201);
+    expect(created.body).toMatchObject({ ...DEFAULTS, maxMembership: 3 });
+    const again = await create(domain, {});
+    expect(again.status).toBe(412);
+    expect(again.body).toMatchObject({ error: "DOMAIN_EXISTS", status: 412 });
+    expect(await overview(domain)).toMatchObject({ status: 200, body: created.body });
+
+    const other = newDomain();
+    const both = await Promise.all([1, 2].map((maxMembership) => create(other, { maxMembership })));
+    expect(both.map(({ status }) => status).toSorted()).toEqual([201, 412]);
+    expect((await overview(other)).body).toEqual(both.find(({ status }) => status === 201)?.body);
+  });
+
   it("does not take a merge patch", async () => {
     const domain = newDomain();
     const answer = await reply("PUT", `/admin/domains/${domain}`, {}, { ...asAdmin, ...MERGE_PATCH });

@@ -28,6 +28,7 @@ export const PROBLEMS = {
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: "The idempotency key was used before" },
   DEREG_DENIED: { status: 403, title: "The device is not a member of the domain" },
   INVALID_REQUEST: { status: 400, title: "Invalid request" },
+  DOMAIN_EXISTS: { status: 412, title: "Domain already exists" },
   DOMAIN_NOT_FOUND: { status: 404, title: "Domain not found" },
   NOT_FOUND: { status: 404, title: "Not found" },
   ADMIN_AUTHENTICATION_REQUIRED: {

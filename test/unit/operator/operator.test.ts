@@ -92,6 +92,7 @@ describe("a request", () => {
   it.each([
     ["merges settings", () => operator().domain("den").changeSettings({ maxMembership: null }), "PATCH", ""],
     ["replaces settings", () => operator().domain("den").replaceSettings({}), "PUT", ""],
+    ["creates", () => operator().domain("den").create(), "PUT", ""],
     ["deletes", () => operator().domain("den").delete("den"), "DELETE", "?confirm=den"],
     ["copies", () => operator().domain("den").copy(), "POST", "/copy"],
     ["evicts", () => operator().domain("den").evict("a/b"), "DELETE", "/members/a%2Fb"],
@@ -106,6 +107,18 @@ describe("a request", () => {
     fates = [() => answer({})];
     await ask();
     expect(seen).toMatchObject([{ method, path: `/admin/domains/den${path}` }]);
+  });
+
+  it("to create a domain asks the server to leave one that exists", async () => {
+    const conditions: (string | null)[] = [];
+    const conditional: typeof fetch = async (_, init) => {
+      conditions.push(new Headers(init?.headers).get("if-none-match"));
+      return answer({});
+    };
+    const den = operator({ fetch: conditional }).domain("den");
+    await den.create();
+    await den.replaceSettings({});
+    expect(conditions).toEqual(["*", null]);
   });
 
   it.each(["", ".", ".."])("never leaves its path by a device that is called %j", async (device) => {
@@ -293,6 +306,7 @@ describe("a failure that may pass", () => {
     ["a dry run", () => all(operator().deleteIdleDomains(idle))],
   ];
   const ONCE: readonly [string, () => Promise<unknown>][] = [
+    ["a creation", () => den().create()],
     ["a rollover", () => den().rollOver("now")],
     ["an eviction", () => den().evict("guid")],
     ["the end of a ban", () => den().unban("guid")],

@@ -38,7 +38,9 @@ export const adminDomains = new Hono<AppEnv>()
   .put("/admin/domains/:domain", may("domains:write"), async (c) => {
     const domain = domainName(c);
     const patch = await jsonBody(c, settingsBody);
-    const { created } = await changeSettings(c, domain, "replace", patch);
+    // RFC 9110, section 13.1.2. A domain has no entity tag that anything else could name.
+    const mode = c.req.header("if-none-match") === "*" ? "create" : "replace";
+    const { created } = await changeSettings(c, domain, mode, patch);
     return c.json(await overview(c, domain), created ? 201 : 200);
   })
   .patch("/admin/domains/:domain", may("domains:write"), async (c) => {

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { Failure } from "./failures.ts";
+import type { Loaded } from "./hooks.ts";
 import { type OperatorScope, useLackOf } from "./lacking-scope.ts";
-import type { Loaded } from "./loading.ts";
 
 /** The id of the heading of a domain's view. */
 export const VIEW_TITLE = "view-title";

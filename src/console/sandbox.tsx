@@ -1,17 +1,17 @@
 import { useState } from "preact/hooks";
 import type { DeviceDomain, DeviceStatus } from "../client/index.ts";
 import { encryptToDomain } from "../licence/index.ts";
+import { Button, FailureNotice, Field } from "./components.tsx";
 import { type Failure, failureOf } from "./failures.ts";
-import { Button, FailureNotice, Field } from "./parts.tsx";
 import { Time } from "./times.tsx";
 
-/** One step of a trial: what it came to, and what was read or made in it. */
+/** One step of the sandbox: what it came to, and what was read or made in it. */
 type Step = Readonly<{ at: string; sentence: string; text: string | null; failure: Failure | null }>;
 
 /** The report of a step: a sentence, and a text that it produced. */
 type Outcome = Readonly<{ sentence: string; text?: string }>;
 
-const STANDINGS: Readonly<Record<DeviceStatus, string>> = {
+const STATUS_TEXTS: Readonly<Record<DeviceStatus, string>> = {
   new: "not a member yet",
   member: "a member",
   leaving: "about to leave",
@@ -20,7 +20,7 @@ const STANDINGS: Readonly<Record<DeviceStatus, string>> = {
 };
 
 /** The steps a device can take in a domain, and a licence server for it, with what came of each. */
-export function Trial({ device, url, onChange }: { device: DeviceDomain; url: string; onChange: () => void }) {
+export function Sandbox({ device, url, onChange }: { device: DeviceDomain; url: string; onChange: () => void }) {
   const [busy, setBusy] = useState<string | null>(null);
   const [steps, setSteps] = useState<readonly Step[]>([]);
   const [secret, setSecret] = useState("the content key");
@@ -64,7 +64,7 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
   );
   const { status, currentKeyVersion } = device;
   return (
-    <div class="trial">
+    <div class="sandbox">
       <div class="card">
         <h3>The device</h3>
         <dl class="facts">
@@ -72,8 +72,8 @@ export function Trial({ device, url, onChange }: { device: DeviceDomain; url: st
           <dd>
             <code>{device.machineGuid}</code>
           </dd>
-          <dt>Standing</dt>
-          <dd>{STANDINGS[status]}</dd>
+          <dt>Status</dt>
+          <dd>{STATUS_TEXTS[status]}</dd>
           <dt>Keys</dt>
           <dd>{currentKeyVersion === null ? "none" : `up to version ${currentKeyVersion}`}</dd>
         </dl>

@@ -6,10 +6,10 @@ export function rolloverText({ rolloverIntervalSeconds }: DomainRow): string {
 }
 
 /** Labels of a domain's present status. */
-export function Standing(props: DomainRow) {
+export function Status(props: DomainRow) {
   const { keyVersion, keyRolloverRequired, authenticationRequired, authNamespace, deviceKeyRequired } = props;
   return (
-    <ul class="labels" aria-label="Standing">
+    <ul class="labels" aria-label="Status">
       {keyVersion === 0 ? (
         <li class="label">No key yet</li>
       ) : keyRolloverRequired ? (
