@@ -1,13 +1,13 @@
-import type { Comparison, Contestant } from "./comparison.ts";
-import type { Effort } from "./measuring.ts";
-import type { Variant } from "./variants.ts";
+import type { Variant } from "./bench-server.ts";
+import type { Comparison, LateVariant } from "./comparison.ts";
+import type { Effort } from "./rounds.ts";
 import type { WorkloadKey } from "./workloads.ts";
 
 /** The parts of a run, and its precision. */
 export type Plan = Readonly<{
   /** Parts that have not begun after this many seconds are left out: a busy machine makes a run poorer, not longer. */
   lastStartSeconds: number;
-  /** Joins that each server is sent before anything counts: workerd compiles what is hot on the way. */
+  /** Joins that each server is sent before anything counts. */
   warmUp: number;
   comparisons: readonly (Comparison & { effort: Effort })[];
   halfLoad: Effort;
@@ -55,26 +55,29 @@ export const QUICK: Plan = {
 
 /** First what ratios are made of, then the rest. */
 function comparisons(effort: Effort, lesserEffort: Effort): Plan["comparisons"] {
-  const late: readonly Contestant[] = [{ variant: "ours", delayMilliseconds: LATE }];
-  const compared = (workload: WorkloadKey, variants: readonly Variant[], others: readonly Contestant[] = []) => ({
+  const compared = (
+    workload: WorkloadKey,
+    effort: Effort,
+    variants: readonly Variant[],
+    late: readonly Variant[] = [],
+  ) => ({
     workload,
-    contestants: [...variants.map((variant) => ({ variant, delayMilliseconds: 0 })), ...others],
+    effort,
+    variants: [
+      ...variants.map((variant): LateVariant => ({ variant, delayMilliseconds: 0 })),
+      ...late.map((variant): LateVariant => ({ variant, delayMilliseconds: LATE })),
+    ],
   });
-  const literalLate: Contestant = { variant: "literal", delayMilliseconds: LATE };
   return [
-    ...[
-      compared("joins", ["ours", "empty", "bare"], late),
-      compared("renewals", ["ours", "empty"], late),
-      compared("loneJoins", ["empty"], late),
-      compared("loneRenewals", ["empty"], late),
-      compared("spread", ["ours", "empty", "literal"]),
-    ].map((comparison) => ({ ...comparison, effort })),
-    ...[
-      compared("joins", ["literal"], [literalLate]),
-      compared("renewals", ["literal"]),
-      compared("mix", ["ours"]),
-      compared("newborn", ["ours", "empty"]),
-      compared("signed", ["ours", "empty"]),
-    ].map((comparison) => ({ ...comparison, effort: lesserEffort })),
+    compared("joins", effort, ["ours", "empty", "bare"], ["ours"]),
+    compared("renewals", effort, ["ours", "empty"], ["ours"]),
+    compared("loneJoins", effort, ["empty"], ["ours"]),
+    compared("loneRenewals", effort, ["empty"], ["ours"]),
+    compared("spread", effort, ["ours", "empty", "literal"]),
+    compared("joins", lesserEffort, ["literal"], ["literal"]),
+    compared("renewals", lesserEffort, ["literal"]),
+    compared("mix", lesserEffort, ["ours"]),
+    compared("newborn", lesserEffort, ["ours", "empty"]),
+    compared("signed", lesserEffort, ["ours", "empty"]),
   ];
 }

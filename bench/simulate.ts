@@ -1,7 +1,7 @@
 // `npm run simulate`: 100 million devices in 20 million households, and three premieres of a million, by the real batch
 // queue, database writer, client retries and rules, against a modelled network, D1 and clock. Prints Markdown.
 import { scriptOptions } from "../scripts/script-options.ts";
-import { markdownTable } from "./report/markdown-table.ts";
+import { markdownTable } from "./report/markdown.ts";
 import { loadDatabaseWriter } from "./simulation/database.ts";
 import { evening } from "./simulation/evening.ts";
 import { householdYear } from "./simulation/households.ts";

@@ -76,7 +76,7 @@ export const WORKLOADS = {
   },
   newborn: {
     name: "first joins of newborn domains",
-    traffic: (prefix) => ({ kind: "newborn", prefix }),
+    traffic: (prefix) => ({ kind: "spread", prefix }),
     oneDomain: false,
     placePerRound: true,
   },

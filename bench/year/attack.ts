@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Connection } from "../../test/model/connection.ts";
-import { LicenceServer } from "./licence-server.ts";
-import { type Place, urlOf } from "./licences.ts";
-import { FORMS, type Form, join, oversized, type ResponseSizes, send } from "./newcomers.ts";
+import { Connection } from "../../test/support/node/connection.ts";
+import { send } from "../population.ts";
+import { LicenceServer, type Place, urlOf } from "./licences.ts";
+import { FORMS, type Form, join, oversized, type ResponseSizes } from "./newcomers.ts";
 
 /** A newcomer joins this long after the one before was answered. */
 const NEWCOMER_MILLISECONDS = 400;
@@ -42,8 +42,8 @@ export async function attack(place: Place, { devices, goesOn }: AttackPlan): Pro
     const connection = new Connection(place.origin);
     const machineGuid = crypto.randomUUID();
     for (; goesOn(requests); requests += 2) {
-      await send(connection, `/domains/${place.domain}/register`, { machineGuid });
-      await send(connection, `/domains/${place.domain}/deregister`, { machineGuid });
+      await send(connection, place.domain, "register", { machineGuid });
+      await send(connection, place.domain, "deregister", { machineGuid });
     }
     connection.close();
   };

@@ -1,10 +1,10 @@
-import type { Machine } from "../machine.ts";
+import type { Origin } from "../report/files.ts";
 import type { AttackOutcome } from "./attack.ts";
 import { MAX_REQUESTS, type Opening } from "./licences.ts";
 import type { Life } from "./life.ts";
 import { oversized } from "./newcomers.ts";
 import type { StorageUse } from "./storage.ts";
-import type { Comparison } from "./twins.ts";
+import type { TwinComparison } from "./twins.ts";
 
 /** The licences that opened, and in words those that did not. */
 export type Openings = Readonly<{ opened: readonly Opening[]; failures: readonly string[] }>;
@@ -13,18 +13,9 @@ export type Openings = Readonly<{ opened: readonly Opening[]; failures: readonly
 export type Attack = AttackOutcome & Readonly<{ objectGrowth: StorageUse; databaseGrowth: StorageUse }>;
 
 /** Everything that one run found out. */
-export type YearResults = Life &
-  Readonly<{
-    takenAt: string;
-    /** Whether it was a quick run, whose figures are rough. */
-    quick: boolean;
-    tookSeconds: number;
-    machine: Machine;
-    members: number;
-    openings: Openings;
-    comparison: Comparison;
-    attacks: readonly Attack[];
-  }>;
+export type YearResults = Origin &
+  Life &
+  Readonly<{ members: number; openings: Openings; comparison: TwinComparison; attacks: readonly Attack[] }>;
 
 /** In words, everything that failed and is no matter of speed. */
 export function failuresOf({ points, openings, attacks }: YearResults): readonly string[] {
