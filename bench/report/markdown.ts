@@ -19,9 +19,9 @@ export function figure(value: number): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A whole number. */
+/** A number without a fraction. */
 export function count(value: number): string {
-  return value.toLocaleString("en");
+  return Math.round(value).toLocaleString("en");
 }
 
 /** A figure to reach, and what was measured; null where a run did not measure it. */
