@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HOST } from "../scripts/local-worker.ts";
 import { freePort } from "../scripts/ports.ts";
-import { type Effort, inRounds, type Summary, summary } from "./rounds.ts";
+import { type Effort, inRounds, type Summary } from "./rounds.ts";
 import type { Workshop } from "./workshop.ts";
 
 const START_TRIES = 200;
@@ -24,8 +24,8 @@ export async function certificates(workshop: Workshop, effort: Effort): Promise<
   workshop.keep(server);
   try {
     await untilListening(server.origin, process);
-    const [done = []] = await inRounds(workshop, [{ server, prepare: async () => ({ kind: "certificates" }) }], effort);
-    return summary(done);
+    const contestant = { server, prepare: async () => ({ kind: "certificates" }) as const };
+    return (await inRounds(workshop, [contestant], effort))[0] ?? null;
   } finally {
     process.kill("SIGKILL");
     if (process.exitCode === null && process.signalCode === null) await once(process, "exit");

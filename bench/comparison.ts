@@ -1,6 +1,6 @@
 import type { BenchServer, Variant } from "./bench-server.ts";
 import { populate } from "./population.ts";
-import { CONNECTIONS, type Effort, inRounds, type Summary, summary } from "./rounds.ts";
+import { CONNECTIONS, type Effort, inRounds, type Summary } from "./rounds.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
 import type { Workshop } from "./workshop.ts";
 
@@ -20,15 +20,7 @@ export async function compare(
   { workload: key, variants }: Comparison,
   effort: Effort,
 ): Promise<readonly Row[]> {
-  const {
-    traffic,
-    oneDomain,
-    placePerRound,
-    members,
-    wakeUp,
-    amount,
-    connections = CONNECTIONS,
-  }: Workload = WORKLOADS[key];
+  const { traffic, placePerRound, members, wakeUp, amount, connections = CONNECTIONS }: Workload = WORKLOADS[key];
   const contestants = variants.map(({ variant, delayMilliseconds }) => ({
     server: servers[variant],
     prepare: async (round: number) => {
@@ -43,10 +35,10 @@ export async function compare(
     ...(amount === undefined ? {} : { amount }),
     pace: { connections },
     // One request after the other waits for D1.
-    slow: variant === "literal" && oneDomain && delayMilliseconds > 0,
+    slow: variant === "literal" && delayMilliseconds > 0,
   }));
-  const done = await inRounds(workshop, contestants, effort);
-  return variants.map((each, index) => ({ workload: key, ...each, ...summary(done[index] ?? []) }));
+  const summaries = await inRounds(workshop, contestants, effort);
+  return summaries.map((summary, index) => ({ workload: key, ...(variants[index] as LateVariant), ...summary }));
 }
 
 /** How long joins take when half as many come as could: new ones into one domain, sent evenly at half of a rate. */
@@ -60,6 +52,6 @@ export async function halfLoad(
   const perSecond = peakPerSecond / 2;
   const prepare = async (round: number) => ({ kind: "joins", domain: `half-${round}` }) as const;
   const amount = Math.ceil(perSecond * effort.seconds);
-  const [done = []] = await inRounds(workshop, [{ server, prepare, amount, pace: { perSecond } }], effort);
-  return { ...summary(done), perSecond };
+  const [summary] = await inRounds(workshop, [{ server, prepare, amount, pace: { perSecond } }], effort);
+  return { ...(summary as Summary), perSecond };
 }

@@ -1,17 +1,8 @@
 import { Connection } from "../test/support/node/connection.ts";
-import type { BenchServer } from "./bench-server.ts";
 import { memberGuid } from "./load/jobs.ts";
+import { type Growth, LATE } from "./plans.ts";
 import { populate, send } from "./population.ts";
-import {
-  CONNECTIONS,
-  type Contestant,
-  coldTime,
-  type Effort,
-  inRounds,
-  type Summary,
-  summary,
-  timeOf,
-} from "./rounds.ts";
+import { CONNECTIONS, type Contestant, coldTime, inRounds, type Summary, timeOf } from "./rounds.ts";
 import { median } from "./statistics.ts";
 import { WORKLOADS } from "./workloads.ts";
 import type { Workshop } from "./workshop.ts";
@@ -45,77 +36,59 @@ const SMALL = 10_000;
 const MEMBERS = 2_000;
 const ALONE = 15;
 const FRESH = 5;
-/** How late each of several databases answers, in milliseconds. */
-const LATE = 25;
 
 /** Measures joins and renewals at several sizes of a domain, each in a database of its own. */
-export async function memberGrowth(
-  workshop: Workshop,
-  sizes: readonly number[],
-  effort: Effort,
-): Promise<readonly MemberPoint[]> {
-  const contestants: (Contestant & { server: BenchServer })[] = [];
-  for (const members of sizes) {
+export async function memberGrowth(workshop: Workshop, { at, ...effort }: Growth): Promise<readonly MemberPoint[]> {
+  const servers = [];
+  const contestants: Contestant[] = [];
+  for (const size of at) {
     const server = await workshop.start("ours", WARM_UP);
-    const prepared = async (domain: string, population: number) => {
-      const name = members > SMALL ? "large" : domain;
-      if (population > 0) await populate(server, name, population);
+    const populated = async (domain: string, members: number) => {
+      const name = size > SMALL ? "large" : domain;
+      if (members > 0) await populate(server, name, members);
       return name;
     };
-    await prepared("renewed", Math.max(members, FEWEST));
+    const members = Math.max(size, FEWEST);
+    const renewed = await populated("renewed", members);
+    servers.push(server);
     contestants.push(
-      {
-        server,
-        prepare: async (round) => ({ kind: "joins", domain: await prepared(`small-${round}`, members) }),
-      },
-      {
-        server,
-        prepare: async () => {
-          const population = Math.max(members, FEWEST);
-          return renewals(await prepared("renewed", population), population, 1);
-        },
-      },
+      { server, prepare: async (round) => ({ kind: "joins", domain: await populated(`small-${round}`, size) }) },
+      { server, prepare: async () => ({ kind: "renewals", domain: renewed, members, afterKeyVersion: 1 }) },
     );
   }
-  const done = (await inRounds(workshop, contestants, effort)).map(summary);
-  await workshop.stop(contestants.map(({ server }) => server));
-  return sizes.map((members, index) => ({
-    members,
-    joins: done[2 * index] as Summary,
-    renewals: done[2 * index + 1] as Summary,
-  }));
+  const summaries = await inRounds(workshop, contestants, effort);
+  await workshop.stop(servers);
+  return at.map((members, index) => {
+    const [joins, renewals] = summaries.slice(2 * index) as [Summary, Summary];
+    return { members, joins, renewals };
+  });
 }
 
 /** Measures renewals at several numbers of key versions. */
-export async function keyGrowth(
-  workshop: Workshop,
-  versions: readonly number[],
-  effort: Effort,
-): Promise<readonly KeyPoint[]> {
+export async function keyGrowth(workshop: Workshop, { at, ...effort }: Growth): Promise<readonly KeyPoint[]> {
   const server = await workshop.start("ours", WARM_UP);
   const connection = new Connection(server.origin);
-  for (const keyVersions of versions) {
-    const domain = domainWith(keyVersions);
-    await populate(server, domain, MEMBERS);
-    const device = { machineGuid: memberGuid(0), credentials: "newest" };
+  const device = { machineGuid: memberGuid(0) };
+  for (const keyVersions of at) {
+    await populate(server, domainWith(keyVersions), MEMBERS);
     for (let version = 1; version < keyVersions; version++) {
-      await send(connection, domain, "deregister", { machineGuid: device.machineGuid });
-      await send(connection, domain, "register", device);
+      await send(connection, domainWith(keyVersions), "deregister", device);
+      await send(connection, domainWith(keyVersions), "register", { ...device, credentials: "newest" });
     }
   }
-  const points = versions.flatMap((keyVersions) =>
+  const points = at.flatMap((keyVersions) =>
     [keyVersions, 0].map((afterKeyVersion) => ({ domain: domainWith(keyVersions), afterKeyVersion })),
   );
-  const contestants = points.map(({ domain, afterKeyVersion }) => ({
+  const contestants = points.map((point) => ({
     server,
-    prepare: async () => renewals(domain, MEMBERS, afterKeyVersion),
+    prepare: async () => ({ kind: "renewals", members: MEMBERS, ...point }) as const,
   }));
-  const rounds = await inRounds(workshop, contestants, effort);
+  const loads = await inRounds(workshop, contestants, effort);
   const results: RenewalPoint[] = [];
   for (const [index, { domain, afterKeyVersion }] of points.entries()) {
-    const ask = () => send(connection, domain, "register", { machineGuid: memberGuid(0), afterKeyVersion });
+    const ask = () => send(connection, domain, "register", { ...device, afterKeyVersion });
     results.push({
-      load: summary(rounds[index] ?? []),
+      load: loads[index] as Summary,
       bodyBytes: Buffer.byteLength(await ask()),
       aloneMilliseconds: await medianOf(ALONE, () => timeOf(ask)),
       freshMilliseconds: await medianOf(FRESH, () => coldTime(server, domain, ask)),
@@ -123,30 +96,25 @@ export async function keyGrowth(
   }
   connection.close();
   await workshop.stop([server]);
-  return versions.map((keyVersions, index) => ({
-    keyVersions,
-    holding: results[2 * index] as RenewalPoint,
-    asking: results[2 * index + 1] as RenewalPoint,
-  }));
+  return at.map((keyVersions, index) => {
+    const [holding, asking] = results.slice(2 * index) as [RenewalPoint, RenewalPoint];
+    return { keyVersions, holding, asking };
+  });
 }
 
 /** Measures joins over many domains, and how soon they are copied, at several numbers of databases. */
-export async function databaseGrowth(
-  workshop: Workshop,
-  numbers: readonly number[],
-  effort: Effort,
-): Promise<readonly DatabasePoint[]> {
+export async function databaseGrowth(workshop: Workshop, { at, ...effort }: Growth): Promise<readonly DatabasePoint[]> {
   const { traffic, wakeUp } = WORKLOADS.spread;
-  const servers: BenchServer[] = [];
-  for (const databases of numbers) {
+  const servers = [];
+  for (const databases of at) {
     const server = await workshop.start("ours", 0, { databases });
     await server.setDelay(LATE);
     servers.push(server);
   }
   const contestants = servers.map((server) => ({ server, prepare: async () => traffic("spread"), warmUp: 2 * wakeUp }));
-  const rounds = await inRounds(workshop, contestants, effort);
+  const loads = await inRounds(workshop, contestants, effort);
   await workshop.stop(servers);
-  return numbers.map((databases, index) => ({ databases, load: summary(rounds[index] ?? []) }));
+  return loads.map((load, index) => ({ databases: at[index] as number, load }));
 }
 
 async function medianOf(times: number, measure: () => Promise<number>): Promise<number> {
@@ -157,8 +125,4 @@ async function medianOf(times: number, measure: () => Promise<number>): Promise<
 
 function domainWith(keyVersions: number): string {
   return `keys-${keyVersions}`;
-}
-
-function renewals(domain: string, members: number, afterKeyVersion: number) {
-  return { kind: "renewals", domain, members, afterKeyVersion } as const;
 }

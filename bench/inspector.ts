@@ -1,17 +1,5 @@
 import { once } from "node:events";
 
-/** A CPU profile as the Chrome DevTools Protocol gives it. */
-export type CpuProfile = Readonly<{
-  nodes: readonly Readonly<{
-    id: number;
-    callFrame: Readonly<{ functionName: string; url: string; lineNumber: number; columnNumber: number }>;
-    children?: readonly number[];
-  }>[];
-  /** The node of each sample, and the microseconds since the one before. */
-  samples: readonly number[];
-  timeDeltas: readonly number[];
-}>;
-
 /**
  * A workerd process's inspector, attached to one of its isolates.
  *

@@ -1,11 +1,12 @@
 // `npm run bench:profile`: says which functions a Worker's processor time goes to under a
 // workload, and keeps the profile for a browser's developer tools.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Profiler } from "node:inspector";
 import { SourceMap } from "node:module";
 import { join } from "node:path";
 import { oneOf, scriptOptions, wholeNumber } from "../scripts/script-options.ts";
 import { ISOLATE, VARIANTS, type Variant } from "./bench-server.ts";
-import { type CpuProfile, Inspector } from "./inspector.ts";
+import { Inspector } from "./inspector.ts";
 import { populate } from "./population.ts";
 import { RESULTS } from "./report/files.ts";
 import { hottest } from "./report/hottest.ts";
@@ -49,7 +50,7 @@ async function profile(workshop: Workshop): Promise<void> {
   await inspector.call("Profiler.setSamplingInterval", { interval: SAMPLE_MICROSECONDS });
   await inspector.call("Profiler.start");
   const round = await workshop.measure(server, traffic("profiled"), requests);
-  const { profile: taken } = await inspector.call<{ profile: CpuProfile }>("Profiler.stop");
+  const { profile: taken } = await inspector.call<{ profile: Profiler.Profile }>("Profiler.stop");
   inspector.close();
 
   const map = new SourceMap(JSON.parse(readFileSync(join(workshop.folder, variant, `${variant}.js.map`), "utf8")));

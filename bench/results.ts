@@ -3,9 +3,8 @@ import type { Row } from "./comparison.ts";
 import type { DatabasePoint, KeyPoint, MemberPoint } from "./growth.ts";
 import type { Origin } from "./report/files.ts";
 import { atLeast, atMost, type Target } from "./report/markdown.ts";
-import type { Summary } from "./rounds.ts";
+import { ratioInTurn, type Summary } from "./rounds.ts";
 import type { RequestCosts, RowCosts } from "./row-costs.ts";
-import { median } from "./statistics.ts";
 import type { WorkloadKey } from "./workloads.ts";
 
 /** Everything one run of the bench found out; null and empty is what it had no time for. */
@@ -69,11 +68,11 @@ function rowsWritten(what: string, target: number, costs: RowCosts | undefined):
   return atMost(`D1 rows written ${what}`, target, " rows", costs?.rowsWritten ?? null, beside);
 }
 
-/** The ratio of one series to another of the same rounds: each figure is compared with its neighbour in time. */
+/** The ratio of rates in the same rounds. */
 function inTurn(measured: Summary | undefined, reference: Summary | undefined): number | null {
-  if (measured?.rates.length !== reference?.rates.length) return quotient(measured?.perSecond, reference?.perSecond);
   if (!measured || !reference) return null;
-  return median(measured.rates.map((rate, round) => rate / (reference.rates[round] as number)));
+  const isSame = measured.rates.length === reference.rates.length;
+  return isSame ? ratioInTurn(measured.rates, reference.rates) : measured.perSecond / reference.perSecond;
 }
 
 function quotient(measured: number | undefined, reference: number | undefined): number | null {

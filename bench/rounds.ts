@@ -25,13 +25,13 @@ export type Round = Measurement &
 
 /** The result of several rounds; times in milliseconds. */
 export type Summary = Readonly<{
-  rounds: number;
   /** The median of the rounds, and the least and most of them. */
   perSecond: number;
   least: number;
   most: number;
-  /** That of each round. */
+  /** That of each round, and the processor time of a request. */
   rates: readonly number[];
+  cpuTimes: readonly number[];
   p50: number;
   p99: number;
   cpuMillisecondsPerRequest: number;
@@ -66,12 +66,14 @@ const SLOW_ROUNDS = 2;
 /**
  * Measures contestants in rounds, each once in every round, so that whatever else the machine is up to meets them all alike.
  * Who goes first changes from round to round. A machine that is busy with other things has fewer rounds, not a longer bench.
+ *
+ * @returns the result of each contestant
  */
 export async function inRounds(
   workshop: Workshop,
   contestants: readonly Contestant[],
   { rounds, seconds }: Effort,
-): Promise<readonly (readonly Round[])[]> {
+): Promise<readonly Summary[]> {
   const end = performance.now() + 2_000 * rounds * seconds * contestants.length;
   const entries = contestants.map((contestant) => ({ ...contestant, done: [] as Round[], expected: 0 }));
   for (let round = 0; round <= rounds && !(round > 1 && performance.now() > end); round++) {
@@ -85,22 +87,22 @@ export async function inRounds(
       if (round > 0) done.push(measured);
     }
   }
-  return entries.map(({ done }) => done);
+  return entries.map(({ done }) => summary(done));
 }
 
 /** Puts rounds together. */
-export function summary(rounds: readonly Round[]): Summary {
+function summary(rounds: readonly Round[]): Summary {
   const all = (of: (round: Round) => number) => rounds.map(of);
   const middle = (of: (round: Round) => number) => median(all(of));
   const sum = (of: (round: Round) => number) => all(of).reduce((total, each) => total + each, 0);
   const requests = sum((round) => round.requests);
   const rates = all(({ perSecond }) => perSecond);
   return {
-    rounds: rounds.length,
     perSecond: median(rates),
     least: Math.min(...rates),
     most: Math.max(...rates),
     rates,
+    cpuTimes: all(({ cpuSeconds, requests }) => (1000 * cpuSeconds) / requests),
     p50: middle(({ p50 }) => p50),
     p99: middle(({ p99 }) => p99),
     cpuMillisecondsPerRequest: (1000 * sum(({ cpuSeconds }) => cpuSeconds)) / requests,
@@ -109,6 +111,11 @@ export function summary(rounds: readonly Round[]): Summary {
     peakMemoryBytes: Math.max(...all(({ peakMemoryBytes }) => peakMemoryBytes)),
     generatorBusy: middle(({ generatorBusy }) => generatorBusy),
   };
+}
+
+/** The median of the ratios of one series to another: each figure is compared with its neighbour in time. */
+export function ratioInTurn(series: readonly number[], reference: readonly number[]): number {
+  return median(series.map((value, round) => value / (reference[round] as number)));
 }
 
 /** The time that something takes, in milliseconds. */

@@ -60,10 +60,9 @@ async function bench(workshop: Workshop, plan: Plan): Promise<Results> {
   // They would take memory and processor time from those that come now.
   await workshop.stop(Object.values(servers));
 
-  const { members, memberEffort, keyVersions, keyEffort, databases, databaseEffort } = plan;
-  const byMembers = await inTime("members", () => memberGrowth(workshop, members, memberEffort));
-  const byKeys = await inTime("key versions", () => keyGrowth(workshop, keyVersions, keyEffort));
-  const byDatabases = await inTime("databases", () => databaseGrowth(workshop, databases, databaseEffort));
+  const byMembers = await inTime("members", () => memberGrowth(workshop, plan.members));
+  const byKeys = await inTime("key versions", () => keyGrowth(workshop, plan.keyVersions));
+  const byDatabases = await inTime("databases", () => databaseGrowth(workshop, plan.databases));
   const issued = await inTime("certificates", () => certificates(workshop, plan.certificates));
   return {
     ...originOf(quick, machine),

@@ -13,8 +13,14 @@ import { type Licence, type Opening, open, type Place } from "./year/licences.ts
 import { live, makeTwins, TWINS } from "./year/life.ts";
 import { growth, storageUse } from "./year/storage.ts";
 import { compareTwins } from "./year/twins.ts";
-import { yearCharts, yearReport } from "./year/year-report.ts";
-import { type Attack, failuresOf, type Openings, type YearResults } from "./year/year-results.ts";
+import {
+  type Attack,
+  failuresOf,
+  type Openings,
+  type YearResults,
+  yearCharts,
+  yearReport,
+} from "./year/year-report.ts";
 
 const FULL = { members: 1_000_000, versions: 30_000, attackSeconds: 20 };
 const QUICK = { members: 20_000, versions: 600, attackSeconds: 4 };

@@ -1,8 +1,6 @@
+import type { Profiler } from "node:inspector";
 import type { SourceMap, SourceMapping } from "node:module";
-import type { CpuProfile } from "../inspector.ts";
 import { figure, markdownTable } from "./markdown.ts";
-
-type Node = CpuProfile["nodes"][number];
 
 const SHOWN = 40;
 /** The profile's names for time in which no code of the isolate runs. */
@@ -14,13 +12,13 @@ const IDLE = ["(idle)", "(program)", "(root)"];
  *
  * @returns also the time in which the isolate ran code of its own
  */
-export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: number, map: SourceMap) {
+export function hottest({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile, requests: number, map: SourceMap) {
   const own = new Map<number, number>();
   for (const [index, id] of samples.entries()) add(own, id, timeDeltas[index] ?? 0);
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const [selves, totals, owners] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()];
   let busyMicroseconds = 0;
-  const walk = (node: Node, within: ReadonlySet<string>, owner: string): number => {
+  const walk = (node: Profiler.ProfileNode, within: ReadonlySet<string>, owner: string): number => {
     const { functionName } = node.callFrame;
     const place = placeOf(node, map);
     const name = `${functionName || "(anonymous)"} ${place}`;
@@ -56,7 +54,7 @@ function most(times: ReadonlyMap<string, number>): readonly (readonly [string, n
 }
 
 /** Where a function was written, if it is the Worker's own, or else where it runs from. */
-function placeOf({ callFrame: { url, lineNumber, columnNumber } }: Node, map: SourceMap): string {
+function placeOf({ callFrame: { url, lineNumber, columnNumber } }: Profiler.ProfileNode, map: SourceMap): string {
   if (url === "") return "";
   const file = url.split("/").at(-1);
   const entry = file?.startsWith("script-") ? map.findEntry(lineNumber, columnNumber) : null;

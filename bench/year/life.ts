@@ -65,7 +65,7 @@ export async function live(
   reached: (keyVersion: number) => void,
 ): Promise<Life> {
   const [pointsAt, licencesAt] = [spread(versions, POINTS), spread(versions, LICENCES)];
-  const churns = TWINS.map((domain) => new Churn(server.origin, domain, members));
+  const churns = TWINS.map((domain) => churnOf(server.origin, domain, members));
   const points: YearPoint[] = [];
   const licences: Licence[] = [];
   let [keyVersion, changes, milliseconds] = [1, 0, 0];
@@ -78,46 +78,31 @@ export async function live(
     }
     if (keyVersion >= versions) break;
     const start = performance.now();
-    const [next, twins] = await Promise.all(churns.map((churn) => churn.cycle()));
+    const [next, twins] = await Promise.all(churns.map((churn) => churn()));
     milliseconds += performance.now() - start;
     changes += AT_ONCE;
     if (next !== keyVersion + 1 || twins !== 1) throw new Error(`version ${keyVersion} became ${next}, and 1 ${twins}`);
     keyVersion = next;
   }
-  for (const churn of churns) churn.close();
   return { points, licences, changes, seconds: milliseconds / 1000 };
 }
 
-/** Devices that leave a domain and others that join it: the oldest of its members leave, and as many new ones join. */
-class Churn {
-  readonly #domain: string;
-  readonly #connections: readonly Connection[];
-  #oldest = 0;
-  #next: number;
-
-  constructor(origin: string, domain: string, members: number) {
-    this.#domain = domain;
-    this.#connections = Array.from({ length: AT_ONCE }, () => new Connection(origin));
-    this.#next = members;
-  }
-
-  /** Has some devices leave, then as many join. @returns the key version after it */
-  async cycle(): Promise<number> {
-    await this.#each("deregister", () => ({ machineGuid: memberGuid(this.#oldest++) }));
-    const joined = await this.#each("register", () => ({
-      machineGuid: memberGuid(this.#next++),
-      credentials: "newest",
-    }));
+/**
+ * Has the oldest members of a domain leave, then as many new devices join.
+ *
+ * @param members how many the domain has
+ * @returns does it once, and gives the key version after it
+ */
+function churnOf(origin: string, domain: string, members: number): () => Promise<number> {
+  const connections = Array.from({ length: AT_ONCE }, () => new Connection(origin));
+  let [oldest, next] = [0, members];
+  const each = (action: "register" | "deregister", device: () => object) =>
+    Promise.all(connections.map((connection) => send(connection, domain, action, device())));
+  return async () => {
+    await each("deregister", () => ({ machineGuid: memberGuid(oldest++) }));
+    const joined = await each("register", () => ({ machineGuid: memberGuid(next++), credentials: "newest" }));
     return Math.max(...joined.map((body) => (JSON.parse(body) as { keyVersion: number }).keyVersion));
-  }
-
-  close(): void {
-    for (const connection of this.#connections) connection.close();
-  }
-
-  #each(action: "register" | "deregister", members: () => object): Promise<readonly string[]> {
-    return Promise.all(this.#connections.map((connection) => send(connection, this.#domain, action, members())));
-  }
+  };
 }
 
 /** The first version, and every so many after it up to the last. */

@@ -2,7 +2,7 @@ import { Connection } from "../../test/support/node/connection.ts";
 import type { BenchServer } from "../bench-server.ts";
 import { memberGuid } from "../load/jobs.ts";
 import { send } from "../population.ts";
-import { CONNECTIONS, coldTime, type Effort, inRounds, type Round, type Summary, summary } from "../rounds.ts";
+import { CONNECTIONS, coldTime, type Effort, inRounds, ratioInTurn, type Summary } from "../rounds.ts";
 import { median } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
 import { join } from "./newcomers.ts";
@@ -40,7 +40,7 @@ export async function compareTwins(
     prepare: async () => ({ kind: "joins", domain, credentials: "newest" }) as const,
     warmUp: CONNECTIONS,
   }));
-  const [first = [], second = []] = await inRounds(workshop, contestants, effort);
+  const [first, second] = (await inRounds(workshop, contestants, effort)) as [Summary, Summary];
   const connection = new Connection(server.origin);
   const cold = domains.map((domain) => ({ domain, joins: [] as number[], renewals: [] as number[] }));
   for (let attempt = 0; attempt < coldTries; attempt++) {
@@ -52,19 +52,16 @@ export async function compareTwins(
     }
   }
   connection.close();
-  const twin = (rounds: readonly Round[], index: 0 | 1): Twin => ({
-    joins: summary(rounds),
-    coldJoin: median(cold[index]?.joins ?? []),
-    coldRenewal: median(cold[index]?.renewals ?? []),
-  });
-  const twins = [twin(first, 0), twin(second, 1)] as const;
-  const inTurn = (of: (round: Round) => number) =>
-    median(first.map((round, index) => of(round) / of(second[index] as Round)));
+  const [coldJoin, twinColdJoin] = cold.map(({ joins }) => median(joins)) as [number, number];
+  const [coldRenewal, twinColdRenewal] = cold.map(({ renewals }) => median(renewals)) as [number, number];
   return {
-    twins,
-    byRate: inTurn(({ perSecond }) => perSecond),
-    byCpu: 1 / inTurn(({ cpuSeconds, requests }) => cpuSeconds / requests),
-    coldJoins: twins[0].coldJoin / twins[1].coldJoin,
-    coldRenewals: twins[0].coldRenewal / twins[1].coldRenewal,
+    twins: [
+      { joins: first, coldJoin, coldRenewal },
+      { joins: second, coldJoin: twinColdJoin, coldRenewal: twinColdRenewal },
+    ],
+    byRate: ratioInTurn(first.rates, second.rates),
+    byCpu: ratioInTurn(second.cpuTimes, first.cpuTimes),
+    coldJoins: coldJoin / twinColdJoin,
+    coldRenewals: coldRenewal / twinColdRenewal,
   };
 }

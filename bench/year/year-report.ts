@@ -1,12 +1,38 @@
 import type { Chart } from "../report/chart.ts";
-import { originLines } from "../report/files.ts";
+import { type Origin, originLines } from "../report/files.ts";
 import { atLeast, atMost, count, figure, markdownTable, targetCells } from "../report/markdown.ts";
 import { range } from "../report/report.ts";
 import { median, percentile } from "../statistics.ts";
-import { MAX_REQUESTS } from "./licences.ts";
-import type { YearPoint } from "./life.ts";
-import { FORMS, type Form } from "./newcomers.ts";
-import type { Attack, YearResults } from "./year-results.ts";
+import type { AttackOutcome } from "./attack.ts";
+import { MAX_REQUESTS, type Opening } from "./licences.ts";
+import type { Life, YearPoint } from "./life.ts";
+import { FORMS, type Form, oversized } from "./newcomers.ts";
+import type { StorageUse } from "./storage.ts";
+import type { TwinComparison } from "./twins.ts";
+
+/** The licences that opened, and in words those that did not. */
+export type Openings = Readonly<{ opened: readonly Opening[]; failures: readonly string[] }>;
+
+/** An attack, and how much storage each of its requests took. */
+export type Attack = AttackOutcome & Readonly<{ objectGrowth: StorageUse; databaseGrowth: StorageUse }>;
+
+/** Everything that one run found out. */
+export type YearResults = Origin &
+  Life &
+  Readonly<{ members: number; openings: Openings; comparison: TwinComparison; attacks: readonly Attack[] }>;
+
+/** In words, everything that failed and is no matter of speed. */
+export function failuresOf({ points, openings, attacks }: YearResults): readonly string[] {
+  return [
+    ...points.flatMap(({ keyVersions, sizes }) => oversized(sizes, `at ${keyVersions} key versions`)),
+    ...openings.failures,
+    ...openings.opened.flatMap(({ keyVersion, hintedRequests, unhintedRequests }) => {
+      const requests = Math.max(hintedRequests, unhintedRequests);
+      return requests > MAX_REQUESTS ? [`the licence of key version ${keyVersion} took ${requests} requests`] : [];
+    }),
+    ...attacks.flatMap(({ failures }) => failures),
+  ];
+}
 
 /** The results of a year as Markdown that reads well in a terminal too. */
 export function yearReport(results: YearResults): string {
