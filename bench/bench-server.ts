@@ -1,38 +1,25 @@
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { type Database, DOMAIN_CLASS, HOST, LOCAL_OPTIONS, localWorker } from "../scripts/local-worker.ts";
+import { DOMAIN_CLASS, migrate, runDirectly } from "../scripts/local-worker.ts";
+import { SERVER_URL } from "./load/jobs.ts";
 import type { MeterReading } from "./meter.ts";
-import { childrenNamed } from "./processes.ts";
-import { tablesOf, type Variant } from "./variants.ts";
 
-/** The address that the servers are told they have: the `iss` of their tokens, and the `aud` of signed requests. */
-export const SERVER_URL = "https://domains.example";
+/**
+ * The Workers that are measured side by side: the server, the same with objects that do nothing, a Worker and an object
+ * without any of its code, and the reference logic written literally on D1.
+ */
+export const VARIANTS = ["ours", "empty", "bare", "literal"] as const;
+export type Variant = (typeof VARIANTS)[number];
 
 /** A running Worker, and the ways into it. */
-export type BenchServer = Readonly<{
-  variant: Variant;
-  /** Its socket; no proxy is in between. */
-  origin: string;
-  /** The process id of its workerd. */
-  pid: number;
-  /** Its first D1 database. */
-  database: Database;
-  /** Where its isolates can be inspected; null if it was not started for that. */
-  inspectorUrl: URL | null;
-  /** Waits until D1 has everything, and says what was read and written since the last reading. */
-  readMeter(): Promise<MeterReading>;
-  /** Has its D1 answer that many milliseconds late. */
-  setDelay(milliseconds: number): Promise<void>;
-  /** Throws away the memory of a domain's object. */
-  evict(domain: string): Promise<void>;
-  stop(): Promise<void>;
-}>;
+export type BenchServer = Awaited<ReturnType<typeof startServer>>;
 
 /** How a server is started, if not as usual. */
 export type ServerOptions = Readonly<{ inspected?: boolean; databases?: number }>;
 
 const NAME = "bench";
-const CONTROL = "MeterControl";
+/** The isolate of the Worker and its objects, for an inspector. */
+export const ISOLATE = `core:user:${NAME}`;
 /** D1 has everything once that many looks in a row found nothing under way. */
 const QUIET_LOOKS = 4;
 const LOOK_MILLISECONDS = 15;
@@ -48,60 +35,45 @@ export async function startServer(
   code: string,
   folder: string,
   secrets: Readonly<Record<string, string>>,
-  { inspected = false, databases = 1 }: ServerOptions = {},
-): Promise<BenchServer> {
-  const bindings = Array.from({ length: databases }, (_, index) => (index === 0 ? "DB" : `DB_${index + 1}`));
-  const variables = {
-    ...secrets,
-    DOMAIN_SERVER_URL: SERVER_URL,
-    TRUSTED_ISSUERS: "[]",
-    DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
-  };
-  const before = childrenNamed("workerd");
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      ...LOCAL_OPTIONS,
-      ...localWorker(NAME, code, variables, bindings),
-      resourcePersistencePath: folder,
-      // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
-      unsafeDirectSockets: [
-        { host: HOST, port: 0 },
-        { host: HOST, port: 0, entrypoint: CONTROL },
-      ],
-      ...(inspected ? { inspectorPort: 0 } : {}),
-      port: 0,
-    }),
-  );
-  try {
-    await miniflare.ready;
-    const pid = childrenNamed("workerd").find((each) => !before.includes(each));
-    if (pid === undefined) throw new Error("the workerd process is not to be found");
-    const control = await miniflare.unsafeGetDirectURL(NAME, CONTROL);
-    const database = await miniflare.getD1Database("DB");
-    for (const binding of bindings) {
-      const each = await miniflare.getD1Database(binding);
-      for (const statement of tablesOf(variant)) await each.prepare(statement).run();
-    }
-    return {
-      variant,
-      origin: (await miniflare.unsafeGetDirectURL(NAME)).origin,
-      pid,
-      database,
-      inspectorUrl: inspected ? await miniflare.getInspectorURL() : null,
-      readMeter: async () => {
-        await untilQuiet(control);
-        return readingOf(control, "DELETE");
-      },
-      setDelay: async (delayMilliseconds) => {
-        await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();
-      },
-      evict: (domain) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN_CLASS, { name: domain }),
-      stop: () => miniflare.dispose(),
-    };
-  } catch (error) {
-    await miniflare.dispose();
-    throw error;
+  { inspected = false, databases: count = 1 }: ServerOptions = {},
+) {
+  const databases = Array.from({ length: count }, (_, index) => (index === 0 ? "DB" : `DB_${index + 1}`));
+  const options = { databases, resourcePersistencePath: folder, ...(inspected ? { inspectorPort: 0 } : {}) };
+  const variables = { ...secrets, DOMAIN_SERVER_URL: SERVER_URL };
+  const { miniflare, pid } = await runDirectly(NAME, code, variables, "MeterControl", options);
+  for (const name of databases) {
+    await migrate(await miniflare.getD1Database(name), variant === "literal" ? "bench/literal" : undefined);
   }
+  const { origin } = await miniflare.unsafeGetDirectURL(NAME);
+  const control = await miniflare.unsafeGetDirectURL(NAME, "MeterControl");
+  const objects = await miniflare.getDurableObjectNamespace("DOMAIN_OBJECT");
+  return {
+    variant,
+    /** Its socket; no proxy is in between. */
+    origin,
+    /** The process id of its workerd. */
+    pid,
+    folder,
+    /** Its first D1 database. */
+    database: await miniflare.getD1Database("DB"),
+    /** Where its isolates can be inspected, if it was started for that. */
+    inspectorUrl: () => miniflare.getInspectorURL(),
+    /** The file with the storage of a domain's object. */
+    objectFile: (domain: string) =>
+      join(folder, "do", `${NAME}-${DOMAIN_CLASS}`, `${objects.idFromName(domain)}.sqlite`),
+    /** Waits until D1 has everything, and says what was read and written since the last reading. */
+    readMeter: async () => {
+      await untilQuiet(control);
+      return readingOf(control, "DELETE");
+    },
+    /** Has its D1 answer that many milliseconds late. */
+    setDelay: async (delayMilliseconds: number) => {
+      await (await fetch(control, { method: "PUT", body: JSON.stringify({ delayMilliseconds }) })).text();
+    },
+    /** Throws away the memory of a domain's object. */
+    evict: (domain: string) => miniflare.unsafeEvictDurableObject(NAME, DOMAIN_CLASS, { name: domain }),
+    stop: () => miniflare.dispose(),
+  };
 }
 
 async function untilQuiet(control: URL): Promise<void> {

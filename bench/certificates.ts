@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { HOST } from "../scripts/local-worker.ts";
 import { freePort } from "../scripts/ports.ts";
-import { CONNECTIONS, type Effort, measure, type Round, type Summary, summary } from "./measuring.ts";
+import { type Effort, inRounds, type Summary } from "./rounds.ts";
 import type { Workshop } from "./workshop.ts";
 
-const HOST = "127.0.0.1";
 const START_TRIES = 200;
 
 /**
@@ -16,26 +16,19 @@ const START_TRIES = 200;
  *
  * @returns null if there is no cfssl on the path
  */
-export async function certificates(workshop: Workshop, { rounds, seconds }: Effort): Promise<Summary | null> {
+export async function certificates(workshop: Workshop, effort: Effort): Promise<Summary | null> {
   if (spawnSync("cfssl", ["version"]).status !== 0) return null;
   const port = await freePort();
-  const server = startAuthority(join(workshop.folder, "cfssl"), port);
-  workshop.keep({ pid: server.pid as number });
+  const process = startAuthority(join(workshop.folder, "cfssl"), port);
+  const server = { origin: `http://${HOST}:${port}`, pid: process.pid as number };
+  workshop.keep(server);
   try {
-    const target = { origin: `http://${HOST}:${port}`, pid: server.pid as number };
-    await untilListening(target.origin, server);
-    const done: Round[] = [];
-    let expected: number = CONNECTIONS;
-    for (let round = 0; round <= rounds; round++) {
-      const amount = Math.max(CONNECTIONS, Math.ceil(expected * seconds));
-      const measured = await measure(workshop.generator, target, { kind: "certificates" }, amount);
-      expected = measured.perSecond;
-      if (round > 0) done.push(measured);
-    }
-    return summary(done);
+    await untilListening(server.origin, process);
+    const contestant = { server, prepare: async () => ({ kind: "certificates" }) as const };
+    return (await inRounds(workshop, [contestant], effort))[0] ?? null;
   } finally {
-    server.kill("SIGKILL");
-    if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
+    process.kill("SIGKILL");
+    if (process.exitCode === null && process.signalCode === null) await once(process, "exit");
   }
 }
 
@@ -45,14 +38,10 @@ function startAuthority(folder: string, port: number): ChildProcess {
   const made = spawnSync("cfssl", ["genkey", "-initca", "-loglevel=4", "-"], { input: request, encoding: "utf8" });
   if (made.status !== 0) throw new Error(`cfssl could not make its key: ${made.stderr}`);
   const { cert, key } = JSON.parse(made.stdout) as { cert: string; key: string };
-  const [certFile, keyFile] = [join(folder, "ca.pem"), join(folder, "ca-key.pem")];
-  writeFileSync(certFile, cert);
-  writeFileSync(keyFile, key, { mode: 0o600 });
-  return spawn(
-    "cfssl",
-    ["serve", `-address=${HOST}`, `-port=${port}`, `-ca=${certFile}`, `-ca-key=${keyFile}`, "-loglevel=4"],
-    { stdio: "ignore" },
-  );
+  writeFileSync(join(folder, "ca.pem"), cert);
+  writeFileSync(join(folder, "ca-key.pem"), key, { mode: 0o600 });
+  const options = [`-address=${HOST}`, `-port=${port}`, "-ca=ca.pem", "-ca-key=ca-key.pem", "-loglevel=4"];
+  return spawn("cfssl", ["serve", ...options], { cwd: folder, stdio: "ignore" });
 }
 
 async function untilListening(origin: string, server: ChildProcess): Promise<void> {

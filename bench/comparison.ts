@@ -1,77 +1,57 @@
-import type { BenchServer } from "./bench-server.ts";
-import type { LoadGenerator } from "./load/load-generator.ts";
-import { CONNECTIONS, type Effort, measure, patience, type Round, type Summary, summary } from "./measuring.ts";
+import type { BenchServer, Variant } from "./bench-server.ts";
 import { populate } from "./population.ts";
-import type { Variant } from "./variants.ts";
+import { CONNECTIONS, type Effort, inRounds, type Summary } from "./rounds.ts";
 import { WORKLOADS, type Workload, type WorkloadKey } from "./workloads.ts";
+import type { Workshop } from "./workshop.ts";
 
 /** A variant whose D1 answers so many milliseconds late. */
-export type Contestant = Readonly<{ variant: Variant; delayMilliseconds: number }>;
+export type LateVariant = Readonly<{ variant: Variant; delayMilliseconds: number }>;
 
-/** The result of one contestant under one workload. */
-export type Row = Summary & Contestant & Readonly<{ workload: WorkloadKey }>;
+/** The result of one of them under one workload. */
+export type Row = Summary & LateVariant & Readonly<{ workload: WorkloadKey }>;
 
-/** Which contestants to measure under which workload. */
-export type Comparison = Readonly<{ workload: WorkloadKey; contestants: readonly Contestant[] }>;
+/** Which variants to measure under which workload. */
+export type Comparison = Readonly<{ workload: WorkloadKey; variants: readonly LateVariant[] }>;
 
-const WARM_UP = 2 * CONNECTIONS;
-/** Where one request after the other waits for D1, rounds take long and differ little. */
-const SLOW_ROUNDS = 2;
-
-/**
- * Measures contestants under one workload, in rounds: each once in every round, so that whatever else the machine is up to
- * meets them all alike.
- */
+/** Measures variants under one workload. */
 export async function compare(
-  generator: LoadGenerator,
+  workshop: Workshop,
   servers: Readonly<Record<Variant, BenchServer>>,
-  { workload: key, contestants }: Comparison,
+  { workload: key, variants }: Comparison,
   effort: Effort,
 ): Promise<readonly Row[]> {
-  const workload: Workload = WORKLOADS[key];
-  const connections = workload.connections ?? CONNECTIONS;
-  const entries = contestants.map((contestant) => ({
-    ...contestant,
-    slow: contestant.variant === "literal" && workload.oneDomain && contestant.delayMilliseconds > 0,
-    done: [] as Round[],
-    expected: 0,
-  }));
-  const outOfPatience = patience(effort, entries.length);
-  for (let round = 0; round <= effort.rounds && !(round > 1 && outOfPatience()); round++) {
-    for (const entry of entries) {
-      const { variant, delayMilliseconds, slow, done, expected } = entry;
+  const { traffic, placePerRound, members, wakeUp, amount, connections = CONNECTIONS }: Workload = WORKLOADS[key];
+  const contestants = variants.map(({ variant, delayMilliseconds }) => ({
+    server: servers[variant],
+    prepare: async (round: number) => {
       const server = servers[variant];
-      const warmUp = round === 0;
-      // A warm-up would take longer than all the rest; its code is warm from the runs without delay.
-      if (slow && (warmUp || round > SLOW_ROUNDS)) continue;
-      const place = workload.placePerRound ? `${key}-${delayMilliseconds}-${round}` : key;
+      const place = placePerRound ? `${key}-${delayMilliseconds}-${round}` : key;
       await server.setDelay(0);
-      await prepare(server, workload, place);
-      if (workload.wakeUp) await measure(generator, server, workload.traffic(place), workload.wakeUp);
-      const requests = slow
-        ? CONNECTIONS
-        : (workload.amount ?? (warmUp ? WARM_UP : Math.max(CONNECTIONS, Math.ceil(expected * effort.seconds))));
+      if (members !== undefined) await populate(server, place, members);
+      if (wakeUp !== undefined) await workshop.measure(server, traffic(place), wakeUp);
       await server.setDelay(delayMilliseconds);
-      const measured = await measure(generator, server, workload.traffic(place), requests, { connections });
-      entry.expected = measured.perSecond;
-      if (!warmUp) done.push(measured);
-    }
-  }
-  return entries.map(({ variant, delayMilliseconds, done }) => ({
-    workload: key,
-    variant,
-    delayMilliseconds,
-    ...summary(done),
+      return traffic(place);
+    },
+    ...(amount === undefined ? {} : { amount }),
+    pace: { connections },
+    // One request after the other waits for D1.
+    slow: variant === "literal" && delayMilliseconds > 0,
   }));
+  const summaries = await inRounds(workshop, contestants, effort);
+  return summaries.map((summary, index) => ({ workload: key, ...(variants[index] as LateVariant), ...summary }));
 }
 
-const prepared = new WeakMap<BenchServer, Set<string>>();
-
-/** Makes the domain of a round, if that takes more than traffic. */
-async function prepare(server: BenchServer, { members }: Workload, place: string): Promise<void> {
-  const known = prepared.get(server) ?? new Set();
-  prepared.set(server, known);
-  if (known.has(place)) return;
-  known.add(place);
-  if (members !== undefined) await populate(server, place, members);
+/** How long joins take when half as many come as could: new ones into one domain, sent evenly at half of a rate. */
+export async function halfLoad(
+  workshop: Workshop,
+  server: BenchServer,
+  peakPerSecond: number,
+  effort: Effort,
+): Promise<Summary> {
+  await server.setDelay(0);
+  const perSecond = peakPerSecond / 2;
+  const prepare = async (round: number) => ({ kind: "joins", domain: `half-${round}` }) as const;
+  const amount = Math.ceil(perSecond * effort.seconds);
+  const [summary] = await inRounds(workshop, [{ server, prepare, amount, pace: { perSecond } }], effort);
+  return { ...(summary as Summary), perSecond };
 }

@@ -1,17 +1,5 @@
 import { once } from "node:events";
 
-/** A CPU profile as the Chrome DevTools Protocol gives it. */
-export type CpuProfile = Readonly<{
-  nodes: readonly Readonly<{
-    id: number;
-    callFrame: Readonly<{ functionName: string; url: string; lineNumber: number; columnNumber: number }>;
-    children?: readonly number[];
-  }>[];
-  /** The node of each sample, and the microseconds since the one before. */
-  samples: readonly number[];
-  timeDeltas: readonly number[];
-}>;
-
 /**
  * A workerd process's inspector, attached to one of its isolates.
  *
@@ -32,27 +20,8 @@ export class Inspector {
     return new Inspector(socket);
   }
 
-  async startProfile(): Promise<void> {
-    await this.#call("Profiler.enable");
-    await this.#call("Profiler.setSamplingInterval", { interval: 200 });
-    await this.#call("Profiler.start");
-  }
-
-  async stopProfile(): Promise<CpuProfile> {
-    return ((await this.#call("Profiler.stop")) as { profile: CpuProfile }).profile;
-  }
-
-  /** The bytes that the heap of the isolate holds after a garbage collection. */
-  async liveHeapBytes(): Promise<number> {
-    await this.#call("HeapProfiler.collectGarbage");
-    return ((await this.#call("Runtime.getHeapUsage")) as { usedSize: number }).usedSize;
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
-  #call(method: string, params: object = {}): Promise<unknown> {
+  /** Calls a method of the protocol. @returns its result */
+  call<Result>(method: string, params: object = {}): Promise<Result> {
     const id = ++this.#next;
     return new Promise((resolve, reject) => {
       const listen = ({ data }: MessageEvent) => {
@@ -60,10 +29,14 @@ export class Inspector {
         if (reply.id !== id) return;
         this.#socket.removeEventListener("message", listen);
         if (reply.error) reject(new Error(`${method}: ${reply.error.message}`));
-        else resolve(reply.result);
+        else resolve(reply.result as Result);
       };
       this.#socket.addEventListener("message", listen);
       this.#socket.send(JSON.stringify({ id, method, params }));
     });
+  }
+
+  close(): void {
+    this.#socket.close();
   }
 }

@@ -5,10 +5,8 @@ export type Workload = Readonly<{
   name: string;
   /** The traffic of one round; `place` names its domain or domains. */
   traffic: (place: string) => Traffic;
-  /** Whether all of it goes to one domain, where the literal Worker serves one request at a time. */
-  oneDomain: boolean;
   /** Whether each round takes a new place, because a round leaves its domain another than it was. */
-  placePerRound: boolean;
+  placePerRound?: boolean;
   /** How many members the domain has beforehand; without this it does not exist yet. */
   members?: number;
   /** How many requests come before those that count, in every round: they wake the objects that went to sleep. */
@@ -24,50 +22,31 @@ const DOMAINS = 1_000;
 /** One request at a time, so many a round. */
 const ALONE = { connections: 1, amount: 150, wakeUp: 1 };
 
+const joins = (domain: string) => ({ kind: "joins", domain }) as const;
+/** Renewals by devices that hold the key. */
+const renewals = (domain: string) => ({ kind: "renewals", domain, members: MEMBERS, afterKeyVersion: 1 }) as const;
+
 /** Everything the variants are compared under. */
 export const WORKLOADS = {
   joins: {
     name: "new joins, one domain",
-    traffic: (domain) => ({ kind: "joins", domain }),
-    oneDomain: true,
+    traffic: joins,
     placePerRound: true,
     // The birth of a domain is another workload.
     wakeUp: 1,
   },
-  renewals: {
-    name: "renewals, one domain",
-    traffic: renewals,
-    oneDomain: true,
-    placePerRound: false,
-    members: MEMBERS,
-  },
-  loneJoins: {
-    name: "lone joins, one domain",
-    traffic: (domain) => ({ kind: "joins", domain }),
-    oneDomain: true,
-    placePerRound: false,
-    ...ALONE,
-  },
-  loneRenewals: {
-    name: "lone renewals, one domain",
-    traffic: renewals,
-    oneDomain: true,
-    placePerRound: false,
-    members: MEMBERS,
-    ...ALONE,
-  },
+  renewals: { name: "renewals, one domain", traffic: renewals, members: MEMBERS },
+  loneJoins: { name: "lone joins, one domain", traffic: joins, ...ALONE },
+  loneRenewals: { name: "lone renewals, one domain", traffic: renewals, members: MEMBERS, ...ALONE },
   spread: {
     name: `joins over ${DOMAINS.toLocaleString("en")} domains`,
     traffic: (prefix) => ({ kind: "spread", prefix, domains: DOMAINS }),
-    oneDomain: false,
-    placePerRound: false,
     // One for each: the runtime puts an object to sleep that was asked nothing for some seconds.
     wakeUp: DOMAINS,
   },
   mix: {
     name: "90 renewals, 9 joins, 1 leave, one domain",
     traffic: (domain) => ({ kind: "mix", domain, members: MEMBERS }),
-    oneDomain: true,
     placePerRound: true,
     // Those that leave are not among those that renew.
     members: MEMBERS + 100,
@@ -76,22 +55,15 @@ export const WORKLOADS = {
   },
   newborn: {
     name: "first joins of newborn domains",
-    traffic: (prefix) => ({ kind: "newborn", prefix }),
-    oneDomain: false,
+    traffic: (prefix) => ({ kind: "spread", prefix }),
     placePerRound: true,
   },
   signed: {
     name: "signed and sealed joins, one domain",
     traffic: (domain) => ({ kind: "signed", domain }),
-    oneDomain: true,
     placePerRound: true,
   },
 } as const satisfies Record<string, Workload>;
-
-/** Renewals by devices that hold the key. */
-function renewals(domain: string) {
-  return { kind: "renewals", domain, members: MEMBERS, afterKeyVersion: 1 } as const;
-}
 
 /** The name by which results refer to a workload. */
 export type WorkloadKey = keyof typeof WORKLOADS;

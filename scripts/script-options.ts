@@ -57,3 +57,8 @@ export function give(sentence: string, code = 1): never {
   console.error(sentence);
   process.exit(code);
 }
+
+/** Tells what is going on, and since when, apart from what a script writes. */
+export function say(what: string): void {
+  console.error(`${process.uptime().toFixed(0).padStart(5)} s  ${what}`);
+}

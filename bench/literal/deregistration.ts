@@ -1,6 +1,5 @@
 import type { AuthEvidence, DeviceProof } from "../../src/domain/types.ts";
-import { type Answer, refuse } from "./answers.ts";
-import { authenticationFault, proofFault } from "./requirements.ts";
+import { type Answer, authenticationRefused, proofRefused, refuse } from "./answers.ts";
 import type { Tables } from "./tables.ts";
 
 /** A device asks to leave, or, as a preview, whether it could. */
@@ -25,8 +24,8 @@ export async function deregister(
   const info = await tables.info();
 
   // Step 3: authentication, if it is required.
-  const authentication = info && authenticationFault(info, auth);
-  if (authentication) return { granted: false, refusal: authentication };
+  const unauthenticated = info && authenticationRefused(info, auth);
+  if (unauthenticated) return unauthenticated;
 
   if (idempotencyKey !== null) {
     const action = await tables.requestedAction(machineGuid, idempotencyKey);
@@ -39,8 +38,8 @@ export async function deregister(
 
   // Step 4: look up the domain name and machine GUID.
   const member = await tables.member(machineGuid);
-  const unproven = info && proofFault(info, member, proof, auth);
-  if (unproven) return { granted: false, refusal: unproven };
+  const unproven = info && proofRefused(info, member, proof, auth);
+  if (unproven) return unproven;
   if (!member) return refuse("DEREG_DENIED", "no such membership");
   if (proof && member.signedAt !== null && proof.signedAt < member.signedAt) {
     return refuse("DEVICE_PROOF_INVALID", "signed before the join");

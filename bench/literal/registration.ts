@@ -4,8 +4,7 @@ import type { Config } from "../../src/server/config.ts";
 import { signDomainToken } from "../../src/server/crypto/domain-tokens.ts";
 import { generateDomainKeyPair } from "../../src/server/crypto/key-pairs.ts";
 import { unwrapPrivateKey, wrapPrivateKey } from "../../src/server/crypto/key-wrapping.ts";
-import { type Answer, refuse } from "./answers.ts";
-import { authenticationFault, proofFault } from "./requirements.ts";
+import { type Answer, authenticationRefused, proofRefused, refuse } from "./answers.ts";
 import type { InfoRow, KeyRow, Tables } from "./tables.ts";
 
 /** A device asks to join, or to renew. */
@@ -43,13 +42,13 @@ export async function register(tables: Tables, config: Config, request: Register
   }
 
   // Steps 3 and 4: authentication, if it is required.
-  const authentication = authenticationFault(info, auth);
-  if (authentication) return { granted: false, refusal: authentication };
+  const unauthenticated = authenticationRefused(info, auth);
+  if (unauthenticated) return unauthenticated;
 
   // Step 5: is the device registered with the domain? If not, and there is room, add it.
   const member = await tables.member(machineGuid);
-  const unproven = proofFault(info, member, proof, auth);
-  if (unproven) return { granted: false, refusal: unproven };
+  const unproven = proofRefused(info, member, proof, auth);
+  if (unproven) return unproven;
   if (proof) {
     const leftAt = await tables.lastSignedLeave(machineGuid);
     if (leftAt !== null && proof.signedAt < leftAt) return refuse("DEVICE_PROOF_INVALID", "signed before the leave");

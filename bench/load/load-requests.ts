@@ -1,37 +1,31 @@
 import { randomUUID } from "node:crypto";
-import type { Traffic } from "./jobs.ts";
-import { memberGuid } from "./member-guids.ts";
-import { signedJoin } from "./signed-joins.ts";
+import { newDevice, sign } from "../../test/support/devices.ts";
+import { memberGuid, SERVER_URL, type Traffic } from "./jobs.ts";
 
 /** A request to be sent with POST. */
-export type Request = Readonly<{ path: string; contentType: string; body: string }>;
+type Request = Readonly<{ path: string; headers: Readonly<Record<string, string>>; body: string }>;
 
 /** Where requests come from: one after the other, told of each answer if they want to know. */
 export type RequestSource = Readonly<{ next: () => Request; answered?: (body: string) => void }>;
 
-/** Makes ready the requests of some traffic; what takes long, such as signing, is done before this returns. */
-export function requestSource(traffic: Traffic, amount: number): RequestSource {
+/** Makes ready the requests of some traffic; what takes long, such as signing, is done before this resolves. */
+export async function requestSource(traffic: Traffic, amount: number): Promise<RequestSource> {
+  let count = 0;
   switch (traffic.kind) {
-    case "joins": {
-      const { domain, credentials } = traffic;
-      return { next: () => json(registerPath(domain), { machineGuid: randomUUID(), credentials }) };
-    }
+    case "joins":
+      return { next: () => register(traffic.domain, randomUUID(), { credentials: traffic.credentials }) };
     case "renewals": {
-      const member = memberInTurn(traffic.members);
-      return { next: () => register(traffic.domain, member(), traffic.afterKeyVersion) };
+      const { domain, members, afterKeyVersion } = traffic;
+      return { next: () => register(domain, memberInTurn(count++, members), { afterKeyVersion }) };
     }
     case "mix":
       return mix(traffic.domain, traffic.members);
     case "spread": {
-      let count = 0;
-      return { next: () => join(`${traffic.prefix}-${count++ % traffic.domains}`) };
-    }
-    case "newborn": {
-      let count = 0;
-      return { next: () => join(`${traffic.prefix}-${count++}`) };
+      const { prefix, domains = Number.POSITIVE_INFINITY } = traffic;
+      return { next: () => register(`${prefix}-${count++ % domains}`, randomUUID()) };
     }
     case "signed": {
-      const signed = Array.from({ length: amount }, () => signedJoin(registerPath(traffic.domain)));
+      const signed = await Promise.all(Array.from({ length: amount }, () => signedJoin(traffic.domain)));
       return { next: () => signed.pop() as Request };
     }
     case "certificates": {
@@ -42,18 +36,15 @@ export function requestSource(traffic: Traffic, amount: number): RequestSource {
 }
 
 function mix(domain: string, members: number): RequestSource {
-  const member = memberInTurn(members);
-  let count = 0;
-  let keyVersion = 1;
-  let leaver = 0;
+  let [count, renewals, leaves, keyVersion] = [0, 0, 0, 1];
   return {
     next: () => {
       const place = count++ % 100;
       // A device that leaves does not renew.
-      if (place === 50) return json(`/domains/${domain}/deregister`, { machineGuid: memberGuid(members + leaver++) });
-      if (place % 11 === 5) return join(domain);
+      if (place === 50) return json(`/domains/${domain}/deregister`, { machineGuid: memberGuid(members + leaves++) });
+      if (place % 11 === 5) return register(domain, randomUUID());
       // A device renews holding the newest key that any device had seen by then.
-      return register(domain, member(), keyVersion);
+      return register(domain, memberInTurn(renewals++, members), { afterKeyVersion: keyVersion });
     },
     answered: (body) => {
       const seen = /"keyVersion":(\d+)/.exec(body)?.[1];
@@ -63,26 +54,22 @@ function mix(domain: string, members: number): RequestSource {
 }
 
 /** Members in an order in which neighbours are far apart. */
-function memberInTurn(members: number): () => string {
-  let index = 0;
-  return () => {
-    index = (index + 7_919) % members;
-    return memberGuid(index);
-  };
+function memberInTurn(turn: number, members: number): string {
+  return memberGuid((turn * 7_919) % members);
 }
 
-function join(domain: string): Request {
-  return register(domain, randomUUID(), 0);
+function register(domain: string, machineGuid: string, more: object = {}): Request {
+  return json(`/domains/${domain}/register`, { machineGuid, ...more });
 }
 
-function register(domain: string, machineGuid: string, afterKeyVersion: number): Request {
-  return json(registerPath(domain), afterKeyVersion === 0 ? { machineGuid } : { machineGuid, afterKeyVersion });
-}
-
-function registerPath(domain: string): string {
-  return `/domains/${domain}/register`;
+/** A new device's signed request to join, with a key to seal the domain's keys to. */
+async function signedJoin(domain: string): Promise<Request> {
+  const [device, { publicJwk: encryptionKey }] = await Promise.all([newDevice(), newDevice()]);
+  const path = `/domains/${domain}/register`;
+  const body = await sign(device, `${SERVER_URL}${path}`, { encryptionKey });
+  return { path, headers: { "content-type": "application/jose" }, body };
 }
 
 function json(path: string, body: object): Request {
-  return { path, contentType: "application/json", body: JSON.stringify(body) };
+  return { path, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }

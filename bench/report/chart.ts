@@ -1,5 +1,4 @@
-/** A line of a chart: its name, and one value for each place along the x axis. */
-type Series = Readonly<{ name: string; values: readonly number[] }>;
+import { escaped } from "../../scripts/html.ts";
 
 /** The data of a chart. */
 export type Chart = Readonly<{
@@ -10,7 +9,8 @@ export type Chart = Readonly<{
   y: string;
   /** A logarithmic y axis, for values that grow by orders of magnitude; else it begins at 0. */
   logarithmic?: boolean;
-  series: readonly Series[];
+  /** The lines by their names, each with one value for each place. */
+  series: Readonly<Record<string, readonly number[]>>;
 }>;
 
 const [WIDTH, HEIGHT] = [720, 400];
@@ -19,7 +19,7 @@ const COLOURS = ["#0b62c4", "#c2410c", "#15803d", "#7e22ce"];
 
 /** Draws a line chart as an SVG document. */
 export function svgChart({ title, x, places, y, logarithmic = false, series }: Chart): string {
-  const values = series.flatMap((each) => each.values);
+  const values = Object.values(series).flat();
   const ticks = logarithmic ? decades(Math.min(...values), Math.max(...values)) : steps(Math.max(...values));
   const [low, high] = [ticks[0] as number, ticks.at(-1) as number];
   const scale = (value: number) => (logarithmic ? Math.log10(value) : value);
@@ -30,7 +30,7 @@ export function svgChart({ title, x, places, y, logarithmic = false, series }: C
     `<line x1="${AREA.left}" x2="${AREA.right}" y1="${at(yOf(tick))}" y2="${at(yOf(tick))}" stroke="#ddd"/>`,
     text(AREA.left - 8, yOf(tick) + 4, tick.toLocaleString("en"), "end"),
   ]);
-  const lines = series.flatMap(({ name, values }, index) => {
+  const lines = Object.entries(series).flatMap(([name, values], index) => {
     const colour = COLOURS[index % COLOURS.length];
     const points = values.map((value, place) => `${at(xOf(place))},${at(yOf(value))}`);
     const left = AREA.left + index * 220;
@@ -78,8 +78,4 @@ function text(x: number, y: number, content: string, anchor: "start" | "middle" 
 
 function at(coordinate: number): string {
   return coordinate.toFixed(1);
-}
-
-function escaped(content: string): string {
-  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

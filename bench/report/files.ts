@@ -1,32 +1,64 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { ratiosOf } from "../ratios.ts";
-import type { Results } from "../results.ts";
-import { growthCharts } from "./charts.ts";
-import { report } from "./report.ts";
+import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
+import { writePart } from "../../scripts/written-part.ts";
+import { type Chart, svgChart } from "./chart.ts";
+import { figure } from "./markdown.ts";
 
-/** Where the last run's results are kept. */
-export const RESULTS_FILE = "bench/results/latest.json";
+/** Where the results of runs are kept. */
+export const RESULTS = "bench/results";
 const DOCUMENT = "docs/performance.md";
 const CHARTS = "docs/performance";
-/** The bench writes the text between these lines of the document; the rest is written by hand. */
-const [BEGIN, END] = ["<!-- written by npm run bench -->", "<!-- end of what npm run bench writes -->"];
 
-/** Keeps a run's results. */
-export function writeResults(results: Results): void {
-  write(RESULTS_FILE, `${JSON.stringify({ ...results, ratios: ratiosOf(results) }, null, 2)}\n`);
+/** When, how and where a run was made. */
+export type Origin = Readonly<{
+  takenAt: string;
+  /** Whether it was a quick run, whose figures are rough. */
+  quick: boolean;
+  tookSeconds: number;
+  machine: ReturnType<typeof thisMachine>;
+}>;
+
+/** The machine that the figures are taken on, as it is now. */
+export function thisMachine() {
+  const { version } = JSON.parse(readFileSync("node_modules/workerd/package.json", "utf8")) as { version: string };
+  return {
+    processor: cpus()[0]?.model ?? "unknown",
+    processors: availableParallelism(),
+    memoryGigabytes: Math.round(totalmem() / 2 ** 30),
+    /** Processes that wanted to run, on average over the minute before: more than 0 of them disturb. */
+    loadBefore: loadavg()[0] as number,
+    node: process.version,
+    workerd: version,
+  };
 }
 
-/** Puts a run's tables into the document, and draws its charts. */
-export function writeDocument(results: Results): void {
-  const text = readFileSync(DOCUMENT, "utf8");
-  const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`${DOCUMENT} has no place for the results`);
-  write(DOCUMENT, `${text.slice(0, before)}${BEGIN}\n\n${report(results)}\n\n${text.slice(after)}`);
-  for (const [name, chart] of growthCharts(results)) write(join(CHARTS, name), chart);
+/** The origin of a run that ends now. @param machine as it was before */
+export function originOf(quick: boolean, machine: Origin["machine"]): Origin {
+  return { takenAt: new Date().toISOString(), quick, tookSeconds: process.uptime(), machine };
 }
 
-function write(path: string, content: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, content);
+/** The origin in words. */
+export function originLines({ takenAt, quick, tookSeconds, machine }: Origin): readonly [string, string] {
+  const { processor, processors, memoryGigabytes, loadBefore, node, workerd } = machine;
+  const when = `${takenAt.slice(0, 16).replace("T", " ")} UTC in ${figure(tookSeconds)} s`;
+  return [
+    `Taken ${when}${quick ? ", a quick run" : ""}: ${processors} × ${processor}, ${memoryGigabytes} GB,`,
+    `load ${figure(loadBefore)} before; Node ${node}, workerd ${workerd}.`,
+  ];
+}
+
+/** Keeps the results of a run, and shows its report. */
+export function keep(name: string, results: object, report: string): void {
+  const file = join(RESULTS, name);
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+  console.log(`${report}\n\nKept in ${file}.`);
+}
+
+/** Puts the tables of a run into the document, and draws its charts, by their names. */
+export function writeDocument(command: string, text: string, charts: Readonly<Record<string, Chart>>): void {
+  writePart(DOCUMENT, command, text);
+  mkdirSync(CHARTS, { recursive: true });
+  for (const [name, chart] of Object.entries(charts)) writeFileSync(join(CHARTS, `${name}.svg`), svgChart(chart));
 }

@@ -1,83 +1,60 @@
+import type { Profiler } from "node:inspector";
 import type { SourceMap, SourceMapping } from "node:module";
-import type { CpuProfile } from "../inspector.ts";
-import { figure, markdownTable } from "./markdown-table.ts";
+import { figure, markdownTable } from "./markdown.ts";
 
 const SHOWN = 40;
 /** The profile's names for time in which no code of the isolate runs. */
 const IDLE = ["(idle)", "(program)", "(root)"];
 
-/** The time in which an isolate ran code of its own. */
-export function busyMicroseconds({ nodes, samples, timeDeltas }: CpuProfile): number {
-  const idle = new Set(nodes.filter(({ callFrame }) => IDLE.includes(callFrame.functionName)).map(({ id }) => id));
-  return samples.reduce((sum, id, index) => sum + (idle.has(id) ? 0 : (timeDeltas[index] ?? 0)), 0);
-}
-
-/** The functions that a profile spent most time in, for each request in microseconds: in themselves, and with callees. */
-export function hottest({ nodes, samples, timeDeltas }: CpuProfile, requests: number, map: SourceMap): string {
+/**
+ * The functions that a profile spent most time in: each alone and with callees, for each request in microseconds; and the
+ * server's own, each with what it called in libraries and in the runtime, as shares of the busy time.
+ *
+ * @returns also the time in which the isolate ran code of its own
+ */
+export function hottest({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile, requests: number, map: SourceMap) {
   const own = new Map<number, number>();
-  samples.forEach((id, index) => {
-    own.set(id, (own.get(id) ?? 0) + (timeDeltas[index] ?? 0));
-  });
+  for (const [index, id] of samples.entries()) add(own, id, timeDeltas[index] ?? 0);
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  const totals = new Map<string, { self: number; total: number }>();
-  const walk = (id: number, within: ReadonlySet<string>): number => {
-    const node = byId.get(id);
-    if (!node) return 0;
-    const name = `${node.callFrame.functionName || "(anonymous)"} ${placeOf(node.callFrame, map)}`;
-    const entry = totals.get(name) ?? { self: 0, total: 0 };
-    totals.set(name, entry);
+  const [selves, totals, owners] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()];
+  let busyMicroseconds = 0;
+  const walk = (node: Profiler.ProfileNode, within: ReadonlySet<string>, owner: string): number => {
+    const { functionName } = node.callFrame;
+    const place = placeOf(node, map);
+    const name = `${functionName || "(anonymous)"} ${place}`;
+    const owning = /\bsrc\/(server|domain)\//.test(place) ? place.replace(/^.*?src\//, "src/") : owner;
+    const self = own.get(node.id) ?? 0;
     const inside = new Set([...within, name]);
-    const self = own.get(id) ?? 0;
-    const total = self + (node.children ?? []).reduce((sum, child) => sum + walk(child, inside), 0);
-    entry.self += self;
+    const children = (node.children ?? []).flatMap((child) => byId.get(child) ?? []);
+    const total = children.reduce((sum, child) => sum + walk(child, inside, owning), self);
+    add(selves, name, self);
     // Time in a recursion counts once.
-    if (!within.has(name)) entry.total += total;
+    if (!within.has(name)) add(totals, name, total);
+    if (IDLE.includes(functionName)) return total;
+    add(owners, owning, self);
+    busyMicroseconds += self;
     return total;
   };
-  const root = nodes[0];
-  if (root) walk(root.id, new Set());
-  const rows = [...totals]
-    .sort(([, a], [, b]) => b.self - a.self)
-    .slice(0, SHOWN)
-    .map(([name, { self, total }]) => [name, figure(self / requests), figure(total / requests)]);
-  return markdownTable(["function", "self µs/request", "with callees"], rows);
+  if (nodes[0]) walk(nodes[0], new Set(), "outside the server's code");
+  const functions = most(selves).map(([name, self]) => [name, self / requests, (totals.get(name) ?? 0) / requests]);
+  const ofServer = most(owners).map(([place, time]) => [place, `${figure((100 * time) / busyMicroseconds)} %`]);
+  const tables = [
+    markdownTable(["function", "self µs/request", "with callees"], functions),
+    markdownTable(["function, with the libraries it calls", "busy time"], ofServer),
+  ];
+  return { busyMicroseconds, tables };
 }
 
-/**
- * The functions of the server that a profile spent most time in, as shares of the busy time: each with what it called in
- * libraries and in the runtime.
- */
-export function hottestOfServer(profile: CpuProfile, map: SourceMap): string {
-  const { nodes, samples, timeDeltas } = profile;
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const ownerOf = new Map<number, string>();
-  const walk = (id: number, owner: string) => {
-    const node = byId.get(id);
-    if (!node) return;
-    const place = placeOf(node.callFrame, map);
-    const mine = /\bsrc\/(server|domain)\//.test(place) ? place.replace(/^.*?src\//, "src/") : owner;
-    ownerOf.set(id, mine);
-    for (const child of node.children ?? []) walk(child, mine);
-  };
-  if (nodes[0]) walk(nodes[0].id, "outside the server's code");
-  const idle = new Set(nodes.filter(({ callFrame }) => IDLE.includes(callFrame.functionName)).map(({ id }) => id));
-  const shares = new Map<string, number>();
-  samples.forEach((id, index) => {
-    if (idle.has(id)) return;
-    const owner = ownerOf.get(id) ?? "";
-    shares.set(owner, (shares.get(owner) ?? 0) + (timeDeltas[index] ?? 0));
-  });
-  const busy = busyMicroseconds(profile);
-  const rows = [...shares]
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, SHOWN)
-    .map(([place, time]) => [place, `${figure((100 * time) / busy)} %`]);
-  return markdownTable(["function, with the libraries it calls", "busy time"], rows);
+function add<Key>(times: Map<Key, number>, key: Key, time: number): void {
+  times.set(key, (times.get(key) ?? 0) + time);
+}
+
+function most(times: ReadonlyMap<string, number>): readonly (readonly [string, number])[] {
+  return [...times].sort(([, one], [, other]) => other - one).slice(0, SHOWN);
 }
 
 /** Where a function was written, if it is the Worker's own, or else where it runs from. */
-function placeOf(frame: CpuProfile["nodes"][number]["callFrame"], map: SourceMap): string {
-  const { url, lineNumber, columnNumber } = frame;
+function placeOf({ callFrame: { url, lineNumber, columnNumber } }: Profiler.ProfileNode, map: SourceMap): string {
   if (url === "") return "";
   const file = url.split("/").at(-1);
   const entry = file?.startsWith("script-") ? map.findEntry(lineNumber, columnNumber) : null;

@@ -1,53 +1,38 @@
-import type { HalfLoad } from "../half-load.ts";
-import { isReached, ratiosOf } from "../ratios.ts";
-import type { Results } from "../results.ts";
+import type { RenewalPoint } from "../growth.ts";
+import { type Results, ratiosOf } from "../results.ts";
+import type { Summary } from "../rounds.ts";
 import { WORKLOADS } from "../workloads.ts";
-import { figure, markdownTable } from "./markdown-table.ts";
+import type { Chart } from "./chart.ts";
+import { originLines } from "./files.ts";
+import { count, figure, markdownTable, targetCells } from "./markdown.ts";
 
 /** A run's results as Markdown that reads well in a terminal too. */
 export function report(results: Results): string {
   const { halfLoad, costs, memberGrowth, keyGrowth, databaseGrowth } = results;
   return [
-    origin(results),
-    ...section("Ratios", true, () => ratioTable(results)),
-    ...section("Side by side", true, () => comparisonTable(results)),
+    originLines(results).join(" "),
+    "### Ratios",
+    ratioTable(results),
+    "### Side by side",
+    comparisonTable(results),
     ...generatorWarning(results),
     certificateLine(results),
-    ...section("At half load", halfLoad, halfLoadLine),
-    ...section("What a request costs in both stores", costs, costTable),
-    ...section("As a domain grows", memberGrowth.length > 0 && memberGrowth, memberTable),
-    ...section("As keys roll over", keyGrowth.length > 0 && keyGrowth, keyTable),
-    ...section("As databases are added", databaseGrowth.length > 0 && databaseGrowth, databaseTable),
+    ...(halfLoad ? ["### At half load", halfLoadLine(halfLoad)] : []),
+    ...(costs ? ["### What a request costs in both stores", costTable(costs)] : []),
+    ...(memberGrowth.length > 0 ? ["### As a domain grows", memberTable(results)] : []),
+    ...(keyGrowth.length > 0 ? ["### As keys roll over", keyTable(results)] : []),
+    ...(databaseGrowth.length > 0 ? ["### As databases are added", databaseTable(results)] : []),
   ].join("\n\n");
 }
 
-/** A section about something; none, if there was no time for it. */
-function section<T>(title: string, subject: T | null | false, content: (subject: T) => string): string[] {
-  return subject ? [`### ${title}`, content(subject)] : [];
-}
-
-function origin({ takenAt, quick, tookSeconds, machine }: Results): string {
-  const { processor, processors, memoryGigabytes, loadBefore, node, workerd } = machine;
-  const when = `${takenAt.slice(0, 16).replace("T", " ")} UTC in ${figure(tookSeconds)} s`;
-  return (
-    `Taken ${when}${quick ? ", a quick run" : ""}: ${processors} × ${processor}, ${memoryGigabytes} GB, ` +
-    `load ${figure(loadBefore)} before; Node ${node}, workerd ${workerd}.`
-  );
+/** The least and the most of a summary's rates. */
+export function range({ least, most }: Summary): string {
+  return `${figure(least)} to ${figure(most)}`;
 }
 
 function ratioTable(results: Results): string {
-  const verdict = { true: "yes", false: "no", null: "not measured" };
-  return markdownTable(
-    ["what", "against", "to reach", "measured", "reached"],
-    ratiosOf(results).map((ratio) => [
-      ratio.what,
-      ratio.against,
-      `${ratio.bound} ${ratio.target}${ratio.unit}`,
-      ratio.measured === null ? "–" : `${figure(ratio.measured)}${ratio.unit}`,
-      verdict[`${isReached(ratio)}`],
-    ]),
-    2,
-  );
+  const rows = ratiosOf(results).map((ratio) => [ratio.what, ratio.against, ...targetCells(ratio)]);
+  return markdownTable(["what", "against", "to reach", "measured", "reached"], rows, 2);
 }
 
 function comparisonTable({ rows }: Results): string {
@@ -57,16 +42,9 @@ function comparisonTable({ rows }: Results): string {
       ...["CPU ms/request", "D1 calls/request", "peak MB"],
     ],
     rows.map((row) => [
-      WORKLOADS[row.workload].name,
-      `${row.delayMilliseconds} ms`,
-      row.variant,
-      figure(row.perSecond),
-      `${figure(row.least)} to ${figure(row.most)}`,
-      figure(row.p50),
-      figure(row.p99),
-      figure(row.cpuMillisecondsPerRequest),
-      figure(row.d1CallsPerRequest),
-      figure(row.peakMemoryBytes / 1e6),
+      ...[WORKLOADS[row.workload].name, `${row.delayMilliseconds} ms`, row.variant],
+      ...[row.perSecond, range(row), row.p50, row.p99],
+      ...[row.cpuMillisecondsPerRequest, row.d1CallsPerRequest, row.peakMemoryBytes / 1e6],
     ]),
     3,
   );
@@ -82,14 +60,14 @@ function generatorWarning({ rows }: Results): string[] {
 function certificateLine({ certificates }: Results): string {
   if (!certificates)
     return "Not measured against cfssl: it is not installed (Debian package golang-cfssl), or time was up.";
-  const { perSecond, least, most, cpuMillisecondsPerRequest } = certificates;
+  const { perSecond, cpuMillisecondsPerRequest } = certificates;
   return (
-    `cfssl makes ${figure(perSecond)} keys with certificates a second (${figure(least)} to ${figure(most)}), at ` +
+    `cfssl makes ${figure(perSecond)} keys with certificates a second (${range(certificates)}), at ` +
     `${figure(cpuMillisecondsPerRequest)} ms of CPU each.`
   );
 }
 
-function halfLoadLine({ perSecond, p50, p99 }: HalfLoad): string {
+function halfLoadLine({ perSecond, p50, p99 }: Summary): string {
   return `${figure(perSecond)} new joins a second into one domain: p50 ${figure(p50)} ms, p99 ${figure(p99)} ms.`;
 }
 
@@ -103,71 +81,83 @@ function costTable(costs: NonNullable<Results["costs"]>): string {
   return markdownTable(
     ["Worker", "what", "D1 calls", "statements", "rows read", "rows written", "object's rows written"],
     rows.map(({ variant, request, use: { calls, statements, rowsRead, rowsWritten, objectRowsWritten } }) => [
-      variant,
-      request,
-      ...[calls, statements, rowsRead, rowsWritten, objectRowsWritten].map(figure),
+      ...[variant, request, calls, statements, rowsRead, rowsWritten, objectRowsWritten],
     ]),
     2,
   );
 }
 
-function memberTable(memberGrowth: Results["memberGrowth"]): string {
+function memberTable({ memberGrowth }: Results): string {
   return markdownTable(
     ["members", "joins/s", "least to most", "renewals/s", "least to most", "CPU ms/join", "CPU ms/renewal", "peak MB"],
     memberGrowth.map(({ members, joins, renewals }) => [
-      members.toLocaleString("en"),
-      figure(joins.perSecond),
-      `${figure(joins.least)} to ${figure(joins.most)}`,
-      figure(renewals.perSecond),
-      `${figure(renewals.least)} to ${figure(renewals.most)}`,
-      figure(joins.cpuMillisecondsPerRequest),
-      figure(renewals.cpuMillisecondsPerRequest),
-      figure(Math.max(joins.peakMemoryBytes, renewals.peakMemoryBytes) / 1e6),
+      ...[count(members), joins.perSecond, range(joins), renewals.perSecond, range(renewals)],
+      ...[joins.cpuMillisecondsPerRequest, renewals.cpuMillisecondsPerRequest],
+      Math.max(joins.peakMemoryBytes, renewals.peakMemoryBytes) / 1e6,
     ]),
   );
 }
 
-function databaseTable(databaseGrowth: Results["databaseGrowth"]): string {
-  return markdownTable(
-    ["D1 databases, 25 ms late", "joins/s over 1,000 domains", "D1 calls/join", "copied after ms"],
-    databaseGrowth.map(({ databases, perSecond, d1CallsPerJoin, catchUpMilliseconds }) => [
-      String(databases),
-      ...[perSecond, d1CallsPerJoin, catchUpMilliseconds].map(figure),
-    ]),
-  );
-}
-
-function keyTable(keyGrowth: Results["keyGrowth"]): string {
+function keyTable({ keyGrowth }: Results): string {
+  const row = (keyVersions: number, device: string, point: RenewalPoint) => [
+    ...[count(keyVersions), device],
+    ...[point.load.perSecond, range(point.load), point.load.cpuMillisecondsPerRequest],
+    ...[point.aloneMilliseconds, point.freshMilliseconds, point.bodyBytes / 1024, point.load.peakMemoryBytes / 1e6],
+  ];
   return markdownTable(
     [
-      "key versions",
-      "the device",
-      "renewals/s",
-      "least to most",
-      "CPU ms/renewal",
-      "alone ms",
-      "fresh object ms",
-      "answer KB",
-      "peak MB",
+      ...["key versions", "the device", "renewals/s", "least to most", "CPU ms/renewal", "alone ms"],
+      ...["fresh object ms", "answer KB", "peak MB"],
     ],
-    keyGrowth.flatMap(({ keyVersions, holding, asking }) =>
-      (
-        [
-          ["holds all", holding],
-          ["asks for all", asking],
-        ] as const
-      ).map(([device, point]) => [
-        keyVersions.toLocaleString("en"),
-        device,
-        figure(point.load.perSecond),
-        `${figure(point.load.least)} to ${figure(point.load.most)}`,
-        figure(point.load.cpuMillisecondsPerRequest),
-        figure(point.aloneMilliseconds),
-        figure(point.freshMilliseconds),
-        figure(point.bodyBytes / 1024),
-        figure(point.load.peakMemoryBytes / 1e6),
-      ]),
-    ),
+    keyGrowth.flatMap(({ keyVersions, holding, asking }) => [
+      row(keyVersions, "holds all", holding),
+      row(keyVersions, "asks for all", asking),
+    ]),
     2,
   );
+}
+
+function databaseTable({ databaseGrowth }: Results): string {
+  return markdownTable(
+    ["D1 databases, 25 ms late", "joins/s over 1,000 domains", "D1 calls/join", "copied after ms"],
+    databaseGrowth.map(({ databases, load: { perSecond, d1CallsPerRequest, catchUpMilliseconds } }) => [
+      ...[count(databases), perSecond, d1CallsPerRequest, catchUpMilliseconds],
+    ]),
+  );
+}
+
+/** The growth curves of a run, by name; none of what it had no time for. */
+export function growthCharts({ memberGrowth, keyGrowth }: Results): Readonly<Record<string, Chart>> {
+  const byVersions = (title: string, y: string, of: (point: RenewalPoint) => number): Chart => ({
+    title,
+    x: "key versions",
+    places: keyGrowth.map(({ keyVersions }) => count(keyVersions)),
+    y,
+    logarithmic: true,
+    series: {
+      "device holds all keys": keyGrowth.map(({ holding }) => of(holding)),
+      "device asks for all keys": keyGrowth.map(({ asking }) => of(asking)),
+    },
+  });
+  const charts: Record<string, Chart> = {
+    members: {
+      title: "Joins and renewals, by the size of the domain",
+      x: "members",
+      places: memberGrowth.map(({ members }) => count(members)),
+      y: "requests/s",
+      series: {
+        joins: memberGrowth.map(({ joins }) => joins.perSecond),
+        renewals: memberGrowth.map(({ renewals }) => renewals.perSecond),
+      },
+    },
+    "renewals-by-key-versions": byVersions("Renewals, by key versions", "requests/s", ({ load }) => load.perSecond),
+    "renewal-time-by-key-versions": byVersions("Time of a lone renewal", "ms", (point) => point.aloneMilliseconds),
+    "fresh-object-by-key-versions": byVersions(
+      "Time to the first answer of a fresh object",
+      "ms",
+      (point) => point.freshMilliseconds,
+    ),
+    "answer-size-by-key-versions": byVersions("Size of a renewal's answer", "bytes", ({ bodyBytes }) => bodyBytes),
+  };
+  return Object.fromEntries(Object.entries(charts).filter(([, { places }]) => places.length > 0));
 }

@@ -10,23 +10,13 @@ import type { EventClock, Thread } from "./event-clock.ts";
 const WRITE_MILLISECONDS = 50;
 const ROW_MILLISECONDS = 0.03;
 
-/** A change as objects hand it over, as far as this needs it: types of the Workers runtime are not known here. */
-type Change = Readonly<{
-  info: Readonly<{ domain: string; revision: number; createdAt: number }>;
-  base: number;
-  rows: Readonly<Record<"members" | "keys" | "bans", readonly (readonly unknown[])[]>>;
-  removed: Readonly<Record<"members" | "keys" | "bans", readonly string[]>>;
-  counts: Readonly<Record<string, number>>;
-}>;
-
-type Statement = { values: unknown[] };
+type Statement = Readonly<{ values: readonly unknown[] }>;
 
 /** A D1 database as far as writes of changes go: one thread, and the revision it has of each domain. */
 export class ModelledDatabase {
   readonly thread: Thread = { free: 0, busy: 0 };
   readonly revisions = new Map<string, number>();
   writes = 0;
-  rows = 0;
   readonly #clock: EventClock;
 
   constructor(clock: EventClock) {
@@ -35,19 +25,14 @@ export class ModelledDatabase {
 
   /** Stands for any statement: its one or two parameters are JSON. */
   prepare() {
-    const statement: Statement & { bind(...values: unknown[]): Statement } = {
-      values: [],
-      bind: (...values) => ({ values }),
-    };
-    return statement;
+    return { bind: (...values: unknown[]): Statement => ({ values }) };
   }
 
   /** Takes the parts in the first statement, as the SQL would, and as many rows as the others have. */
   async batch([find, ...rest]: readonly Statement[]) {
     const parts = JSON.parse(String(find?.values[0])) as [domain: string, base: number, revision: number][];
-    const rows = rest.flatMap(({ values }) => values.map((value) => listOf(value).length)).reduce((a, b) => a + b, 0);
+    const rows = rest.flatMap(({ values }) => values.flatMap(listOf)).length;
     this.writes++;
-    this.rows += rows;
     await this.#clock.until(this.#clock.work(this.thread, WRITE_MILLISECONDS + ROW_MILLISECONDS * rows));
     const results = parts.flatMap(([domain]) => {
       const revision = this.revisions.get(domain);
@@ -67,29 +52,23 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(list) && Array.isArray(list[0]) && list[0].length !== 4 ? list : [];
 }
 
-/** A change of some members of a domain, with rows as long as real ones. */
-export function changeOf(domain: string, base: number, revision: number, members: number): Change {
-  const row = [
-    "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
-    1_795_451_639_000,
-    "NGqcqMcrfFgYbXnMXfGsp7n1cdmLuXvUEqfdz3gc2nY",
-    null,
-    null,
-  ];
-  return {
-    info: { domain, revision, createdAt: 1 },
-    base,
-    rows: { members: Array.from({ length: members }, () => row), keys: [], bans: [] },
-    removed: { members: [], keys: [], bans: [] },
-    counts: {},
-  };
-}
+/** Hands a change of some members of a domain to a database writer; done when the database has it. */
+export type HandOver = (domain: string, base: number, revision: number, members: number) => Promise<void>;
 
-/** The part of the database writer that the simulation uses. */
-type Writer = Readonly<{ write(change: Change): Promise<Outcome<unknown>> }>;
+/** The part of the database writer that the simulation uses. Types of the Workers runtime are not known here. */
+type Writer = Readonly<{ write(change: object): Promise<Outcome<unknown>> }>;
+
+/** A row of a member, as long as real ones. */
+const MEMBER = [
+  "6f1c7a52-9f0e-4b0b-8a3e-0d6f2c9b1a77",
+  1_795_451_639_000,
+  "NGqcqMcrfFgYbXnMXfGsp7n1cdmLuXvUEqfdz3gc2nY",
+  null,
+  null,
+];
 
 /** The real database writer, built with a stand-in for the one import that only the Workers runtime has. */
-export async function loadDatabaseWriter(): Promise<(database: ModelledDatabase) => Writer> {
+export async function loadDatabaseWriter(): Promise<(database: ModelledDatabase) => HandOver> {
   const folder = mkdtempSync(join(tmpdir(), "simulation-"));
   const outfile = join(folder, "database-writer.mjs");
   try {
@@ -105,14 +84,21 @@ export async function loadDatabaseWriter(): Promise<(database: ModelledDatabase)
     const module = await import(pathToFileURL(outfile).href);
     const Writer = module.DatabaseWriter as new (context: object, environment: object) => Writer;
     const storage = { kv: { get: () => undefined, put: () => {} } };
-    return (database) => new Writer({ id: { name: "DB" }, storage }, { DB: database });
+    return (database) => {
+      const writer = new Writer({ id: { name: "DB" }, storage }, { DB: database });
+      return async (domain, base, revision, members) => {
+        const { granted } = await writer.write({
+          info: { domain, revision, createdAt: 1 },
+          base,
+          rows: { members: Array.from({ length: members }, () => MEMBER), keys: [], bans: [] },
+          removed: { members: [], keys: [], bans: [] },
+          counts: {},
+        });
+        // Modelled databases do not fail.
+        if (!granted) throw new Error("a change was lost");
+      };
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Writes a change. @throws Error if the writer refuses it: modelled databases do not fail */
-export async function write(writer: Writer, change: Change): Promise<void> {
-  const { granted } = await writer.write(change);
-  if (!granted) throw new Error("a change was lost");
 }

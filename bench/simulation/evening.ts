@@ -1,5 +1,5 @@
 import { percentile } from "../statistics.ts";
-import { changeOf, type loadDatabaseWriter, ModelledDatabase, write } from "./database.ts";
+import { type HandOver, ModelledDatabase } from "./database.ts";
 import { EventClock } from "./event-clock.ts";
 
 /** The figures of one database and its writer, under changes of many domains. Times are in milliseconds. */
@@ -16,32 +16,31 @@ export type Evening = Readonly<{
 export async function evening(
   rate: number,
   milliseconds: number,
-  newWriter: Awaited<ReturnType<typeof loadDatabaseWriter>>,
+  newWriter: (database: ModelledDatabase) => HandOver,
   seed: string,
 ): Promise<Evening> {
   const clock = new EventClock(seed);
   const database = new ModelledDatabase(clock);
-  const writer = newWriter(database);
+  const write = newWriter(database);
   const lags: number[] = [];
   let changes = 0;
 
   async function change(domain: string): Promise<void> {
     const began = clock.now;
-    await write(writer, changeOf(domain, 0, 1, 1));
+    await write(domain, 0, 1, 1);
     lags.push(clock.now - began);
   }
 
   await clock.run(() => {
+    let left = 0;
     const next = () => {
       change(`household-${changes++}`);
-      const pause = (-Math.log(1 - clock.random()) * 1_000) / rate;
       // Whole milliseconds, but at the rate that was asked for: what is left over is added to the next pause.
-      left += pause;
+      left += (-Math.log(1 - clock.random()) * 1_000) / rate;
       const whole = Math.floor(left);
       left -= whole;
       if (clock.now + whole < milliseconds) clock.sleep(whole).then(next);
     };
-    let left = 0;
     next();
   });
   return {

@@ -3,7 +3,7 @@ import { seededRandom } from "../../test/support/node/seeded-random.ts";
 /** A thread that does one thing at a time: what it has begun keeps it busy until `free`, in milliseconds. */
 export type Thread = { free: number; busy: number };
 
-type Event = Readonly<{ at: number; order: number; thread: Thread | null; run: () => void }>;
+type Event = { readonly thread: Thread | null; run: () => void };
 
 /**
  * Modelled time: the code under simulation reads it from `Date.now` and waits by `setTimeout`. It advances from event to
@@ -14,8 +14,8 @@ export class EventClock {
   readonly random: () => number;
   /** The thread that is running: its timers go off only while it is free. */
   #thread: Thread | null = null;
-  readonly #heap: Event[] = [];
-  #order = 0;
+  /** What is to happen, by its time, in order. */
+  readonly #due = new Map<number, Event[]>();
 
   constructor(seed: string) {
     this.random = seededRandom(seed).next;
@@ -74,50 +74,27 @@ export class EventClock {
   async #happen(): Promise<void> {
     const settled = () => new Promise((resolve) => setImmediate(resolve));
     await settled();
-    for (let next = this.#pop(); next; next = this.#pop()) {
-      this.now = next.at;
-      for (let each: Event | undefined = next; each; each = this.#heap[0]?.at === this.now ? this.#pop() : undefined) {
-        const { thread, run } = each;
-        if (!thread) run();
-        else if (thread.free > this.now) this.#schedule(thread.free, run, thread);
-        else this.as(thread, run);
+    for (let at = this.now; this.#due.size > 0; at++) {
+      for (let events = this.#due.get(at); events; events = this.#due.get(at)) {
+        this.now = at;
+        // Events of this very moment may join while it lasts.
+        for (const { thread, run } of events) {
+          if (!thread) run();
+          else if (thread.free > at) this.#schedule(thread.free, run, thread);
+          else this.as(thread, run);
+        }
+        this.#due.delete(at);
+        await settled();
       }
-      await settled();
     }
   }
 
-  #schedule(at: number, run: () => void, thread: Thread | null) {
-    const event = { at: Math.max(this.now, Math.ceil(at)), order: this.#order++, thread, run };
-    let index = this.#heap.push(event) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (!isBefore(event, this.#heap[parent] as Event)) break;
-      this.#heap[index] = this.#heap[parent] as Event;
-      index = parent;
-    }
-    this.#heap[index] = event;
+  #schedule(at: number, run: () => void, thread: Thread | null): Event {
+    const event = { thread, run };
+    const moment = Math.max(this.now, Math.ceil(at));
+    const events = this.#due.get(moment);
+    if (events) events.push(event);
+    else this.#due.set(moment, [event]);
     return event;
   }
-
-  #pop(): Event | undefined {
-    const [first] = this.#heap;
-    const last = this.#heap.pop();
-    if (!first || !last || this.#heap.length === 0) return first;
-    let index = 0;
-    for (;;) {
-      let child = 2 * index + 1;
-      const other = this.#heap[child + 1];
-      if (other && isBefore(other, this.#heap[child] as Event)) child++;
-      const smaller = this.#heap[child];
-      if (!smaller || !isBefore(smaller, last)) break;
-      this.#heap[index] = smaller;
-      index = child;
-    }
-    this.#heap[index] = last;
-    return first;
-  }
-}
-
-function isBefore(one: Event, other: Event): boolean {
-  return one.at < other.at || (one.at === other.at && one.order < other.order);
 }

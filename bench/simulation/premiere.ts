@@ -2,7 +2,7 @@ import { DomainServerError } from "../../src/client/client-errors.ts";
 import { DEFAULT_RETRIES, withRetries } from "../../src/client/retries.ts";
 import { BatchQueue } from "../../src/server/object/batch-queue.ts";
 import { percentile } from "../statistics.ts";
-import { changeOf, type loadDatabaseWriter, ModelledDatabase, write } from "./database.ts";
+import { type HandOver, ModelledDatabase } from "./database.ts";
 import { EventClock, type Thread } from "./event-clock.ts";
 
 /** A crowd of new devices, and one domain. Times are in milliseconds. */
@@ -53,13 +53,13 @@ const APPLICATION_PAUSE = 30_000;
 /** Plays a premiere: the client's retries, the object's queue and the database writer are the real ones. */
 export async function premiere(
   { devices, window, join }: PremierePlan,
-  newWriter: Awaited<ReturnType<typeof loadDatabaseWriter>>,
+  newWriter: (database: ModelledDatabase) => HandOver,
   seed: string,
 ): Promise<Premiere> {
   const clock = new EventClock(seed);
   const object: Thread = { free: 0, busy: 0 };
   const database = new ModelledDatabase(clock);
-  const writer = newWriter(database);
+  const write = newWriter(database);
   const waits: number[] = [];
   let [refusals, firstTry, queued, peakQueue, batches] = [0, 0, 0, 0, 0];
   let [revision, copied, copyLag, handingOver] = [0, 0, 0, false];
@@ -87,7 +87,7 @@ export async function premiere(
       while (behind.length > 0 && rows < HANDED_OVER_ROWS) rows += behind.shift()?.rows ?? 0;
       const base = revision;
       revision += rows;
-      await write(writer, changeOf("premiere", base, revision, rows));
+      await write("premiere", base, revision, rows);
       copied += rows;
       copyLag = Math.max(copyLag, clock.now - since);
     }

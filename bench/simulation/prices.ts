@@ -21,8 +21,7 @@ export type Service = Readonly<{
   membersPerHousehold: number;
   keysPerHousehold: number;
   renewalsAMonth: number;
-  joinsAMonth: number;
-  leavesAMonth: number;
+  joinsAndLeavesAMonth: number;
   premiereJoins: number;
 }>;
 
@@ -38,10 +37,10 @@ export function databaseSize({ households, membersPerHousehold, keysPerHousehold
 
 /** The cost of a month, in dollars, by item. */
 export function monthlyCost(service: Service): Readonly<Record<string, number>> {
-  const { households, renewalsAMonth, joinsAMonth, leavesAMonth, premiereJoins } = service;
+  const { households, renewalsAMonth, joinsAndLeavesAMonth, premiereJoins } = service;
   return {
     renewals: (renewalsAMonth / 1e6) * RENEWAL,
-    "joins and leaves": ((joinsAMonth + leavesAMonth) / 1e6) * JOIN,
+    "joins and leaves": (joinsAndLeavesAMonth / 1e6) * JOIN,
     "the premieres": (premiereJoins / 1e6) * PREMIERE_JOIN,
     "weekly looks of idle objects": (households / 1e6) * LOOK,
     "storage of objects": ((households * OBJECT_BYTES) / 1e9) * OBJECT_GIGABYTE,

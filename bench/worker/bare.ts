@@ -2,7 +2,8 @@
 // the size of a join's answer. It is the limit of the platform.
 import { DurableObject } from "cloudflare:workers";
 
-export { MeterControl } from "./metered-environment.ts";
+export { DatabaseWriter, DeviceBans } from "../literal/idle-objects.ts";
+export { MeterControl } from "./metered.ts";
 
 /** About the bytes of the credentials of a domain with one key. */
 const TEXT = "x".repeat(1_000);
@@ -13,16 +14,6 @@ export class DomainObject extends DurableObject<Env> {
     return TEXT;
   }
 }
-
-/** It writes nothing: the configuration binds an object of this name. */
-export class DatabaseWriter extends DurableObject<Env> {
-  lag(): { domains: number } {
-    return { domains: 0 };
-  }
-}
-
-/** It bans nobody: the configuration binds an object of this name. */
-export class DeviceBans extends DurableObject<Env> {}
 
 export default {
   async fetch(request, env) {

@@ -2,22 +2,19 @@
 // credentials cost nothing at all. No server with these routes and one object for each domain can be faster.
 import type { Command } from "../../src/domain/commands.ts";
 import type { Outcome } from "../../src/domain/types.ts";
-import app, { DomainObject as DeployedObject, DatabaseWriter as DeployedWriter } from "../../src/server/index.ts";
+import { DomainObject as DeployedObject } from "../../src/server/index.ts";
 import type { CallContext, GrantFrom } from "../../src/server/object/domain-object.ts";
-import { meteredEnvironment } from "./metered-environment.ts";
 
-export { DeviceBans } from "../../src/server/index.ts";
-export { MeterControl } from "./metered-environment.ts";
+export { DatabaseWriter, DeviceBans, default } from "../../src/server/index.ts";
+export { MeterControl } from "./metered.ts";
+
+const answers = new Map<string, Outcome<object>>();
 
 /**
  * Answers every command as the first of its kind was answered in earnest. So the answers are of the shape and size of the
  * real ones, whatever those come to look like, and cost as much to bring to the Worker and to write as JSON.
  */
 export class DomainObject extends DeployedObject {
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, meteredEnvironment(env));
-  }
-
   override async execute<C extends Command>(command: C, context: CallContext): Promise<Outcome<GrantFrom<C["type"]>>> {
     // A device that holds all keys is answered without any, which is less to bring back.
     const kind = command.type === "register" ? `register after ${command.afterKeyVersion}` : command.type;
@@ -28,16 +25,3 @@ export class DomainObject extends DeployedObject {
     return answer;
   }
 }
-
-/** The database writer as it is deployed: it has next to nothing to write. */
-export class DatabaseWriter extends DeployedWriter {
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, meteredEnvironment(env));
-  }
-}
-
-const answers = new Map<string, Outcome<object>>();
-
-export default {
-  fetch: (request, env, ctx) => app.fetch(request, meteredEnvironment(env), ctx),
-} satisfies ExportedHandler<Env>;

@@ -1,25 +1,14 @@
 // The Worker as it is deployed, on a metered database and metered storage.
-import app, { DomainObject as DeployedObject, DatabaseWriter as DeployedWriter } from "../../src/server/index.ts";
-import { meteredEnvironment, meterStorage } from "./metered-environment.ts";
+import { DomainObject as DeployedObject } from "../../src/server/index.ts";
+import { meterStorage } from "./metered.ts";
 
-export { DeviceBans } from "../../src/server/index.ts";
-export { MeterControl } from "./metered-environment.ts";
+export { DatabaseWriter, DeviceBans, default } from "../../src/server/index.ts";
+export { MeterControl } from "./metered.ts";
 
 /** A domain's object as it is deployed. */
 export class DomainObject extends DeployedObject {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, meteredEnvironment(env));
+    super(ctx, env);
     meterStorage(ctx.storage);
   }
 }
-
-/** The database writer as it is deployed. */
-export class DatabaseWriter extends DeployedWriter {
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, meteredEnvironment(env));
-  }
-}
-
-export default {
-  fetch: (request, env, ctx) => app.fetch(request, meteredEnvironment(env), ctx),
-} satisfies ExportedHandler<Env>;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Connection } from "../../test/model/connection.ts";
-import { LicenceServer } from "./licence-server.ts";
-import { type Place, urlOf } from "./licences.ts";
-import { FORMS, type Form, join, oversized, type ResponseSizes, send } from "./newcomers.ts";
+import { Connection } from "../../test/support/node/connection.ts";
+import { send } from "../population.ts";
+import { LicenceServer, type Place, urlOf } from "./licences.ts";
+import { FORMS, type Form, join, oversized, type ResponseSizes } from "./newcomers.ts";
 
 /** A newcomer joins this long after the one before was answered. */
 const NEWCOMER_MILLISECONDS = 400;
@@ -24,7 +24,7 @@ export type AttackOutcome = Readonly<{
   /** How many key versions were made meanwhile. */
   keyVersions: number;
   licences: Pick<LicenceServer, "issued" | "refusedTries" | "milliseconds" | "failures">;
-  newcomers: number;
+  /** The largest that newcomers got meanwhile. */
   largestResponses: ResponseSizes;
   /** In words, all that failed and must not. */
   failures: readonly string[];
@@ -42,8 +42,8 @@ export async function attack(place: Place, { devices, goesOn }: AttackPlan): Pro
     const connection = new Connection(place.origin);
     const machineGuid = crypto.randomUUID();
     for (; goesOn(requests); requests += 2) {
-      await send(connection, `/domains/${place.domain}/register`, { machineGuid });
-      await send(connection, `/domains/${place.domain}/deregister`, { machineGuid });
+      await send(connection, place.domain, "register", { machineGuid });
+      await send(connection, place.domain, "deregister", { machineGuid });
     }
     connection.close();
   };
@@ -51,7 +51,11 @@ export async function attack(place: Place, { devices, goesOn }: AttackPlan): Pro
     isRunning = false;
     end = performance.now();
   });
-  const [arrivals] = await Promise.all([arrive(place, () => isRunning), licences.work(() => isRunning), attacker]);
+  const [largestResponses] = await Promise.all([
+    arrive(place, () => isRunning),
+    licences.work(() => isRunning),
+    attacker,
+  ]);
   const seconds = (end - start) / 1000;
   return {
     devices,
@@ -59,32 +63,27 @@ export async function attack(place: Place, { devices, goesOn }: AttackPlan): Pro
     perSecond: requests / seconds,
     keyVersions: (await keyVersionOf(place)) - firstVersion,
     licences,
-    newcomers: arrivals.count,
-    largestResponses: arrivals.largest,
+    largestResponses,
     failures: [
       ...licences.failures,
       ...(await licences.unopened()),
-      ...oversized(arrivals.largest, `with an attacker of ${devices} devices`),
+      ...oversized(largestResponses, `with an attacker of ${devices} devices`),
     ],
   };
 }
 
-/** Has newcomers join, one after the other, at least one in each form. */
-async function arrive(
-  { origin, domain }: Place,
-  goesOn: () => boolean,
-): Promise<{ count: number; largest: ResponseSizes }> {
+/** Has newcomers join, one after the other, at least one in each form. @returns the largest responses */
+async function arrive({ origin, domain }: Place, goesOn: () => boolean): Promise<ResponseSizes> {
   const connection = new Connection(origin);
   const largest = { newest: 0, "newest, sealed": 0, all: 0, "all, sealed": 0 };
-  let count = 0;
-  for (; count < FORMS.length || goesOn(); count++) {
+  for (let count = 0; count < FORMS.length || goesOn(); count++) {
     const form = FORMS[count % FORMS.length] as Form;
     largest[form] = Math.max(largest[form], Buffer.byteLength(await join(connection, domain, form)));
     // So few that the growth of the storage is the attacker's.
     await delay(NEWCOMER_MILLISECONDS);
   }
   connection.close();
-  return { count, largest };
+  return largest;
 }
 
 async function keyVersionOf(place: Place): Promise<number> {

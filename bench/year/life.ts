@@ -1,13 +1,12 @@
-import { Connection } from "../../test/model/connection.ts";
-import type { BenchServer } from "../bench-server.ts";
+import { peakMemoryBytes, resetPeakMemory } from "../../scripts/processes.ts";
+import { Connection } from "../../test/support/node/connection.ts";
+import { type BenchServer, ISOLATE } from "../bench-server.ts";
 import { Inspector } from "../inspector.ts";
-import { populate } from "../population.ts";
-import { peakMemoryBytes, resetPeakMemory } from "../processes.ts";
-import { Churn } from "./churn.ts";
+import { memberGuid } from "../load/jobs.ts";
+import { populate, send } from "../population.ts";
 import { issue, type Licence, type Place } from "./licences.ts";
 import { newcomerSizes, type ResponseSizes } from "./newcomers.ts";
-import type { YearPlan } from "./plan.ts";
-import { objectBytes } from "./storage.ts";
+import { usedBytes } from "./storage.ts";
 
 /** The domain that lives through the year, and one with the same members that keeps its first key. */
 export const TWINS = ["year", "twin"] as const;
@@ -29,15 +28,17 @@ export type YearPoint = Readonly<{
 export type Life = Readonly<{
   points: readonly YearPoint[];
   licences: readonly Licence[];
-  cycles: number;
+  /** How many devices left, and how many joined. */
+  changes: number;
   /** How long the leaves and joins took, without what was measured in between. */
   seconds: number;
 }>;
 
+/** How many devices leave at once, and how many join at once after them. */
+const AT_ONCE = 4;
 const POINTS = 10;
 const LICENCES = 20;
 const YEAR_SECONDS = 31_536_000;
-const ISOLATE = "core:user:bench";
 const WAKE_MILLISECONDS = 200;
 
 /** Makes both domains by take-over. The twin postpones its rollovers to the end of the year. */
@@ -54,38 +55,54 @@ export async function makeTwins(server: BenchServer, members: number, adminToken
 /**
  * Has devices leave and join both domains alike until the first has so many key versions.
  *
- * @param folder of the server
  * @param reached told each version at which something is measured
  */
 export async function live(
   server: BenchServer,
-  folder: string,
   place: Place,
-  { members, versions }: YearPlan,
+  members: number,
+  versions: number,
   reached: (keyVersion: number) => void,
 ): Promise<Life> {
   const [pointsAt, licencesAt] = [spread(versions, POINTS), spread(versions, LICENCES)];
-  const churns = TWINS.map((domain) => new Churn(server.origin, domain, members));
+  const churns = TWINS.map((domain) => churnOf(server.origin, domain, members));
   const points: YearPoint[] = [];
   const licences: Licence[] = [];
-  let [keyVersion, cycles, milliseconds] = [1, 0, 0];
+  let [keyVersion, changes, milliseconds] = [1, 0, 0];
   resetPeakMemory(server.pid);
   for (;;) {
     if (licencesAt.has(keyVersion)) licences.push(await issue(place));
     if (pointsAt.has(keyVersion)) {
       reached(keyVersion);
-      points.push(await pointOf(server, folder, keyVersion));
+      points.push(await pointOf(server, keyVersion));
     }
     if (keyVersion >= versions) break;
     const start = performance.now();
-    const [next, twins] = await Promise.all(churns.map((churn) => churn.cycle()));
+    const [next, twins] = await Promise.all(churns.map((churn) => churn()));
     milliseconds += performance.now() - start;
-    cycles++;
+    changes += AT_ONCE;
     if (next !== keyVersion + 1 || twins !== 1) throw new Error(`version ${keyVersion} became ${next}, and 1 ${twins}`);
     keyVersion = next;
   }
-  for (const churn of churns) churn.close();
-  return { points, licences, cycles, seconds: milliseconds / 1000 };
+  return { points, licences, changes, seconds: milliseconds / 1000 };
+}
+
+/**
+ * Has the oldest members of a domain leave, then as many new devices join.
+ *
+ * @param members how many the domain has
+ * @returns does it once, and gives the key version after it
+ */
+function churnOf(origin: string, domain: string, members: number): () => Promise<number> {
+  const connections = Array.from({ length: AT_ONCE }, () => new Connection(origin));
+  let [oldest, next] = [0, members];
+  const each = (action: "register" | "deregister", device: () => object) =>
+    Promise.all(connections.map((connection) => send(connection, domain, action, device())));
+  return async () => {
+    await each("deregister", () => ({ machineGuid: memberGuid(oldest++) }));
+    const joined = await each("register", () => ({ machineGuid: memberGuid(next++), credentials: "newest" }));
+    return Math.max(...joined.map((body) => (JSON.parse(body) as { keyVersion: number }).keyVersion));
+  };
 }
 
 /** The first version, and every so many after it up to the last. */
@@ -93,7 +110,7 @@ function spread(versions: number, parts: number): ReadonlySet<number> {
   return new Set(Array.from({ length: parts + 1 }, (_, index) => Math.max(1, Math.round((versions * index) / parts))));
 }
 
-async function pointOf(server: BenchServer, folder: string, keyVersions: number): Promise<YearPoint> {
+async function pointOf(server: BenchServer, keyVersions: number): Promise<YearPoint> {
   const peak = peakMemoryBytes(server.pid);
   const connection = new Connection(server.origin);
   const sizes = await newcomerSizes(connection, TWINS[0]);
@@ -104,19 +121,20 @@ async function pointOf(server: BenchServer, folder: string, keyVersions: number)
     sizes,
     peakMemoryBytes: peak,
     heapBytes: await heapBytes(server),
-    objectBytes: objectBytes(folder, TWINS[0]),
-    twinObjectBytes: objectBytes(folder, TWINS[1]),
+    objectBytes: usedBytes(server.objectFile(TWINS[0])),
+    twinObjectBytes: usedBytes(server.objectFile(TWINS[1])),
   };
   resetPeakMemory(server.pid);
   return point;
 }
 
 async function heapBytes({ inspectorUrl, origin }: BenchServer): Promise<number> {
-  const inspector = await Inspector.of(inspectorUrl as URL, ISOLATE);
+  const inspector = await Inspector.of(await inspectorUrl(), ISOLATE);
   // An isolate that has nothing to do may leave its inspector's messages lying.
   const wake = setInterval(() => fetch(`${origin}/domains/nothing`).catch(() => {}), WAKE_MILLISECONDS);
   try {
-    return await inspector.liveHeapBytes();
+    await inspector.call("HeapProfiler.collectGarbage");
+    return (await inspector.call<{ usedSize: number }>("Runtime.getHeapUsage")).usedSize;
   } finally {
     clearInterval(wake);
     inspector.close();

@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
-import type { Connection } from "../../test/model/connection.ts";
+import { newDevice } from "../../test/support/devices.ts";
+import type { Connection } from "../../test/support/node/connection.ts";
+import { send } from "../population.ts";
 
 /** The ways in which a newcomer asks for keys. */
 export const FORMS = ["newest", "newest, sealed", "all", "all, sealed"] as const;
@@ -18,10 +18,6 @@ const BOUNDS: ResponseSizes = {
   "all, sealed": 100 * KILOBYTE,
 };
 
-/** How often a request is sent again that the server refused for the moment. */
-const RETRIES = 20;
-const RETRY_MILLISECONDS = 250;
-
 /** Has one new device join for each form. @returns the sizes of the responses */
 export async function newcomerSizes(connection: Connection, domain: string): Promise<ResponseSizes> {
   const sizes: Partial<Record<Form, number>> = {};
@@ -30,24 +26,12 @@ export async function newcomerSizes(connection: Connection, domain: string): Pro
 }
 
 /** Has a new device join. @returns the body of the response */
-export function join(connection: Connection, domain: string, form: Form): Promise<string> {
-  const members = {
+export async function join(connection: Connection, domain: string, form: Form): Promise<string> {
+  return send(connection, domain, "register", {
     machineGuid: crypto.randomUUID(),
     credentials: form.startsWith("newest") ? "newest" : "all",
-    ...(form.endsWith("sealed") ? { encryptionKey: newSealingKey() } : {}),
-  };
-  return send(connection, `/domains/${domain}/register`, members);
-}
-
-/** Sends a request of a device until it is granted. @returns the body of the response */
-export async function send(connection: Connection, path: string, members: object): Promise<string> {
-  const body = JSON.stringify(members);
-  for (let retry = 0; ; retry++) {
-    const response = await connection.ask("POST", path, { "content-type": "application/json" }, body);
-    if (response.status < 300) return response.body;
-    if (response.status !== 503 || retry >= RETRIES) throw new Error(`${path}: ${response.status} ${response.body}`);
-    await delay(RETRY_MILLISECONDS);
-  }
+    ...(form.endsWith("sealed") ? { encryptionKey: (await newDevice()).publicJwk } : {}),
+  });
 }
 
 /** In words, the responses that are larger than they may be. */
@@ -55,8 +39,4 @@ export function oversized(sizes: ResponseSizes, when: string): readonly string[]
   return FORMS.filter((form) => sizes[form] > BOUNDS[form]).map(
     (form) => `${when}, a newcomer that asks for ${form} gets ${sizes[form]} bytes, more than ${BOUNDS[form]}`,
   );
-}
-
-function newSealingKey(): object {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });
 }

@@ -1,85 +1,89 @@
-import { figure, markdownTable } from "../report/markdown-table.ts";
+import type { Chart } from "../report/chart.ts";
+import { type Origin, originLines } from "../report/files.ts";
+import { atLeast, atMost, count, figure, markdownTable, targetCells } from "../report/markdown.ts";
+import { range } from "../report/report.ts";
 import { median, percentile } from "../statistics.ts";
-import { AT_ONCE } from "./churn.ts";
-import { MAX_REQUESTS } from "./licences.ts";
-import type { YearPoint } from "./life.ts";
-import { FORMS, type Form } from "./newcomers.ts";
-import type { Attack, YearResults } from "./year-results.ts";
+import type { AttackOutcome } from "./attack.ts";
+import { MAX_REQUESTS, type Opening } from "./licences.ts";
+import type { Life, YearPoint } from "./life.ts";
+import { FORMS, type Form, oversized } from "./newcomers.ts";
+import type { StorageUse } from "./storage.ts";
+import type { TwinComparison } from "./twins.ts";
+
+/** The licences that opened, and in words those that did not. */
+export type Openings = Readonly<{ opened: readonly Opening[]; failures: readonly string[] }>;
+
+/** An attack, and how much storage each of its requests took. */
+export type Attack = AttackOutcome & Readonly<{ objectGrowth: StorageUse; databaseGrowth: StorageUse }>;
+
+/** Everything that one run found out. */
+export type YearResults = Origin &
+  Life &
+  Readonly<{ members: number; openings: Openings; comparison: TwinComparison; attacks: readonly Attack[] }>;
+
+/** In words, everything that failed and is no matter of speed. */
+export function failuresOf({ points, openings, attacks }: YearResults): readonly string[] {
+  return [
+    ...points.flatMap(({ keyVersions, sizes }) => oversized(sizes, `at ${keyVersions} key versions`)),
+    ...openings.failures,
+    ...openings.opened.flatMap(({ keyVersion, hintedRequests, unhintedRequests }) => {
+      const requests = Math.max(hintedRequests, unhintedRequests);
+      return requests > MAX_REQUESTS ? [`the licence of key version ${keyVersion} took ${requests} requests`] : [];
+    }),
+    ...attacks.flatMap(({ failures }) => failures),
+  ];
+}
 
 /** The results of a year as Markdown that reads well in a terminal too. */
 export function yearReport(results: YearResults): string {
+  const { members, points, changes, seconds, attacks } = results;
+  const origin = [
+    ...originLines(results),
+    `${count(members)} members, ${count(changes)} leaves and as many joins,`,
+    `${count(versionsOf(points))} key versions, ${figure((2 * changes) / seconds)} requests a second`,
+    "in the domain, and as many in its twin.",
+  ];
   return [
-    origin(results),
+    origin.join("\n"),
     targetTable(results),
     "### Through the year",
-    pointTable(results.points),
+    pointTable(points),
     "### The domain beside its twin",
     twinTable(results),
     "### Under attack",
-    attackTable(results.attacks),
-    ...results.attacks.map(issuingLine),
+    attackTable(attacks),
+    ...attacks.map(issuingLine),
   ].join("\n\n");
 }
 
-function origin({ takenAt, quick, tookSeconds, machine, members, points, cycles, seconds }: YearResults): string {
-  const { processor, processors, memoryGigabytes, loadBefore, node, workerd } = machine;
-  const when = `${takenAt.slice(0, 16).replace("T", " ")} UTC in ${figure(tookSeconds)} s`;
-  const changes = cycles * AT_ONCE;
-  return [
-    `Taken ${when}${quick ? ", a quick run" : ""}: ${processors} × ${processor}, ${memoryGigabytes} GB,`,
-    `load ${figure(loadBefore)} before; Node ${node}, workerd ${workerd}.`,
-    `${members.toLocaleString("en")} members, ${changes.toLocaleString("en")} leaves and as many joins,`,
-    `${points.at(-1)?.keyVersions.toLocaleString("en")} key versions, ${figure((2 * changes) / seconds)} requests a second`,
-    "in the domain, and as many in its twin.",
-  ].join("\n");
+function versionsOf(points: readonly YearPoint[]): number {
+  return points.at(-1)?.keyVersions ?? 0;
 }
 
-function targetTable({ points, comparison, openings, attacks }: YearResults): string {
+function targetTable({ points, comparison, openings: { opened, failures }, attacks }: YearResults): string {
   const largest = (form: Form) => Math.max(...points.map(({ sizes }) => sizes[form])) / 1024;
   const licences = attacks.reduce((sum, { licences }) => sum + licences.issued, 0);
   const failed = attacks.reduce((sum, { licences }) => sum + licences.failures.length, 0);
-  const rows: readonly (readonly [string, "at least" | "at most", number, string, number])[] = [
-    ["response to a newcomer, newest key", "at most", 2.5, " KB", largest("newest")],
-    ["response to a newcomer, newest key, sealed", "at most", 2.5, " KB", largest("newest, sealed")],
-    ["response to a newcomer, all keys", "at most", 100, " KB", largest("all")],
-    ["response to a newcomer, all keys, sealed", "at most", 100, " KB", largest("all, sealed")],
-    ["joins a second, by the twin's", "at least", 0.9, "×", comparison.byRate],
-    ["joins a CPU second, by the twin's", "at least", 0.9, "×", comparison.byCpu],
-    ["a cold object's response to a newcomer, by the twin's", "at most", 2, "×", comparison.coldJoins],
-    ["a cold object's response to a member, by the twin's", "at most", 2, "×", comparison.coldRenewals],
-    ["heap in the last half of the year, by the first half's", "at most", 1.1, "×", inHalves(points, "heapBytes")],
-    ["peak memory, in the same way", "at most", 1.25, "×", inHalves(points, "peakMemoryBytes")],
-    [
-      "requests to open any licence of the year",
-      "at most",
-      MAX_REQUESTS,
-      "",
-      most(openings.opened.map(({ hintedRequests }) => hintedRequests)),
-    ],
-    [
-      "the same, without a key version in the licence",
-      "at most",
-      MAX_REQUESTS,
-      "",
-      most(openings.opened.map(({ unhintedRequests }) => unhintedRequests)),
-    ],
-    ["licences that did not open", "at most", 0, "", openings.failures.length],
-    [`failed of ${(licences + failed).toLocaleString("en")} licences under attack`, "at most", 0, "", failed],
+  const hinted = Math.max(0, ...opened.map(({ hintedRequests }) => hintedRequests));
+  const unhinted = Math.max(0, ...opened.map(({ unhintedRequests }) => unhintedRequests));
+  const targets = [
+    atMost("response to a newcomer, newest key", 2.5, " KB", largest("newest")),
+    atMost("response to a newcomer, newest key, sealed", 2.5, " KB", largest("newest, sealed")),
+    atMost("response to a newcomer, all keys", 100, " KB", largest("all")),
+    atMost("response to a newcomer, all keys, sealed", 100, " KB", largest("all, sealed")),
+    atLeast("joins a second, by the twin's", 0.9, "×", comparison.byRate),
+    atLeast("joins a CPU second, by the twin's", 0.9, "×", comparison.byCpu),
+    atMost("a cold object's response to a newcomer, by the twin's", 2, "×", comparison.coldJoins),
+    atMost("a cold object's response to a member, by the twin's", 2, "×", comparison.coldRenewals),
+    atMost("heap in the last half of the year, by the first half's", 1.1, "×", inHalves(points, "heapBytes")),
+    atMost("peak memory, in the same way", 1.25, "×", inHalves(points, "peakMemoryBytes")),
+    atMost("requests to open any licence of the year", MAX_REQUESTS, "", hinted),
+    atMost("the same, without a key version in the licence", MAX_REQUESTS, "", unhinted),
+    atMost("licences that did not open", 0, "", failures.length),
+    atMost(`failed of ${count(licences + failed)} licences under attack`, 0, "", failed),
   ];
-  return markdownTable(
-    ["what", "to reach", "measured", "reached"],
-    rows.map(([what, bound, target, unit, measured]) => [
-      what,
-      `${bound} ${target}${unit}`,
-      `${Number.isInteger(measured) ? measured : figure(measured)}${unit}`,
-      (bound === "at least" ? measured >= target : measured <= target) ? "yes" : "no",
-    ]),
-  );
-}
-
-/** The highest of some numbers; 0 if there are none. */
-function most(numbers: readonly number[]): number {
-  return Math.max(0, ...numbers);
+  const rows = targets.map((target) => [target.what, ...targetCells(target)]);
+  return markdownTable(["what", "to reach", "measured", "reached"], rows);
 }
 
 /** The median of the last half of the points by that of the first half, without the very first. */
@@ -97,27 +101,23 @@ function pointTable(points: readonly YearPoint[]): string {
       ...["peak memory MB", "heap MB", "object's storage MB", "its twin's MB"],
     ],
     points.map(({ keyVersions, sizes, peakMemoryBytes, heapBytes, objectBytes, twinObjectBytes }) => [
-      keyVersions.toLocaleString("en"),
-      ...FORMS.map((form) => figure(sizes[form] / 1024)),
-      ...[peakMemoryBytes, heapBytes, objectBytes, twinObjectBytes].map((bytes) => figure(bytes / 1e6)),
+      count(keyVersions),
+      ...FORMS.map((form) => sizes[form] / 1024),
+      ...[peakMemoryBytes, heapBytes, objectBytes, twinObjectBytes].map((bytes) => bytes / 1e6),
     ]),
   );
 }
 
 function twinTable({ comparison: { twins }, points }: YearResults): string {
-  const versions = [points.at(-1)?.keyVersions ?? 0, 1];
+  const versions = [versionsOf(points), 1];
   return markdownTable(
     [
       ...["key versions", "joins/s", "least to most", "CPU ms/join"],
       ...["cold object, a newcomer ms", "cold object, a member ms"],
     ],
     twins.map(({ joins, coldJoin, coldRenewal }, index) => [
-      (versions[index] as number).toLocaleString("en"),
-      figure(joins.perSecond),
-      `${figure(joins.least)} to ${figure(joins.most)}`,
-      figure(joins.cpuMillisecondsPerRequest),
-      figure(coldJoin),
-      figure(coldRenewal),
+      ...[count(versions[index] as number), joins.perSecond, range(joins), joins.cpuMillisecondsPerRequest],
+      ...[coldJoin, coldRenewal],
     ]),
   );
 }
@@ -125,24 +125,13 @@ function twinTable({ comparison: { twins }, points }: YearResults): string {
 function attackTable(attacks: readonly Attack[]): string {
   return markdownTable(
     [
-      ...[
-        "devices of the attacker",
-        "requests/s",
-        "key versions made",
-        "object's bytes/request",
-        "of them for minutes",
-      ],
-      ...["D1's bytes/request", "newest, sealed KB", "all, sealed KB"],
+      ...["devices of the attacker", "requests/s", "key versions made", "object's bytes/request"],
+      ...["of them for minutes", "D1's bytes/request", "newest, sealed KB", "all, sealed KB"],
     ],
     attacks.map(({ devices, perSecond, keyVersions, objectGrowth, databaseGrowth, largestResponses }) => [
-      `${devices}`,
-      figure(perSecond),
-      keyVersions.toLocaleString("en"),
-      figure(objectGrowth.bytes),
-      figure(objectGrowth.tables.domain_requests ?? 0),
-      figure(databaseGrowth.bytes),
-      figure(largestResponses["newest, sealed"] / 1024),
-      figure(largestResponses["all, sealed"] / 1024),
+      ...[`${devices}`, perSecond, count(keyVersions)],
+      ...[objectGrowth.bytes, objectGrowth.tables.domain_requests ?? 0, databaseGrowth.bytes],
+      ...[largestResponses["newest, sealed"] / 1024, largestResponses["all, sealed"] / 1024],
     ]),
   );
 }
@@ -150,7 +139,33 @@ function attackTable(attacks: readonly Attack[]): string {
 function issuingLine({ devices, licences: { issued, milliseconds, refusedTries, failures } }: Attack): string {
   const times = `p50 ${figure(percentile(milliseconds, 0.5))} ms, p99 ${figure(percentile(milliseconds, 0.99))} ms`;
   return (
-    `With ${devices === 1 ? "one device" : `${devices} devices`} of the attacker, ${issued.toLocaleString("en")} licences were ` +
+    `With ${devices === 1 ? "one device" : `${devices} devices`} of the attacker, ${count(issued)} licences were ` +
     `encrypted (${times}), ${failures.length} failed, and ${refusedTries} responses were refusals that had it try again.`
   );
+}
+
+/** The charts of a year, by name. */
+export function yearCharts({ points }: YearResults): Readonly<Record<string, Chart>> {
+  const x = { x: "key versions", places: points.map(({ keyVersions }) => count(keyVersions)) };
+  return {
+    "year-response-size": {
+      title: "Size of the response to a newcomer, over a year",
+      ...x,
+      y: "bytes",
+      logarithmic: true,
+      series: {
+        "newest key, sealed": points.map(({ sizes }) => sizes["newest, sealed"]),
+        "all keys, sealed": points.map(({ sizes }) => sizes["all, sealed"]),
+      },
+    },
+    "year-memory": {
+      title: "Memory of the server, over a year",
+      ...x,
+      y: "MB",
+      series: {
+        "workerd, at the most": points.map(({ peakMemoryBytes }) => peakMemoryBytes / 1e6),
+        "heap of Worker and objects": points.map(({ heapBytes }) => heapBytes / 1e6),
+      },
+    },
+  };
 }

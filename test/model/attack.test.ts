@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { attack } from "../../bench/year/attack.ts";
 import { join, newcomerSizes, oversized } from "../../bench/year/newcomers.ts";
-import { Connection } from "./connection.ts";
+import { Connection } from "../support/node/connection.ts";
 import { ModelServer } from "./server.ts";
 
 const DOMAIN = "attacked";

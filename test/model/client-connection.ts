@@ -1,4 +1,4 @@
-import { Connection } from "./connection.ts";
+import { Connection } from "../support/node/connection.ts";
 import type { ModelServer } from "./server.ts";
 
 /** The connections of one client: to the server, and to the door to its objects. Each opens with its first request. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
+import { Connection } from "../support/node/connection.ts";
 import { connect } from "./client-connection.ts";
-import { Connection } from "./connection.ts";
 import { uncopied } from "./copies.ts";
 import { DomainClient, newTokens } from "./domain-client.ts";
 import type { DatabaseMode } from "./door-requests.ts";

@@ -1,4 +1,4 @@
-import { type Row, SqliteFile } from "./sqlite-file.ts";
+import { type Row, SqliteFile } from "../support/node/sqlite-file.ts";
 
 /** The members of a domain that D1 and an object share. */
 export type CopiedRows = Readonly<{

@@ -1,7 +1,7 @@
 import type { JWK } from "jose";
 import { mintToken } from "../support/issuers.ts";
+import { type Connection, ConnectionLostError, type RawAnswer } from "../support/node/connection.ts";
 import type { ClientConnection } from "./client-connection.ts";
-import { type Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
 import { type DoorOutcome, doorAnswer, doorCommand, doorDeletion } from "./door-commands.ts";
 import type { DoorRequest } from "./door-requests.ts";
 import { DEVICES } from "./plans.ts";

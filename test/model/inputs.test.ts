@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Connection } from "./connection.ts";
+import { Connection } from "../support/node/connection.ts";
 import { tryInputs } from "./inputs.ts";
 import { ModelServer } from "./server.ts";
 

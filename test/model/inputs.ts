@@ -1,5 +1,5 @@
+import { Connection, ConnectionLostError, type RawAnswer } from "../support/node/connection.ts";
 import { seededRandom } from "../support/node/seeded-random.ts";
-import { Connection, ConnectionLostError, type RawAnswer } from "./connection.ts";
 import { uncopied } from "./copies.ts";
 import { contradictions } from "./invariants.ts";
 import { secretIn } from "./log-scan.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Connection } from "./connection.ts";
+import { Connection } from "../support/node/connection.ts";
 import { isCopied, uncopied } from "./copies.ts";
 import { setDatabase } from "./database-faults.ts";
 import { contradictions } from "./invariants.ts";

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { JWK } from "jose";
 import { replayed, stateAfterCut } from "../../src/domain/log-replay.ts";
+import type { Row } from "../support/node/sqlite-file.ts";
 import type { Call, History } from "./history.ts";
 import type { DomainRows, LogRow, ObjectFiles } from "./object-files.ts";
 import type { Answer, Change } from "./requests.ts";
 import { RolloverRules } from "./rollover-rules.ts";
-import type { Row } from "./sqlite-file.ts";
 
 /** The contradictions among a domain's rows: none may have any, whatever was asked of it. */
 export function contradictions(rows: DomainRows): readonly string[] {

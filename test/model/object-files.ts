@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { LogChange } from "../../src/domain/log-entry.ts";
+import { type Row, SqliteFile } from "../support/node/sqlite-file.ts";
 import { COPIED_COLUMNS, type CopiedRows, DELETION_COLUMNS } from "./database-file.ts";
-import { type Row, SqliteFile } from "./sqlite-file.ts";
 
 /** The log's entry of one commit. */
 export type LogRow = Readonly<{
@@ -106,7 +106,7 @@ export class ObjectFiles {
     if (!this.#paths.has(domain)) this.#find();
     const path = this.#paths.get(domain);
     if (path === undefined) return null;
-    return opened(path, (file) => file.atOnce(() => read(file)));
+    return SqliteFile.read(path, read);
   }
 
   /** Finds files of domains not known so far. One that has no domain in it yet is looked at again the next time. */
@@ -116,18 +116,9 @@ export class ObjectFiles {
     for (const name of readdirSync(this.#folder)) {
       const path = join(this.#folder, name);
       if (!name.endsWith(".sqlite") || name === "metadata.sqlite" || known.has(path)) continue;
-      const domain = opened(path, domainIn);
+      const domain = SqliteFile.read(path, domainIn);
       if (domain !== null) this.#paths.set(domain, path);
     }
-  }
-}
-
-function opened<T>(path: string, read: (file: SqliteFile) => T): T {
-  const file = new SqliteFile(path);
-  try {
-    return read(file);
-  } finally {
-    file.close();
   }
 }
 

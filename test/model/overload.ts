@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { peakMemoryBytes, resetPeakMemory } from "../../bench/processes.ts";
-import { Connection, type RawAnswer } from "./connection.ts";
+import { peakMemoryBytes, resetPeakMemory } from "../../scripts/processes.ts";
+import { Connection, type RawAnswer } from "../support/node/connection.ts";
 import { uncopied } from "./copies.ts";
 import { contradictions } from "./invariants.ts";
 import type { Outcome } from "./outcome.ts";

@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../support/node/connection.ts";
 import { DEVICE_NAME_SIGN } from "./log-scan.ts";
 import type { ModelServer } from "./server.ts";
 import { TOKEN_SUBJECTS } from "./subjects.ts";

@@ -1,10 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { childrenNamed } from "../../bench/processes.ts";
+import type { Miniflare } from "miniflare";
 import { newSecrets } from "../../scripts/local-secrets.ts";
-import { DOMAIN_CLASS, HOST, LOCAL_OPTIONS, localWorker, migrate } from "../../scripts/local-worker.ts";
+import { DOMAIN_CLASS, databaseFiles, HOST, migrate, runDirectly } from "../../scripts/local-worker.ts";
 import { freePort } from "../../scripts/ports.ts";
 import { newTestIssuers, type TestIssuers } from "../support/issuers.ts";
 import { DatabaseFiles } from "./database-file.ts";
@@ -29,6 +28,7 @@ export class ModelServer {
   readonly log: LogScan;
   readonly #code: string;
   readonly #folder: string;
+  readonly #ports: readonly [number, number];
   /** The bindings of its D1 databases. */
   readonly #databases: readonly string[];
   readonly #secrets: Readonly<Record<string, string>>;
@@ -43,7 +43,7 @@ export class ModelServer {
     code: string,
     folder: string,
     secrets: Record<string, string>,
-    [port, doorPort]: readonly [number, number],
+    ports: readonly [number, number],
     issuers: TestIssuers,
     databases: readonly string[],
   ) {
@@ -51,8 +51,9 @@ export class ModelServer {
     this.#code = code;
     this.#folder = folder;
     this.#secrets = secrets;
-    this.origin = `http://${HOST}:${port}`;
-    this.door = `http://${HOST}:${doorPort}`;
+    this.#ports = ports;
+    this.origin = `http://${HOST}:${ports[0]}`;
+    this.door = `http://${HOST}:${ports[1]}`;
     this.objects = new ObjectFiles(join(folder, "do", `${NAME}-${DOMAIN_CLASS}`));
     this.adminToken = secrets.ADMIN_TOKEN as string;
     this.issuers = issuers;
@@ -131,37 +132,18 @@ export class ModelServer {
   }
 
   async #run(): Promise<void> {
-    const before = childrenNamed("workerd");
     const variables = {
       ...this.#secrets,
       DOMAIN_SERVER_URL: this.origin,
       TRUSTED_ISSUERS: JSON.stringify(this.issuers.trusted),
-      DOMAIN_TOKEN_LIFETIME_SECONDS: "2592000",
     };
-    this.#miniflare = new Miniflare(
-      convertV4MiniflareOptions({
-        ...LOCAL_OPTIONS,
-        ...localWorker(NAME, this.#code, variables, this.#databases),
-        resourcePersistencePath: this.#folder,
-        // Straight to the Worker: Miniflare's own socket would add a Worker of its own to each request.
-        unsafeDirectSockets: [
-          { host: HOST, port: Number(new URL(this.origin).port) },
-          { host: HOST, port: Number(new URL(this.door).port), entrypoint: "Door" },
-        ],
-        handleStructuredLogs: ({ level, message }) => this.log.take(level, message),
-        port: 0,
-      }),
-    );
-    await this.#miniflare.ready;
-    const pid = childrenNamed("workerd").find((each) => !before.includes(each));
-    if (pid === undefined) throw new Error("the workerd process is not to be found");
-    this.#pid = pid;
+    const options = {
+      databases: this.#databases,
+      resourcePersistencePath: this.#folder,
+      handleStructuredLogs: ({ level, message }: { level: string; message: string }) => this.log.take(level, message),
+    };
+    const running = await runDirectly(NAME, this.#code, variables, "Door", options, this.#ports);
+    this.#miniflare = running.miniflare;
+    this.#pid = running.pid;
   }
-}
-
-function databaseFiles(folder: string): readonly string[] {
-  const d1 = join(folder, "d1", "miniflare-D1DatabaseObject");
-  const names = readdirSync(d1).filter((each) => each.endsWith(".sqlite") && each !== "metadata.sqlite");
-  if (names.length === 0) throw new Error("the files of the databases are not to be found");
-  return names.map((name) => join(d1, name));
 }

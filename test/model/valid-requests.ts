@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from "jose";
 import { newDevice, sign } from "../support/devices.ts";
-import { Connection } from "./connection.ts";
+import { Connection } from "../support/node/connection.ts";
 import { newTokens } from "./domain-client.ts";
 import { ownerRequests } from "./owner-requests.ts";
 import type { ModelServer } from "./server.ts";

@@ -1,7 +1,8 @@
 // `npm run torture`: the runs of test/model at length, as a table, which goes into docs/reliability.md too. It
 // ends with an error if anything broke, and the document says what.
 import { inspect } from "node:util";
-import { scriptOptions, wholeNumber } from "../../scripts/script-options.ts";
+import { say, scriptOptions, wholeNumber } from "../../scripts/script-options.ts";
+import { writePart } from "../../scripts/written-part.ts";
 import {
   BROKEN,
   BROKEN_COPIES,
@@ -19,7 +20,6 @@ import { tryKills } from "../model/kills.ts";
 import type { Outcome } from "../model/outcome.ts";
 import { tryCrowd, tryOverload } from "../model/overload.ts";
 import { ModelServer } from "../model/server.ts";
-import { type Row, table, writeTable } from "./table.ts";
 
 const { quick, seed, ...counts } = scriptOptions<Options>(
   "torture",
@@ -39,6 +39,9 @@ const { histories, kills, inputs, overloadSeconds } = { ...(quick ? QUICK : FULL
 /** A server needs some time to find out that it is asked for too much: a tenth of it must be enough. */
 const timed = overloadSeconds >= 200;
 
+/** The thing tried, how many times, all that broke, and further figures. */
+type Row = Readonly<{ what: string; tried: number; broke: readonly string[]; figures: string }>;
+
 type Options = { quick: boolean; seed: number } & Partial<
   Record<"histories" | "kills" | "inputs" | "overloadSeconds", number>
 >;
@@ -53,7 +56,6 @@ const HISTORIES_OF_BROKEN_COPY = 64;
 /** How many domains are at work at once while something is wrong with D1. */
 const HISTORIES_AT_ONCE = 32;
 
-const begin = performance.now();
 /** The failures that nobody waited for. */
 const strays: string[] = [];
 process.on("unhandledRejection", (reason) => {
@@ -134,7 +136,8 @@ if (!quick) {
   const command = options === "" ? "npm run torture" : `npm run torture -- ${options}`;
   const taken = `Taken on ${new Date().toISOString().slice(0, 10)} by \`${command}\`, in ${minutes()} minutes.`;
   const firstLines = broken.map((each) => `- ${each.split("\n", 1)[0]}`).join("\n");
-  writeTable([text, taken, ...(broken.length > 0 ? [`What broke:\n\n${firstLines}`] : [])].join("\n\n"));
+  const parts = [text, taken, ...(broken.length > 0 ? [`What broke:\n\n${firstLines}`] : [])];
+  writePart("docs/reliability.md", "npm run torture", parts.join("\n\n"));
 }
 process.exit(broken.length === 0 ? 0 : 1);
 
@@ -180,11 +183,14 @@ function caught(what: string, name: ServerName, histories: number, kind?: Histor
   return part(what, name, trying, false);
 }
 
-/** Tells what is going on, apart from the results. */
-function say(what: string): void {
-  console.error(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${what}`);
+/** The rows as a table in Markdown. */
+function table(rows: readonly Row[]): string {
+  const lines = rows.map(({ what, tried, broke, figures }) => {
+    return `| ${what} | ${tried.toLocaleString("en")} | ${broke.length === 0 ? "nothing" : broke.length} | ${figures} |`;
+  });
+  return ["| what was tried | how many | what broke | figures |", "|---|---:|---|---|", ...lines].join("\n");
 }
 
 function minutes(): string {
-  return ((performance.now() - begin) / 60_000).toFixed(0);
+  return (process.uptime() / 60).toFixed(0);
 }

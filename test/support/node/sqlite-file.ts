@@ -11,6 +11,16 @@ export class SqliteFile {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
+  /** Reads several things of one moment from a file that is open for no longer than that. */
+  static read<T>(path: string, read: (file: SqliteFile) => T): T {
+    const file = new SqliteFile(path);
+    try {
+      return file.atOnce(() => read(file));
+    } finally {
+      file.close();
+    }
+  }
+
   constructor(path: string) {
     this.#database = new DatabaseSync(path, { readOnly: true, timeout: LOCKED_MILLISECONDS });
   }
