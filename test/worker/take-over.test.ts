@@ -196,6 +196,27 @@ describe("a take-over that takes a while", () => {
         env.DB.prepare(`delete from ${table} where domain = ?`).bind(domain),
       ),
     );
+  /** A domain whose take-over waits in the midst of its members until it is released. */
+  async function begun() {
+    const domain = newDomain();
+    await importMany(domain, MANY);
+    let [pages, isHeld] = [0, true];
+    const database = faultyDatabase(env.DB, async (sql, run) => {
+      const isPage = sql.some((each) => each.includes("domain_membership"));
+      if (isPage) pages++;
+      // Polled: a promise of another object may not be awaited.
+      while (isPage && pages > 5 && isHeld) await scheduler.wait(1);
+      return run();
+    });
+    await setEnvironment(domain, { DB: database });
+    expect((await register(domain, newGuid())).status).toBe(503);
+    return {
+      domain,
+      release: () => {
+        isHeld = false;
+      },
+    };
+  }
   const taken = (domain: string, ask: () => ReturnType<typeof register>) =>
     vi.waitFor(
       async () => {
@@ -207,21 +228,21 @@ describe("a take-over that takes a while", () => {
     );
 
   it("keeps out the devices that are banned, also those that asked meanwhile", async () => {
-    const [domain, banned] = [newDomain(), newGuid()];
-    await importMany(domain, MANY);
+    const { domain, release } = await begun();
+    const banned = newGuid();
     await env.DB.prepare("insert into domain_bans (domain, machine_guid, reason, banned_by) values (?, ?, 'x', 'y')")
       .bind(domain, banned)
       .run();
     expect((await register(domain, banned)).status).toBe(503);
+    release();
     const response = await taken(domain, () => register(domain, banned));
     expect(response.body.error).toBe("DEVICE_BANNED");
   });
 
   it("ends if the domain is taken back meanwhile, and leaves nothing of it", async () => {
-    const domain = newDomain();
-    await importMany(domain, MANY);
-    expect((await register(domain, newGuid())).status).toBe(503);
+    const { domain, release } = await begun();
     await withdraw(domain);
+    release();
     const joined = await taken(domain, () => register(domain, newGuid()));
     expect(joined.status).toBe(201);
     const { body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
@@ -230,11 +251,15 @@ describe("a take-over that takes a while", () => {
   });
 
   it("begins anew if other rows take their place meanwhile", async () => {
-    const [domain, member] = [newDomain(), newGuid()];
-    await importMany(domain, MANY);
-    expect((await register(domain, numbered(1))).status).toBe(503);
+    const { domain, release } = await begun();
+    const member = newGuid();
     await withdraw(domain);
     await imported(domain, [member]);
+    // Some seconds pass between the two.
+    await env.DB.prepare("update domain_server_info set created_at = created_at + 5000 where domain = ?")
+      .bind(domain)
+      .run();
+    release();
     const renewal = await taken(domain, () => register(domain, member));
     expect(renewal.body).toMatchObject({ newMember: false });
     const { body } = await reply("GET", `/admin/domains/${domain}`, undefined, asAdmin);
