@@ -4,7 +4,7 @@ import { type AdminActions, adminActions, command, listCommand } from "./admin-a
 import { addDevicesAcrossDomains } from "./admin-devices.ts";
 import { ACTIVITY, BANS, DELETIONS, DOMAINS, KEYS, LOG, MEMBERS, REFUSALS } from "./admin-tables.ts";
 import { settingsWith, wholeNumber } from "./arguments.ts";
-import { PartlyDoneError, UnhealthyError } from "./failures.ts";
+import { CommandError } from "./failures.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const DEVICE = "by its handle or machine GUID";
@@ -143,7 +143,7 @@ function addKeys(admin: Command, { tells, lists }: AdminActions): void {
         // A key that does not open now does not open in the next round either.
         if (!json.done && json.rewrapped > 0) continue;
         const sentence = `${rewrapped} keys were wrapped anew; ${json.done ? "all are" : "some are not"} wrapped with ${json.currentKid}.`;
-        const failure = json.done ? null : new PartlyDoneError([KEEP_OLD_KEYS]);
+        const failure = json.done ? null : new CommandError("PARTLY_DONE", KEEP_OLD_KEYS);
         return { json: { ...json, rewrapped }, sentence, failure };
       }
     }),
@@ -182,7 +182,8 @@ function addRecords(admin: Command, { tells, lists, exports }: AdminActions): vo
   command(admin, "health", "show how the server is, and how far the database is behind").action(
     tells(async (operator) => {
       const json = await operator.health();
-      return { json, failure: json.status === "ok" ? null : new UnhealthyError("The server is not healthy.") };
+      const failure = json.status === "ok" ? null : new CommandError("UNHEALTHY", "The server is not healthy.");
+      return { json, failure };
     }),
   );
 }

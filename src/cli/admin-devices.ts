@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { FailedDomain, OperatedDevice, ServerWideEviction } from "../operator/index.ts";
 import { type AdminActions, command, listCommand } from "./admin-actions.ts";
 import { DOMAINS_OF_DEVICE, SERVER_WIDE_BANS } from "./admin-tables.ts";
-import { PartlyDoneError } from "./failures.ts";
+import { CommandError } from "./failures.ts";
 
 /** Adds what operators do with a device in all its domains. */
 export function addDevicesAcrossDomains(admin: Command, { tells, lists }: AdminActions): void {
@@ -59,11 +59,11 @@ async function evictedFromAll(device: OperatedDevice): Promise<ServerWideEvictio
 }
 
 /** What is left to do: the domains where it failed, and a sentence if there are more; null if all is done. */
-function partlyDone(failed: readonly FailedDomain[], more: string | false): PartlyDoneError | null {
+function partlyDone(failed: readonly FailedDomain[], more: string | false): CommandError | null {
   const names = failed.map(({ domain, error }) => `${domain} (${error})`);
   const sentences = names.length > 0 ? [`Not done in ${names.join(", ")}. Try again later.`] : [];
   if (more) sentences.push(more);
-  return sentences.length > 0 ? new PartlyDoneError(sentences) : null;
+  return sentences.length > 0 ? new CommandError("PARTLY_DONE", sentences) : null;
 }
 
 function counted(domains: readonly string[]): string {

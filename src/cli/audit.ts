@@ -4,7 +4,7 @@ import type { LogCheckpoint } from "../domain/log-replay.ts";
 import type { DomainOperator, LogLine, OperatedDomain, LogCheckpoint as SignedCheckpoint } from "../operator/index.ts";
 import { jsonLines } from "../operator/json-lines.ts";
 import { LOG_CHECKPOINT_TYPE, LOG_HEAD_TYPE } from "../protocol/token-types.ts";
-import { UnfinishedAuditError, UnreadableFileError } from "./failures.ts";
+import { CommandError } from "./failures.ts";
 import { banText, LogAudit, type Present } from "./log-audit.ts";
 
 /** The result of an audit: nothing is wrong if there are no problems. */
@@ -36,7 +36,7 @@ const TRIES = 5;
  * and compares what it leads to with the domain's members, device keys, bans, keys and settings, and those with the
  * database.
  *
- * @throws OperatorError, UnfinishedAuditError; Error if a statement is not the authority's
+ * @throws OperatorError; CommandError `AUDIT_UNFINISHED`, `UNREADABLE_FILE`; Error if a statement is not the authority's
  */
 export async function audit(
   { origin }: DomainOperator,
@@ -87,7 +87,8 @@ function headIn(text: string): string {
   } catch {
     // It is said below.
   }
-  throw new UnreadableFileError("The file of --head holds no signed head: give what an audit printed with --json.");
+  const sentence = "The file of --head holds no signed head: give what an audit printed with --json.";
+  throw new CommandError("UNREADABLE_FILE", sentence);
 }
 
 /** Reads a file as text. */
@@ -96,7 +97,7 @@ type Read = (path: string) => Promise<string>;
 /**
  * The domain as it is, at the revision that the log has come to: read again if it changes meanwhile.
  *
- * @throws UnfinishedAuditError if it changes each time
+ * @throws CommandError `AUDIT_UNFINISHED` if it changes each time
  */
 async function presentOf(
   operated: OperatedDomain,
@@ -110,10 +111,14 @@ async function presentOf(
     const after = await operated.overview();
     if (after.revision === before.revision) return { ...after, settings: after, ...rows };
   }
-  throw new UnfinishedAuditError("The domain changes too fast: audit again.");
+  throw new CommandError("AUDIT_UNFINISHED", "The domain changes too fast: audit again.");
 }
 
-/** The rows of the domain, and what the server alone can check. @throws UnfinishedAuditError if the response was cut */
+/**
+ * The rows of the domain, and what the server alone can check.
+ *
+ * @throws CommandError `AUDIT_UNFINISHED` if the response was cut
+ */
 async function rowsOf(operated: OperatedDomain): Promise<Rows> {
   const members = new Map<string, string | null>();
   const bans = new Map<string, string>();
@@ -129,16 +134,17 @@ async function rowsOf(operated: OperatedDomain): Promise<Rows> {
     if ("differingTable" in line) differingTables.push(line.differingTable.name);
     isComplete ||= "complete" in line;
   }
-  if (!isComplete) throw new UnfinishedAuditError("The server's response was cut: audit again.");
+  if (!isComplete) throw new CommandError("AUDIT_UNFINISHED", "The server's response was cut: audit again.");
   return { members, bans, kids, forgedEntries, differingTables };
 }
 
-/** The lines of an earlier export. @throws UnreadableFileError */
+/** The lines of an earlier export. @throws CommandError `UNREADABLE_FILE` */
 async function* exported(file: string): AsyncGenerator<LogLine> {
   try {
     yield* jsonLines<LogLine>(createReadStream(file));
   } catch (cause) {
-    throw new UnreadableFileError(`${file} cannot be read, or is not the export of a log.`, { cause });
+    const sentence = `${file} cannot be read, or is not the export of a log.`;
+    throw new CommandError("UNREADABLE_FILE", sentence, { cause });
   }
 }
 

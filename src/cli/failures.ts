@@ -44,50 +44,35 @@ const OPERATOR_REMEDIES: Readonly<Record<string, string>> = {
   UNREACHABLE: "Check the address and the network, and try again.",
 };
 
-/** A file that was named cannot be read. */
-export class UnreadableFileError extends Error {
-  override readonly name = "UnreadableFileError";
-}
+/** The failures of commands themselves, with their exit codes. */
+const EXIT_CODES = {
+  /** A file that was named cannot be read. */
+  UNREADABLE_FILE: EXIT.usage,
+  /** A log is not what it should be. */
+  LOG_NOT_WHOLE: EXIT.tampered,
+  /** An audit could not compare a domain: a later one may. */
+  AUDIT_UNFINISHED: EXIT.notNow,
+  /** A server deviates from the protocol. */
+  NOT_CONFORMING: EXIT.deviates,
+  /** Something was done in part: what is left may succeed later. */
+  PARTLY_DONE: EXIT.notNow,
+  /** The server was asked how it is, and is not healthy. */
+  UNHEALTHY: EXIT.notNow,
+} as const;
 
-/** A log is not what it should be. */
-export class AuditError extends Error {
-  override readonly name = "AuditError";
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.problems = problems;
-  }
-}
-
-/** An audit could not compare a domain: a later one may. */
-export class UnfinishedAuditError extends Error {
-  override readonly name = "UnfinishedAuditError";
-}
-
-/** A server deviates from the protocol. */
-export class ConformanceError extends Error {
-  override readonly name = "ConformanceError";
-
-  constructor(failed: number) {
-    super(`The server deviates from the protocol: ${failed} ${failed === 1 ? "check" : "checks"} failed.`);
-  }
-}
-
-/** Something was done in part: what is left may succeed later. */
-export class PartlyDoneError extends Error {
-  override readonly name = "PartlyDoneError";
+/** A command that failed for a reason of its own, not by a refusal. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly error: keyof typeof EXIT_CODES;
+  /** What to say, with a line for each sentence. */
   readonly sentences: readonly string[];
 
-  constructor(sentences: readonly string[]) {
-    super(sentences.join("\n"));
-    this.sentences = sentences;
+  constructor(error: keyof typeof EXIT_CODES, sentences: string | readonly string[], options?: ErrorOptions) {
+    const all = [sentences].flat();
+    super(all.join("\n"), options);
+    this.error = error;
+    this.sentences = all;
   }
-}
-
-/** The server was asked how it is, and is not healthy. */
-export class UnhealthyError extends Error {
-  override readonly name = "UnhealthyError";
 }
 
 /** The system's error codes of a path that holds no devices. */
@@ -95,23 +80,8 @@ const UNUSABLE: readonly string[] = ["ENOTDIR", "EEXIST", "EACCES", "EPERM", "ER
 
 /** How to report an error. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof UnreadableFileError) {
-    return { error: "UNREADABLE_FILE", sentences: [error.message], exitCode: EXIT.usage };
-  }
-  if (error instanceof AuditError) {
-    return { error: "LOG_NOT_WHOLE", sentences: error.problems, exitCode: EXIT.tampered };
-  }
-  if (error instanceof UnfinishedAuditError) {
-    return { error: "AUDIT_UNFINISHED", sentences: [error.message], exitCode: EXIT.notNow };
-  }
-  if (error instanceof ConformanceError) {
-    return { error: "NOT_CONFORMING", sentences: [error.message], exitCode: EXIT.deviates };
-  }
-  if (error instanceof UnhealthyError) {
-    return { error: "UNHEALTHY", sentences: [error.message], exitCode: EXIT.notNow };
-  }
-  if (error instanceof PartlyDoneError) {
-    return { error: "PARTLY_DONE", sentences: error.sentences, exitCode: EXIT.notNow };
+  if (error instanceof CommandError) {
+    return { error: error.error, sentences: error.sentences, exitCode: EXIT_CODES[error.error] };
   }
   if (error instanceof OperatorError) {
     return { error: error.error, sentences: [sentenceOf(error, OPERATOR_REMEDIES)], exitCode: operatorExitCode(error) };

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { UnreadableFileError } from "./failures.ts";
+import { CommandError } from "./failures.ts";
 
-/** The text of a file that was named. @throws UnreadableFileError */
+/** The text of a file that was named. @throws CommandError `UNREADABLE_FILE` */
 export function contentOf(file: string): Promise<string> {
   return readFile(file, "utf8").catch(unreadable(file));
 }
@@ -9,6 +9,6 @@ export function contentOf(file: string): Promise<string> {
 /** The error of a named file that cannot be read. */
 export function unreadable(file: string) {
   return (cause: unknown): never => {
-    throw new UnreadableFileError(`${file} cannot be read.`, { cause });
+    throw new CommandError("UNREADABLE_FILE", `${file} cannot be read.`, { cause });
   };
 }

@@ -9,7 +9,7 @@ import { audit } from "./audit.ts";
 import { addCompletionCommand } from "./completion.ts";
 import { addConformanceCommand } from "./conformance/command.ts";
 import { Device } from "./device.ts";
-import { AuditError, EXIT, failureOf, reportOf } from "./failures.ts";
+import { CommandError, EXIT, failureOf, reportOf } from "./failures.ts";
 import { addDomainCommands } from "./home-domains.ts";
 import { contentOf } from "./input-files.ts";
 import { shown } from "./shown.ts";
@@ -189,7 +189,7 @@ function programOf(surroundings: Surroundings): Command {
       const { origin, domain } = domainAddress(url);
       const operator = new DomainOperator(origin, { token, signal });
       const findings = await audit(operator, operator.domain(domain), options, contentOf);
-      if (findings.problems.length > 0) throw new AuditError(findings.problems);
+      if (findings.problems.length > 0) throw new CommandError("LOG_NOT_WHOLE", findings.problems);
       const { entries, members, keyVersion } = findings;
       const sentence = `The log of *${url}* is whole: ${entries} ${entries === 1 ? "entry leads" : "entries lead"} to its ${members} ${members === 1 ? "member" : "members"} and key version ${keyVersion}.`;
       say({ sentence, json: { ...findings } }, program.opts<Options>().json ?? false);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ConformanceError } from "../failures.ts";
+import { CommandError } from "../failures.ts";
 import { shown } from "../shown.ts";
 import type { Options, Surroundings } from "../surroundings.ts";
 import { tableLines } from "../table.ts";
@@ -21,7 +21,9 @@ export function addConformanceCommand(program: Command, { environment, output, s
       const found = await conformance(url, { adminToken, authToken, signal });
       if (options.json) print(JSON.stringify(found));
       else for await (const line of linesOf(found)) print(line);
-      if (found.failed > 0) throw new ConformanceError(found.failed);
+      const checks = found.failed === 1 ? "1 check" : `${found.failed} checks`;
+      const sentence = `The server deviates from the protocol: ${checks} failed.`;
+      if (found.failed > 0) throw new CommandError("NOT_CONFORMING", sentence);
     });
 }
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AuditError, failureOf, reportOf } from "../../../src/cli/failures.ts";
+import { CommandError, failureOf, reportOf } from "../../../src/cli/failures.ts";
 import { run } from "../../../src/cli/program.ts";
 import type { DeviceState } from "../../../src/client/device-state.ts";
 import { FileStore } from "../../../src/client/file-store.ts";
@@ -81,7 +81,7 @@ describe("what a terminal would obey is shown", () => {
   });
 
   it("in what is wrong with a log, one line for each", () => {
-    const failure = failureOf(new AuditError([`Device ${HOSTILE} joined.`, "Entry 2 is missing."]));
+    const failure = failureOf(new CommandError("LOG_NOT_WHOLE", [`Device ${HOSTILE} joined.`, "Entry 2 is missing."]));
     expect(reportOf(failure, false)).toBe(`Device ${SHOWN} joined.\nEntry 2 is missing.\n`);
   });
 });
