@@ -77,20 +77,40 @@ export function keysOf(
   return createLocalJWKSet(authority);
 }
 
-/** The keys of several authorities: the first that knows a key gives it. One that cannot be reached is passed over. */
+/** The keys of several authorities: the first that knows a key gives it. */
 export function keysOfAny(sources: readonly KeySearch[]): KeySearch {
-  return async (header, token) => {
-    let failure: Error = new errors.JWKSNoMatchingKey();
-    for (const find of sources) {
-      try {
-        return await find(header, token);
-      } catch (error) {
-        if (error instanceof DeviceDomainError && error.error === "UNREACHABLE") failure = error;
-        else if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      }
+  const isUnknown = (error: unknown) => error instanceof errors.JWKSNoMatchingKey;
+  return (header, token) =>
+    firstThatKnows(
+      sources,
+      (find) => find(header, token),
+      isUnknown,
+      () => new errors.JWKSNoMatchingKey(),
+    );
+}
+
+/**
+ * The answer of the first authority that knows the key. One that cannot be reached does not keep the others from theirs.
+ *
+ * @param isUnknown whether an error says that an authority does not know the key
+ * @param unknown the error if none knows it, and all could be reached
+ */
+export async function firstThatKnows<Source, Result>(
+  authorities: readonly Source[],
+  ask: (authority: Source) => Promise<Result>,
+  isUnknown: (error: unknown) => boolean,
+  unknown: () => Error,
+): Promise<Result> {
+  let unreachable: Error | undefined;
+  for (const authority of authorities) {
+    try {
+      return await ask(authority);
+    } catch (error) {
+      if (error instanceof DeviceDomainError && error.error === "UNREACHABLE") unreachable = error;
+      else if (!isUnknown(error)) throw error;
     }
-    throw failure;
-  };
+  }
+  throw unreachable ?? unknown();
 }
 
 /** Published keys, as far as they are pinned, or a pinned key vouches for them. */

@@ -1,4 +1,4 @@
-import { type Authority, keysOf } from "../client/authority.ts";
+import { type Authority, firstThatKnows, keysOf } from "../client/authority.ts";
 import { DeviceDomainError } from "../client/client-errors.ts";
 import { checkDomainToken, type DomainTokenClaims } from "../client/domain-tokens.ts";
 import { serverOrigin } from "../client/domain-url.ts";
@@ -25,7 +25,8 @@ export type VerificationOptions = Readonly<{
  * and nothing of who shows it.
  *
  * @throws DeviceDomainError `DOMAIN_TOKEN_EXPIRED`, `DOMAIN_TOKEN_OUTDATED` below `minimumKeyVersion`, `OTHER_DOMAIN`,
- *   `UNKNOWN_AUTHORITY`, `INVALID_DOMAIN_TOKEN` or `INVALID_DOMAIN_URL`; `UNREACHABLE` if an authority's keys cannot be had and no other knows the key
+ *   `UNKNOWN_AUTHORITY`, `INVALID_DOMAIN_TOKEN` or `INVALID_DOMAIN_URL`; `UNREACHABLE` if an authority's keys cannot be
+ *   had, and no other authority knows the key
  */
 export async function verifyDomainToken(token: string, options: VerificationOptions): Promise<DomainTokenClaims> {
   const { minimumKeyVersion = 1, signal } = options;
@@ -41,29 +42,19 @@ export async function verifyDomainToken(token: string, options: VerificationOpti
 }
 
 /** The claims of a token, by the first authority that knows its key. */
-async function checkedByAny(
+function checkedByAny(
   authorities: readonly Authority[],
   token: string,
   { domain, issuer, fetch }: VerificationOptions,
 ): Promise<DomainTokenClaims> {
-  let failure = new DeviceDomainError(
-    "UNKNOWN_AUTHORITY",
-    "The domain token is signed by no authority that is trusted",
-  );
-  for (const authority of authorities) {
-    const origin = originOf(authority);
+  const check = async (authority: Authority) => {
     const keys = keysOf(authority, null, (at) => keptKeys(at, fetch));
-    const expectations = { issuer: issuer ?? origin, domain, now: Date.now(), tolerance: CLOCK_TOLERANCE_SECONDS };
-    try {
-      return await checkDomainToken(token, keys, expectations);
-    } catch (error) {
-      if (!(error instanceof DeviceDomainError)) throw error;
-      // One whose keys cannot be had must not keep the others from theirs.
-      if (error.error === "UNREACHABLE") failure = error;
-      else if (error.error !== "UNKNOWN_AUTHORITY") throw error;
-    }
-  }
-  throw failure;
+    const expected = { issuer: issuer ?? originOf(authority), domain, now: Date.now() };
+    return checkDomainToken(token, keys, { ...expected, tolerance: CLOCK_TOLERANCE_SECONDS });
+  };
+  const isUnknown = (error: unknown) => error instanceof DeviceDomainError && error.error === "UNKNOWN_AUTHORITY";
+  const message = "The domain token is signed by no authority that is trusted";
+  return firstThatKnows(authorities, check, isUnknown, () => new DeviceDomainError("UNKNOWN_AUTHORITY", message));
 }
 
 function originOf(authority: Authority): string | undefined {
