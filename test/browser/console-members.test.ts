@@ -24,6 +24,19 @@ async function findInDomain(tab: ConsoleTab, machineGuid: string): Promise<void>
   await expect.poll(domainsFound, { timeout: 30_000 }).toBe(1);
 }
 
+/** Evicts all members that are shown, and cancels that during the first eviction. @returns that one, which is held */
+async function cancelledAtFirst(tab: ConsoleTab, members: number): Promise<Route> {
+  await tab.hasItems("Members", members);
+  await tab.page.getByLabel("Select all shown").check();
+  await tab.press("Evict selected…");
+  const first = Promise.withResolvers<Route>();
+  await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
+  await tab.answer("Evict");
+  const eviction = await first.promise;
+  await tab.answer("Cancel");
+  return eviction;
+}
+
 describe("the members of a domain, in the console", () => {
   test("show their names, and are evicted and banned many at a time", async ({ domain, openConsole }) => {
     const [tv, phone] = [await named(domain, "TV in the den"), await named(domain, "Phone")];
@@ -73,14 +86,7 @@ describe("the members of a domain, in the console", () => {
   test("are no longer evicted one after the other once that is cancelled", async ({ domain, openConsole }) => {
     await joinUnsigned(domain, 3);
     const tab = await openConsole(`#/domains/${domain.name}/members`);
-    await tab.hasItems("Members", 3);
-    await tab.page.getByLabel("Select all shown").check();
-    await tab.press("Evict selected…");
-    const first = Promise.withResolvers<Route>();
-    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
-    await tab.answer("Evict");
-    const eviction = await first.promise;
-    await tab.answer("Cancel");
+    const eviction = await cancelledAtFirst(tab, 3);
     await eviction.continue();
     await tab.hears("1 device is evicted.");
     await tab.dialog.waitFor({ state: "detached" });
@@ -91,14 +97,7 @@ describe("the members of a domain, in the console", () => {
   test("are named if a cancelled eviction failed", async ({ domain, openConsole }) => {
     await joinUnsigned(domain, 3);
     const tab = await openConsole(`#/domains/${domain.name}/members`);
-    await tab.hasItems("Members", 3);
-    await tab.page.getByLabel("Select all shown").check();
-    await tab.press("Evict selected…");
-    const first = Promise.withResolvers<Route>();
-    await tab.page.route(/\/members\/./, first.resolve, { times: 1 });
-    await tab.answer("Evict");
-    const eviction = await first.promise;
-    await tab.answer("Cancel");
+    const eviction = await cancelledAtFirst(tab, 3);
     const failure = { status: 500, error: "INTERNAL_ERROR", title: "Internal error" };
     await eviction.fulfill({ status: 500, contentType: "application/problem+json", body: JSON.stringify(failure) });
     await tab.isRefused("1 of 3 failed: Internal error");
