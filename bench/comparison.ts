@@ -10,7 +10,7 @@ export type LateVariant = Readonly<{ variant: Variant; delayMilliseconds: number
 /** The result of one of them under one workload. */
 export type Row = Summary & LateVariant & Readonly<{ workload: WorkloadKey }>;
 
-/** Which variants to measure under which workload. */
+/** A workload, and the variants that are measured under it. */
 export type Comparison = Readonly<{ workload: WorkloadKey; variants: readonly LateVariant[] }>;
 
 /** Measures variants under one workload. */
@@ -41,7 +41,7 @@ export async function compare(
   return summaries.map((summary, index) => ({ workload: key, ...(variants[index] as LateVariant), ...summary }));
 }
 
-/** How long joins take when half as many come as could: new ones into one domain, sent evenly at half of a rate. */
+/** Measures new joins into one domain that come evenly, at half of the highest rate. */
 export async function halfLoad(
   workshop: Workshop,
   server: BenchServer,

@@ -7,7 +7,7 @@ import { median } from "./statistics.ts";
 import { WORKLOADS } from "./workloads.ts";
 import type { Workshop } from "./workshop.ts";
 
-/** How fast a domain with so many members is joined and renewed in. */
+/** The rates of joins and renewals in a domain with a number of members. */
 export type MemberPoint = Readonly<{ members: number; joins: Summary; renewals: Summary }>;
 
 /** Renewals of devices that hold the same keys: under load, and one alone with an object that holds nothing yet. */

@@ -3,7 +3,7 @@ import type { Comparison } from "./comparison.ts";
 import type { Effort } from "./rounds.ts";
 import type { WorkloadKey } from "./workloads.ts";
 
-/** How late D1 is where it is a network away, in milliseconds. */
+/** The delay of each D1 call over a network, in milliseconds. */
 export const LATE = 25;
 
 /** The parts of a run, and its precision. */

@@ -16,9 +16,9 @@ export type Round = Measurement &
     requests: number;
     /** The calls to D1 and the rows; null without a meter. */
     costs: MeterReading | null;
-    /** How long after its last answer D1 had everything. */
+    /** The time from the last response until D1 had every change. */
     catchUpMilliseconds: number;
-    /** With what the server did after its last answer, until D1 had everything. */
+    /** The processor time of the round, and of that time after it. */
     cpuSeconds: number;
     peakMemoryBytes: number;
   }>;
@@ -29,7 +29,7 @@ export type Summary = Readonly<{
   perSecond: number;
   least: number;
   most: number;
-  /** That of each round, and the processor time of a request. */
+  /** The requests a second of each round, and the processor time of a request in it. */
   rates: readonly number[];
   cpuTimes: readonly number[];
   p50: number;
@@ -44,7 +44,7 @@ export type Summary = Readonly<{
   generatorBusy: number;
 }>;
 
-/** How often and how long to measure. */
+/** The number of rounds, and the length of each. */
 export type Effort = Readonly<{ rounds: number; seconds: number }>;
 
 /** A server that takes part in rounds. */
@@ -52,12 +52,12 @@ export type Contestant = Readonly<{
   server: Measured;
   /** Makes ready what a round needs, and says what the round's requests are. The first round, 0, is the warm-up. */
   prepare: (round: number) => Promise<Traffic>;
-  /** How many requests make a round; without this as many as fit its time. */
+  /** The requests of a round; if left out, as many as fit its time. */
   amount?: number;
-  /** How many make the warm-up. */
+  /** The requests of the warm-up. */
   warmUp?: number;
   pace?: Job["pace"];
-  /** Whether its rounds take long and differ little: it has few of them, and no warm-up. */
+  /** A slow contestant has few rounds and no warm-up: its rounds take long, and differ little. */
   slow?: boolean;
 }>;
 

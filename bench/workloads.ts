@@ -11,7 +11,7 @@ export type Workload = Readonly<{
   members?: number;
   /** How many requests come before those that count, in every round: they wake the objects that went to sleep. */
   wakeUp?: number;
-  /** How many requests make a round; without this as many as fit its time. */
+  /** The requests of a round; if left out, as many as fit its time. */
   amount?: number;
   /** How many requests are in flight, if not as many as usual. */
   connections?: number;

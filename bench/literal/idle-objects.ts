@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 
 /** It writes nothing. */
 export class DatabaseWriter extends DurableObject<Env> {
-  /** How far D1 is behind the objects, which keep nothing. */
+  /** The changes that D1 lacks: none, for the objects keep nothing. */
   lag(): { domains: number } {
     return { domains: 0 };
   }

@@ -13,7 +13,7 @@ const CHARTS = "docs/performance";
 /** When, how and where a run was made. */
 export type Origin = Readonly<{
   takenAt: string;
-  /** Whether it was a quick run, whose figures are rough. */
+  /** A quick run has rough figures. */
   quick: boolean;
   tookSeconds: number;
   machine: ReturnType<typeof thisMachine>;
